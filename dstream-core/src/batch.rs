@@ -1,0 +1,232 @@
+//! One run of a pipeline over one batch: stages, what failed, and where.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
+
+use crate::{Block, Error, Input, JobError, Result, Source, Time, exec::Executor};
+
+/// What a step of a batch yields: a value, or the failure that it inherits.
+///
+/// A failed stage fails the outputs that need it and no others.
+pub type Step<T> = std::result::Result<T, Box<JobError>>;
+
+/// Where an operator is written.
+#[derive(Debug, Clone, Copy)]
+pub struct OpMeta {
+    /// Its name.
+    pub name: &'static str,
+    /// The source file.
+    pub file: &'static str,
+    /// First line of the call, counted from 1.
+    pub line: u32,
+    /// First column of the call, counted from 1.
+    pub column: u32,
+    /// Last line of the call.
+    pub end_line: u32,
+    /// The column behind the call.
+    pub end_column: u32,
+}
+
+impl OpMeta {
+    fn holds(&self, file: &str, line: u32, column: u32) -> bool {
+        self.file == file
+            && (self.line, self.column) <= (line, column)
+            && (line, column) < (self.end_line, self.end_column)
+    }
+}
+
+/// One batch on its way through the pipelines of a context.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    time: Time,
+    exec: &'a Executor,
+    seed: u64,
+    failures: Vec<JobError>,
+}
+
+/// Bytes below which neighbouring blocks share one task: starting a task costs more than so little work.
+const SMALL_TASK: usize = 64 << 10;
+/// Bytes above which a task takes no further block, so that a slow partition does not hold the batch.
+const LARGE_TASK: usize = 4 << 20;
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(time: Time, exec: &'a Executor, seed: u64) -> Batch<'a> {
+        Batch { time, exec, seed, failures: Vec::new() }
+    }
+
+    /// The failures of the batch, in the order of the outputs; empty if all went well.
+    pub(crate) fn finish(self) -> Vec<JobError> {
+        self.failures
+    }
+
+    pub(crate) fn exec(&self) -> &'a Executor {
+        self.exec
+    }
+
+    /// The time of the batch.
+    pub fn time(&self) -> Time {
+        self.time
+    }
+
+    /// The seed of the hash that places keys.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The blocks of a source for this batch.
+    pub fn take<S: Source>(&self, input: &Input<S>, op: &OpMeta) -> Step<Vec<S::Block>> {
+        input.take(self.time).map_err(|error| Box::new(self.failure(op, error.to_string())))
+    }
+
+    /// Runs `body` over the blocks, a task for each group of neighbouring blocks; the results are in the order of the blocks.
+    ///
+    /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions.
+    pub fn stage<B: Block, O: Send>(
+        &self,
+        ops: &[OpMeta],
+        input: Step<Vec<B>>,
+        body: impl Fn(&mut [B]) -> O + Sync,
+    ) -> Step<Vec<O>> {
+        let tasks = group(input?);
+        self.exec
+            .run(tasks, |mut blocks| catch(|| body(&mut blocks)))
+            .into_iter()
+            .collect::<std::result::Result<Vec<O>, Caught>>()
+            .map_err(|caught| Box::new(self.locate(ops, caught)))
+    }
+
+    /// Runs `step`, which may call the user's code, on the driver's thread.
+    pub fn guard<T>(&self, ops: &[OpMeta], step: impl FnOnce() -> T) -> Step<T> {
+        catch(step).map_err(|caught| Box::new(self.locate(ops, caught)))
+    }
+
+    /// Runs one output. Its failure is noted and the outputs after it still run.
+    pub fn output<T>(&mut self, op: &OpMeta, input: &Step<T>, emit: impl FnOnce(&T, Time) -> Result<()>) {
+        let time = self.time;
+        let outcome = match input {
+            Ok(value) => self
+                .guard(std::slice::from_ref(op), || emit(value, time))
+                .and_then(|emitted| emitted.map_err(|error| Box::new(self.failure(op, error.to_string())))),
+            Err(inherited) => Err(inherited.clone()),
+        };
+        if let Err(failure) = outcome {
+            tracing::error!("{failure}");
+            self.failures.push(*failure);
+        }
+    }
+
+    fn failure(&self, op: &OpMeta, message: String) -> JobError {
+        JobError { time: self.time, operator: op.name.to_owned(), file: op.file, line: op.line, message }
+    }
+
+    /// Finds the operator that a panic came from: the innermost call whose text holds the place.
+    fn locate(&self, ops: &[OpMeta], caught: Caught) -> JobError {
+        let Caught { message, place } = caught;
+        let here = place.as_ref().and_then(|(file, line, column)| {
+            ops.iter().filter(|op| op.holds(file, *line, *column)).max_by_key(|op| (op.line, op.column))
+        });
+        if let Some(op) = here {
+            return self.failure(op, message);
+        }
+        let message = match place {
+            Some((file, line, _)) => format!("{message} (at {file}:{line})"),
+            None => message,
+        };
+        JobError {
+            time: self.time,
+            operator: ops.iter().map(|op| op.name).collect::<Vec<_>>().join(", "),
+            file: ops.first().map_or("", |op| op.file),
+            line: ops.first().map_or(0, |op| op.line),
+            message,
+        }
+    }
+}
+
+/// Puts neighbouring blocks together until a task is worth starting.
+fn group<B: Block>(blocks: Vec<B>) -> Vec<Vec<B>> {
+    let total: usize = blocks.iter().map(Block::weight).sum();
+    let enough = (total / 16).clamp(SMALL_TASK, LARGE_TASK);
+    let mut groups = Vec::new();
+    let mut open = Vec::new();
+    let mut weight = 0;
+    for block in blocks {
+        let w = block.weight();
+        if !open.is_empty() && weight + w > enough {
+            groups.push(std::mem::take(&mut open));
+            weight = 0;
+        }
+        weight += w;
+        open.push(block);
+    }
+    if !open.is_empty() {
+        groups.push(open);
+    }
+    groups
+}
+
+/// A panic of the user's code, with the place that only the panic hook is told.
+#[derive(Debug)]
+struct Caught {
+    message: String,
+    place: Option<(String, u32, u32)>,
+}
+
+thread_local! {
+    static CATCHING: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<Option<(String, u32, u32)>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`; a panic becomes a value, with its place, and prints nothing: it is reported as the batch's failure.
+fn catch<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Caught> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if CATCHING.get() {
+                let place = info.location().map(|l| (l.file().to_owned(), l.line(), l.column()));
+                PLACE.with(|p| *p.borrow_mut() = place);
+            } else {
+                before(info);
+            }
+        }));
+    });
+    let outer = CATCHING.replace(true);
+    // What the closure leaves half done is dropped with the batch.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(f));
+    CATCHING.set(outer);
+    outcome.map_err(|panic| Caught {
+        message: panic_text(&*panic),
+        place: PLACE.with(|p| p.borrow_mut().take()),
+    })
+}
+
+/// The text of a panic.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// One per-batch function with all that it needs to be run and reported.
+pub(crate) struct Pipeline {
+    pub(crate) run: Box<dyn FnMut(&mut Batch<'_>) + Send>,
+    pub(crate) outputs: usize,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline").field("outputs", &self.outputs).finish_non_exhaustive()
+    }
+}
+
+impl From<Box<JobError>> for Error {
+    fn from(error: Box<JobError>) -> Error {
+        Error::Job(*error)
+    }
+}

@@ -1,0 +1,267 @@
+//! Time, and waiting for it: the only file of the workspace that asks the system what time it is.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::Time;
+
+/// Where a context takes its time from.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The time now.
+    fn now(&self) -> Time;
+
+    /// Blocks until `deadline` and returns `true`, or returns `false` as soon as `stop` is set, also if the
+    /// deadline has passed by then.
+    fn wait_until(&self, deadline: Time, stop: &Signal) -> bool;
+}
+
+/// The time of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl SystemClock {
+    /// Finer than [`Time`], so that a wait does not end in the millisecond before its deadline.
+    fn since_epoch() -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Time {
+        Time::from_millis(crate::time::millis(Self::since_epoch()))
+    }
+
+    fn wait_until(&self, deadline: Time, stop: &Signal) -> bool {
+        let deadline = Duration::from_millis(deadline.as_millis());
+        // Asked again after each wait: the machine's time may have been set back meanwhile.
+        while !stop.is_set() {
+            let left = deadline.saturating_sub(Self::since_epoch());
+            if left.is_zero() {
+                return true;
+            }
+            stop.wait_timeout(left);
+        }
+        false
+    }
+}
+
+/// A clock that stands still until it is moved by hand: a test that steps it needs no sleep.
+///
+/// Clones show the same time.
+///
+/// ```
+/// use dstream::{Clock, Time, testing::ManualClock};
+/// use std::time::Duration;
+///
+/// let clock = ManualClock::new(Time::from_millis(2_500));
+/// clock.advance(Duration::from_millis(500));
+/// assert_eq!(clock.now(), Time::from_millis(3_000));
+/// ```
+#[derive(Clone, Default)]
+pub struct ManualClock {
+    now: Arc<AtomicU64>,
+    waiters: Arc<(Mutex<Vec<Waiter>>, Condvar)>,
+}
+
+struct Waiter {
+    deadline: Time,
+    stop: Signal,
+}
+
+impl ManualClock {
+    /// A clock that shows `now`.
+    pub fn new(now: Time) -> ManualClock {
+        ManualClock { now: Arc::new(AtomicU64::new(now.as_millis())), waiters: Arc::default() }
+    }
+
+    /// Moves the clock on and wakes every thread whose deadline that reaches.
+    pub fn advance(&self, by: Duration) {
+        self.now.fetch_add(crate::time::millis(by), Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Sets the clock, and wakes every thread whose deadline that reaches.
+    pub fn set(&self, now: Time) {
+        self.now.store(now.as_millis(), Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Blocks until some thread waits for exactly `deadline`, so that a test moves the clock only when there is
+    /// somebody to see it. Gives up, and returns `false`, after ten seconds of real time.
+    pub fn wait_for_waiter(&self, deadline: Time) -> bool {
+        let (waiters, joined) = &*self.waiters;
+        let waiters = waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_guard, timeout) = joined
+            .wait_timeout_while(waiters, Duration::from_secs(10), |w| {
+                w.iter().all(|w| w.deadline != deadline)
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out()
+    }
+
+    fn waiters(&self) -> MutexGuard<'_, Vec<Waiter>> {
+        self.waiters.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        for waiter in self.waiters().iter() {
+            waiter.stop.wake();
+        }
+    }
+}
+
+impl fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ManualClock").field(&self.now()).finish()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Time {
+        Time::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    fn wait_until(&self, deadline: Time, stop: &Signal) -> bool {
+        // Sleeps on the signal, and lets `wake` know that it does, so that both can end the wait.
+        self.waiters().push(Waiter { deadline, stop: stop.clone() });
+        self.waiters.1.notify_all();
+        let reached = stop.wait_for(|| self.now() >= deadline);
+        let mut waiters = self.waiters();
+        if let Some(own) = waiters.iter().position(|w| w.deadline == deadline && w.stop.is(stop)) {
+            waiters.swap_remove(own);
+        }
+        reached
+    }
+}
+
+/// A flag that threads can wait for. Clones are the same flag; once set it stays set.
+#[derive(Clone, Default)]
+pub struct Signal(Arc<SignalState>);
+
+#[derive(Default)]
+struct SignalState {
+    set: AtomicBool,
+    /// The signals that are set with this one. The lock is also the one that waiters sleep on.
+    children: Mutex<Vec<Signal>>,
+    changed: Condvar,
+}
+
+impl Signal {
+    /// A signal that is not set.
+    pub fn new() -> Signal {
+        Signal::default()
+    }
+
+    /// A signal that can be set alone, and is set when this one is.
+    pub(crate) fn child(&self) -> Signal {
+        let child = Signal::new();
+        let mut children = self.lock();
+        if self.is_set() {
+            child.set();
+        } else {
+            children.push(child.clone());
+        }
+        child
+    }
+
+    /// Sets the flag and wakes who waits for it.
+    pub fn set(&self) {
+        let children = {
+            let mut children = self.lock();
+            self.0.set.store(true, Ordering::SeqCst);
+            self.0.changed.notify_all();
+            std::mem::take(&mut *children)
+        };
+        children.iter().for_each(Signal::set);
+    }
+
+    /// Whether the flag is set.
+    pub fn is_set(&self) -> bool {
+        self.0.set.load(Ordering::SeqCst)
+    }
+
+    /// Blocks until the flag is set.
+    pub fn wait(&self) {
+        self.wait_for(|| false);
+    }
+
+    /// Blocks until the flag is set, or for `timeout`; returns whether it is set.
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        let guard = self.lock();
+        drop(
+            self.0
+                .changed
+                .wait_timeout_while(guard, timeout, |_| !self.is_set())
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        self.is_set()
+    }
+
+    /// Blocks until `ready`, which is asked again after every [`wake`](Signal::wake), and returns `true`;
+    /// or returns `false` as soon as the flag is set.
+    pub(crate) fn wait_for(&self, mut ready: impl FnMut() -> bool) -> bool {
+        let mut guard = self.lock();
+        loop {
+            if self.is_set() {
+                return false;
+            }
+            if ready() {
+                return true;
+            }
+            guard = self.0.changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets every waiter look again. What `ready` looks at must have changed before.
+    pub(crate) fn wake(&self) {
+        // Under the lock: a waiter that has just looked is asleep before this notifies.
+        let _guard = self.lock();
+        self.0.changed.notify_all();
+    }
+
+    fn is(&self, other: &Signal) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Signal>> {
+        self.0.children.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Signal").field(&self.is_set()).finish()
+    }
+}
+
+/// Counts what happens often and says, at most once a minute in this process, how often it did.
+///
+/// In real time, also under a manual clock: it is the reader of the log who must not be flooded.
+#[derive(Debug)]
+pub(crate) struct Occasionally {
+    count: AtomicU64,
+    last: Mutex<Option<Instant>>,
+}
+
+impl Occasionally {
+    pub(crate) const fn new() -> Occasionally {
+        Occasionally { count: AtomicU64::new(0), last: Mutex::new(None) }
+    }
+
+    /// Adds `n`; if a minute has passed since the last report, all that was counted since is given to `report`.
+    pub(crate) fn count(&self, n: u64, report: impl FnOnce(u64)) {
+        self.count.fetch_add(n, Ordering::Relaxed);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
+            *last = Some(Instant::now());
+            drop(last);
+            report(self.count.swap(0, Ordering::Relaxed));
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The settings of a context.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use crate::{Clock, Error, Result, SystemClock};
+
+/// The settings of a [`StreamingContext`](crate::StreamingContext); `Config::new()` has the defaults.
+///
+/// Values that can't work are refused when the context is made.
+///
+/// ```
+/// use dstream::{Config, StreamingContext};
+/// use std::time::Duration;
+///
+/// let config = Config::new().threads(2).receiver_buffer_bytes(64 << 20);
+/// let ssc = StreamingContext::with_config(Duration::from_secs(1), config)?;
+/// # dstream::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub(crate) name: String,
+    pub(crate) threads: usize,
+    pub(crate) partitions: usize,
+    partitions_given: bool,
+    pub(crate) block_interval: Duration,
+    pub(crate) max_block_bytes: usize,
+    pub(crate) receiver_buffer_bytes: usize,
+    pub(crate) max_line_bytes: usize,
+    pub(crate) restart_delay: Duration,
+    pub(crate) restart_delay_max: Duration,
+    pub(crate) handle_signals: bool,
+    pub(crate) graceful_stop_timeout: Option<Duration>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) hash_seed: u64,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let threads = thread::available_parallelism().map_or(1, |n| n.get());
+        Config {
+            name: "dstream".to_owned(),
+            threads,
+            partitions: buckets_for(threads),
+            partitions_given: false,
+            block_interval: Duration::from_millis(200),
+            max_block_bytes: 4 << 20,
+            receiver_buffer_bytes: 256 << 20,
+            max_line_bytes: 16 << 20,
+            restart_delay: Duration::from_millis(500),
+            restart_delay_max: Duration::from_secs(10),
+            handle_signals: true,
+            graceful_stop_timeout: None,
+            clock: Arc::new(SystemClock),
+            hash_seed: 0,
+        }
+    }
+}
+
+/// Many more buckets than cores, so that a large one does not hold the batch.
+fn buckets_for(threads: usize) -> usize {
+    threads.saturating_mul(8).clamp(16, 1024)
+}
+
+impl Config {
+    /// The defaults.
+    pub fn new() -> Config {
+        Config::default()
+    }
+
+    /// The name of the application, for messages. Default: `dstream`.
+    pub fn name(mut self, name: impl Into<String>) -> Config {
+        self.name = name.into();
+        self
+    }
+
+    /// How many threads process batches. Receivers have threads of their own. Default: one for each core.
+    pub fn threads(mut self, threads: usize) -> Config {
+        self.threads = threads;
+        if !self.partitions_given {
+            self.partitions = buckets_for(threads);
+        }
+        self
+    }
+
+    /// Into how many partitions a shuffle divides the keys, where the operator does not say.
+    /// Default: eight for each thread, at least 16 and at most 1,024.
+    pub fn partitions(mut self, partitions: usize) -> Config {
+        self.partitions = partitions;
+        self.partitions_given = true;
+        self
+    }
+
+    /// After what time a receiver closes the block that it fills and begins the next one, which is the next
+    /// partition. Default: 200 milliseconds.
+    pub fn block_interval(mut self, interval: Duration) -> Config {
+        self.block_interval = interval;
+        self
+    }
+
+    /// At how many bytes a receiver closes the block that it fills. Default: 4 MiB.
+    pub fn max_block_bytes(mut self, bytes: usize) -> Config {
+        self.max_block_bytes = bytes;
+        self
+    }
+
+    /// How many bytes one receiver may hold that have not been processed yet. A receiver that has filled this
+    /// waits, so that over a network the producer is slowed down. Default: 256 MiB.
+    pub fn receiver_buffer_bytes(mut self, bytes: usize) -> Config {
+        self.receiver_buffer_bytes = bytes;
+        self
+    }
+
+    /// How many bytes a line of text may have; a longer one is cut, and what follows is the next line.
+    /// Default: 16 MiB.
+    pub fn max_line_bytes(mut self, bytes: usize) -> Config {
+        self.max_line_bytes = bytes;
+        self
+    }
+
+    /// How long to wait before a receiver that has ended is run again. Each failure in a row doubles the delay, up to
+    /// [`restart_delay_max`](Config::restart_delay_max); a run that stored something ends the row. Default: 500 milliseconds.
+    pub fn restart_delay(mut self, delay: Duration) -> Config {
+        self.restart_delay = delay;
+        self
+    }
+
+    /// The longest wait before a receiver is run again. Default: 10 seconds.
+    pub fn restart_delay_max(mut self, delay: Duration) -> Config {
+        self.restart_delay_max = delay;
+        self
+    }
+
+    /// Whether SIGINT and SIGTERM stop the started context gracefully (a second one ends the process at once).
+    /// Default: yes.
+    pub fn handle_signals(mut self, handle: bool) -> Config {
+        self.handle_signals = handle;
+        self
+    }
+
+    /// How long a graceful stop may process what was received, in real time, before it gives up.
+    /// Default: ten batch intervals, at least 10 seconds.
+    pub fn graceful_stop_timeout(mut self, timeout: Duration) -> Config {
+        self.graceful_stop_timeout = Some(timeout);
+        self
+    }
+
+    /// Where the time comes from; tests give a [`ManualClock`](crate::testing::ManualClock).
+    /// Default: the machine's clock.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Config {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The seed of the hash that places keys in partitions; the same in every run and process of an
+    /// application. Default: 0.
+    pub fn hash_seed(mut self, seed: u64) -> Config {
+        self.hash_seed = seed;
+        self
+    }
+
+    /// Refuses what can't work.
+    pub(crate) fn check(&self) -> Result<()> {
+        let counts = [
+            ("threads", self.threads),
+            ("partitions", self.partitions),
+            ("max_block_bytes", self.max_block_bytes),
+            ("receiver_buffer_bytes", self.receiver_buffer_bytes),
+        ];
+        for (setting, found) in counts {
+            if found == 0 {
+                return Err(Error::Invalid(format!("`{setting}` is 0, but must be at least 1")));
+            }
+        }
+        // A character has up to four bytes, and a cut never falls into one.
+        if self.max_line_bytes < 4 {
+            return Err(Error::Invalid(format!(
+                "`max_line_bytes` is {}, but must be at least 4",
+                self.max_line_bytes
+            )));
+        }
+        let durations = [("block_interval", self.block_interval), ("restart_delay", self.restart_delay)];
+        for (setting, found) in durations {
+            if found < Duration::from_millis(1) {
+                return Err(Error::Invalid(format!("`{setting}` is {found:?}, but must be at least 1ms")));
+            }
+        }
+        Ok(())
+    }
+}

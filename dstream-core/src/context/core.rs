@@ -1,0 +1,310 @@
+//! What all handles and threads of a context share, and how it starts and stops.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    State,
+    generator::{self, Generator},
+    jobs::{self, Jobs},
+    signals,
+};
+use crate::{
+    Config, Error, Result, Signal, SourceContext, Time,
+    batch::{Pipeline, panic_text},
+    exec::Executor,
+    source::AnyInput,
+};
+
+/// How long an immediate stop waits for the batch that is being processed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The started context of this process: there is one at most.
+pub(super) static ACTIVE: Mutex<Option<Weak<Core>>> = Mutex::new(None);
+
+pub(super) struct Core {
+    pub(super) interval: Duration,
+    pub(super) config: Config,
+    pub(super) exec: Executor,
+    /// Set when the sources are to stop.
+    pub(super) stopping: Signal,
+    pub(super) life: Mutex<Life>,
+    /// Notified when `life` has a new state or a first error.
+    pub(super) changed: Condvar,
+    /// The pipelines, while `run_batches` drives them. Whoever holds the lock runs batches.
+    pub(super) stepper: Mutex<Option<Stepper>>,
+}
+
+pub(super) struct Life {
+    pub(super) name: String,
+    pub(super) state: State,
+    pub(super) stop_begun: bool,
+    pub(super) inputs: Vec<Arc<dyn AnyInput>>,
+    pub(super) pipelines: Vec<Pipeline>,
+    /// While a started context is active.
+    pub(super) run: Option<Run>,
+    pub(super) error: Option<Error>,
+}
+
+#[derive(Clone)]
+pub(super) struct Run {
+    pub(super) generator: Arc<Generator>,
+    pub(super) jobs: Arc<Jobs>,
+}
+
+pub(super) struct Stepper {
+    pub(super) pipelines: Vec<Pipeline>,
+    pub(super) next: Time,
+}
+
+impl Life {
+    pub(super) fn can_add(&self, what: &str) -> Result<()> {
+        match self.state {
+            State::Initialized => Ok(()),
+            State::Active => Err(Error::State(format!(
+                "{what} can't be added to a context that has been started: add all before `start`"
+            ))),
+            State::Stopped => Err(Error::State(format!(
+                "{what} can't be added to a context that has been stopped: make a new one"
+            ))),
+        }
+    }
+}
+
+pub(super) fn check_outputs(outputs: usize) -> Result<()> {
+    if outputs == 0 {
+        return Err(Error::Invalid("the context has no output, so there is nothing to run: add one".into()));
+    }
+    Ok(())
+}
+
+impl Core {
+    pub(super) fn new(batch: Duration, config: Config) -> Result<Core> {
+        if batch.is_zero() || !batch.as_nanos().is_multiple_of(1_000_000) {
+            return Err(Error::Invalid(format!(
+                "the batch interval is {batch:?}, but must be a whole number of milliseconds, at least 1ms"
+            )));
+        }
+        config.check()?;
+        let life = Life {
+            name: config.name.clone(),
+            state: State::Initialized,
+            stop_begun: false,
+            inputs: Vec::new(),
+            pipelines: Vec::new(),
+            run: None,
+            error: None,
+        };
+        Ok(Core {
+            interval: batch,
+            exec: Executor::new(&config)?,
+            config,
+            stopping: Signal::new(),
+            life: Mutex::new(life),
+            changed: Condvar::new(),
+            stepper: Mutex::new(None),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Life> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_stepping(&self) -> bool {
+        // While it is locked, batches are being stepped.
+        self.stepper.try_lock().map_or(true, |stepper| stepper.is_some())
+    }
+
+    /// Makes this the started context of the process.
+    pub(super) fn claim(self: &Arc<Core>) -> Result<()> {
+        let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = active.as_ref().and_then(Weak::upgrade) {
+            return Err(Error::State(format!(
+                "another context is active in this process, with a batch interval of {:?}: stop it first",
+                other.interval
+            )));
+        }
+        *active = Some(Arc::downgrade(self));
+        Ok(())
+    }
+
+    fn release(&self) {
+        let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        if active.as_ref().is_some_and(|a| std::ptr::eq(a.as_ptr(), self)) {
+            *active = None;
+            signals::disable();
+        }
+    }
+
+    pub(super) fn start_inputs(&self) -> Result<()> {
+        let inputs = self.lock().inputs.clone();
+        let context = SourceContext {
+            clock: Arc::clone(&self.config.clock),
+            config: self.config.clone(),
+            interval: self.interval,
+            stopping: self.stopping.clone(),
+        };
+        for input in inputs {
+            // A source is somebody's code.
+            catch_unwind(AssertUnwindSafe(|| input.start(&context))).unwrap_or_else(|panic| {
+                Err(Error::source(input.name(), format_args!("panicked: {}", panic_text(&*panic))))
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn start(self: &Arc<Core>) -> Result<()> {
+        let (pipelines, inputs) = {
+            let mut life = self.lock();
+            (std::mem::take(&mut life.pipelines), life.inputs.clone())
+        };
+        check_outputs(pipelines.iter().map(|p| p.outputs).sum())?;
+        if self.config.handle_signals {
+            signals::enable()?;
+        }
+        self.start_inputs()?;
+        let jobs = Arc::new(Jobs::default());
+        let generator = Arc::new(Generator::new(&self.config.clock, self.interval, inputs));
+        let mut life = self.lock();
+        if life.stop_begun {
+            return Err(Error::State("this context has been stopped while it started".into()));
+        }
+        jobs::spawn(self, &jobs, pipelines)?;
+        life.run = Some(Run { jobs: Arc::clone(&jobs), generator: Arc::clone(&generator) });
+        generator::spawn(generator, jobs)
+    }
+
+    /// Keeps the first failure for who waits for the end.
+    pub(super) fn report(&self, error: Error) {
+        self.lock().error.get_or_insert(error);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn stop(self: &Arc<Core>, graceful: bool) {
+        let run = {
+            let mut life = self.lock();
+            match life.state {
+                State::Initialized => {
+                    tracing::warn!("stop of context `{}`, which has not been started", life.name);
+                    drop(life);
+                    return self.end();
+                }
+                State::Stopped => {
+                    tracing::warn!("stop of context `{}`, which has been stopped already", life.name);
+                    return;
+                }
+                State::Active => {}
+            }
+            let first = !std::mem::replace(&mut life.stop_begun, true);
+            let run = life.run.clone();
+            if !graceful && let Some(run) = &run {
+                // Also if a graceful stop is under way, which then has nothing left to wait for.
+                run.generator.stop.set();
+                run.jobs.abandon();
+            }
+            if !first {
+                if !self.exec.is_inside() {
+                    let active = |life: &mut Life| life.state == State::Active;
+                    drop(self.changed.wait_while(life, active).unwrap_or_else(PoisonError::into_inner));
+                }
+                return;
+            }
+            run
+        };
+        self.stopping.set();
+        if !self.exec.is_inside() {
+            return self.finish(run, graceful);
+        }
+        // A batch can't wait for its own end.
+        let core = Arc::clone(self);
+        let spawned =
+            thread::Builder::new().name("dstream-stop".into()).spawn(move || core.finish(run, graceful));
+        if let Err(error) = spawned {
+            tracing::warn!(
+                "no thread for the stop ({error}): the context stops without waiting for the batch"
+            );
+            self.end();
+        }
+    }
+
+    /// The part of a stop that waits.
+    fn finish(&self, run: Option<Run>, graceful: bool) {
+        let inputs = self.lock().inputs.clone();
+        for input in &inputs {
+            if catch_unwind(AssertUnwindSafe(|| input.stop())).is_err() {
+                tracing::warn!("source {} panicked when it was stopped", input.name());
+            }
+        }
+        match run {
+            Some(Run { generator, jobs }) => {
+                if graceful {
+                    generator.finish();
+                    let timeout = self.graceful_stop_timeout();
+                    if !jobs.wait_done(timeout) {
+                        tracing::warn!(
+                            "the graceful stop has taken {timeout:?}: what is not processed yet is given up"
+                        );
+                    }
+                }
+                generator.stop.set();
+                jobs.abandon();
+                if !jobs.wait_done(STOP_TIMEOUT) {
+                    tracing::warn!("a batch still runs after {STOP_TIMEOUT:?}: the context stops without it");
+                }
+            }
+            None => {
+                let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
+                if graceful
+                    && let Some(stepper) = &mut *stepper
+                    && inputs.iter().any(|input| input.has_pending())
+                    && let Err(error) = self.step(stepper, 1, true)
+                {
+                    self.report(error);
+                }
+            }
+        }
+        self.end();
+    }
+
+    fn graceful_stop_timeout(&self) -> Duration {
+        let default = || self.interval.saturating_mul(10).max(Duration::from_secs(10));
+        self.config.graceful_stop_timeout.unwrap_or_else(default)
+    }
+
+    /// The end of every stop. What the pipelines hold, perhaps handles of this context, goes with them.
+    fn end(&self) {
+        self.release();
+        let mut life = self.lock();
+        life.state = State::Stopped;
+        life.run = None;
+        let gone = (std::mem::take(&mut life.inputs), std::mem::take(&mut life.pipelines));
+        drop(life);
+        self.changed.notify_all();
+        drop(gone);
+        if let Ok(mut stepper) = self.stepper.try_lock() {
+            drop(stepper.take());
+        }
+    }
+
+    /// Runs `n` batches, fewer if one of them stops the context. The `last` one runs although the context stops.
+    pub(super) fn step(&self, stepper: &mut Stepper, n: usize, last: bool) -> Result<()> {
+        let inputs = self.lock().inputs.clone();
+        self.exec.enter(|| {
+            let mut first = Ok(());
+            for _ in 0..n {
+                if !last && self.lock().stop_begun {
+                    break;
+                }
+                let time = stepper.next;
+                stepper.next = time + self.interval;
+                inputs.iter().for_each(|input| input.plan(time));
+                first = first.and(jobs::run_batch(self, &mut stepper.pipelines, time));
+            }
+            first
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! The batches that wait, and the thread that runs them in order.
+
+use std::{
+    collections::VecDeque,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use super::core::Core;
+use crate::{
+    Error, JobError, Result, Time,
+    batch::{Batch, Pipeline, panic_text},
+};
+
+/// The batches that are planned and have not begun.
+#[derive(Default)]
+pub(super) struct Jobs {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Time>,
+    /// No further batch will come.
+    closed: bool,
+    /// The last batch has ended.
+    done: bool,
+}
+
+impl Jobs {
+    /// Adds a batch; once the queue is closed it is dropped.
+    pub(super) fn push(&self, time: Time) {
+        let mut queue = self.lock();
+        if !queue.closed {
+            queue.waiting.push_back(time);
+            self.changed.notify_all();
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Drops the batches that have not begun.
+    pub(super) fn abandon(&self) {
+        let mut queue = self.lock();
+        queue.waiting.clear();
+        queue.closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until the last batch has ended; returns whether it has.
+    pub(super) fn wait_done(&self, timeout: Duration) -> bool {
+        let (queue, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, |queue| !queue.done)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.done
+    }
+
+    /// The next batch; `None` when there will be no more.
+    fn next(&self) -> Option<Time> {
+        let mut queue = self
+            .changed
+            .wait_while(self.lock(), |queue| queue.waiting.is_empty() && !queue.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.pop_front()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Sets `done`, also if the driver panics, so that a stop never waits in vain.
+struct DoneOnDrop<'a>(&'a Jobs);
+
+impl Drop for DoneOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.lock().done = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Starts the driver, which lives inside the pool until there will be no more batches.
+pub(super) fn spawn(core: &Arc<Core>, jobs: &Arc<Jobs>, mut pipelines: Vec<Pipeline>) -> Result<()> {
+    let (core, jobs) = (Arc::clone(core), Arc::clone(jobs));
+    thread::Builder::new()
+        .name("dstream-driver".into())
+        .spawn(move || {
+            let _done = DoneOnDrop(&jobs);
+            core.exec.enter(|| {
+                while let Some(time) = jobs.next() {
+                    if let Err(error) = run_batch(&core, &mut pipelines, time) {
+                        core.report(error);
+                    }
+                }
+            });
+        })
+        .map(drop)
+        .map_err(|error| Error::io("the thread that runs the batches can't be started", error))
+}
+
+/// Runs every pipeline over one batch, and returns the first failure.
+pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
+    let mut batch = Batch::new(time, &core.exec, core.config.hash_seed);
+    let mut panicked = None;
+    for pipeline in pipelines {
+        // Stages and outputs catch the user's panics; what comes through is a fault of an expansion or of this crate, and
+        // must not cost the batches to come.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (pipeline.run)(&mut batch))) {
+            let message = panic_text(&*panic);
+            let failure =
+                JobError { time, operator: "the pipeline".into(), file: file!(), line: line!(), message };
+            tracing::error!("{failure}");
+            panicked.get_or_insert(failure);
+        }
+    }
+    match batch.finish().into_iter().next().or(panicked) {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
+}

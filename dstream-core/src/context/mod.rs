@@ -1,0 +1,266 @@
+//! The context: what belongs together, and its life from the first pipeline to the stop.
+
+mod builder;
+mod core;
+mod generator;
+mod jobs;
+mod signals;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, TryLockError},
+    time::Duration,
+};
+
+pub use builder::Builder;
+
+use self::core::{Core, Life, Stepper, check_outputs};
+use crate::{Config, Error, Result, batch::Pipeline, source::AnyInput};
+
+/// Where a context is in its life. There is no way back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Pipelines can be added.
+    Initialized,
+    /// Batches run.
+    Active,
+    /// Batches don't run any more, and never will.
+    Stopped,
+}
+
+/// Runs pipelines, batch by batch. It is what `stream!` evaluates to.
+///
+/// A value is a handle; clones are the same context. When the last handle is dropped without a stop, the context stops at
+/// once, as by [`stop`](StreamingContext::stop).
+///
+/// Batch times are multiples of the batch interval since the epoch; the first is strictly after the start. Batches run
+/// in order, one at a time. If they fall behind, the missed ones run one by one, each at its own time.
+///
+/// ```
+/// use dstream::{State, prelude::*};
+///
+/// let out = Collected::new();
+/// let ssc = dstream::stream!(batch = 100ms, {
+///     queue_stream(vec![vec![1, 2, 3]]).map(|n| n * 2).collect_to(&out);
+/// })?;
+/// ssc.start()?;
+/// out.wait_for(1, std::time::Duration::from_secs(10));
+/// ssc.stop();
+/// assert_eq!(ssc.state(), State::Stopped);
+/// assert_eq!(out.values()[0], [2, 4, 6]);
+/// # dstream::Result::Ok(())
+/// ```
+#[derive(Clone)]
+pub struct StreamingContext {
+    handle: Arc<Handle>,
+}
+
+/// Counts the user's handles; threads of the context hold its core.
+struct Handle(Arc<Core>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        if self.0.lock().state == State::Active {
+            self.0.stop(false);
+        }
+    }
+}
+
+impl StreamingContext {
+    /// A context with the default settings. The batch interval is a whole number of milliseconds.
+    pub fn new(batch: Duration) -> Result<StreamingContext> {
+        StreamingContext::with_config(batch, Config::default())
+    }
+
+    /// A context with these settings.
+    pub fn with_config(batch: Duration, config: Config) -> Result<StreamingContext> {
+        Ok(StreamingContext { handle: Arc::new(Handle(Arc::new(Core::new(batch, config)?))) })
+    }
+
+    /// The name of the application.
+    pub fn name(&self) -> String {
+        self.core().lock().name.clone()
+    }
+
+    pub(crate) fn set_name(&self, name: String) {
+        self.core().lock().name = name;
+    }
+
+    /// The batch interval.
+    pub fn batch_interval(&self) -> Duration {
+        self.core().interval
+    }
+
+    pub(crate) fn default_partitions(&self) -> usize {
+        self.core().exec.default_partitions()
+    }
+
+    /// Where the context is in its life.
+    pub fn state(&self) -> State {
+        self.core().lock().state
+    }
+
+    pub(crate) fn add_input(&self, input: Box<dyn AnyInput>) -> Result<()> {
+        let mut life = self.core().lock();
+        life.can_add("a source")?;
+        life.inputs.push(Arc::from(input));
+        Ok(())
+    }
+
+    pub(crate) fn add_pipeline(&self, pipeline: Pipeline) -> Result<()> {
+        let mut life = self.core().lock();
+        life.can_add("a pipeline")?;
+        life.pipelines.push(pipeline);
+        Ok(())
+    }
+
+    /// Starts the sources and the batches, and returns.
+    ///
+    /// An error if the context has been stopped, or if another one of this process is started, which has to be stopped
+    /// first. If there is no output, or a source can't be started, that is an error and the context is stopped. Starting a started
+    /// context is a warning.
+    pub fn start(&self) -> Result<()> {
+        let core = self.core();
+        {
+            let mut life = core.lock();
+            match life.state {
+                State::Initialized => {}
+                State::Active if life.run.is_none() && core.is_stepping() => {
+                    return Err(Error::State(
+                        "`run_batches` drives this context: it can't be started".into(),
+                    ));
+                }
+                State::Active => {
+                    tracing::warn!("`start` of context `{}`, which is started already", life.name);
+                    return Ok(());
+                }
+                State::Stopped => {
+                    return Err(Error::State(
+                        "this context has been stopped and can't be started again: make a new one".into(),
+                    ));
+                }
+            }
+            core.claim()?;
+            life.state = State::Active;
+        }
+        core.start().inspect_err(|_| core.stop(false))
+    }
+
+    /// Blocks until the context stops, or until the first failure of a batch, which is returned.
+    ///
+    /// A failure doesn't stop the context: later batches run until it is stopped or dropped.
+    pub fn await_termination(&self) -> Result<()> {
+        self.wait(None).map(|_| ())
+    }
+
+    /// Like [`await_termination`](StreamingContext::await_termination), for at most `timeout`; returns whether the
+    /// context has stopped.
+    pub fn await_termination_or_timeout(&self, timeout: Duration) -> Result<bool> {
+        self.wait(Some(timeout))
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
+        let core = self.core();
+        if core.exec.is_inside() {
+            return Err(Error::State(
+                "`await_termination` is called inside a batch, which would wait for itself".into(),
+            ));
+        }
+        let mut life = core.lock();
+        if life.state == State::Initialized {
+            tracing::warn!("waiting for the end of context `{}`, which has not been started", life.name);
+        }
+        let waiting = |life: &mut Life| life.state != State::Stopped && life.error.is_none();
+        life = match timeout {
+            None => core.changed.wait_while(life, waiting).unwrap_or_else(PoisonError::into_inner),
+            Some(t) => {
+                core.changed.wait_timeout_while(life, t, waiting).unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        match &life.error {
+            Some(error) => Err(error.clone()),
+            None => Ok(life.state == State::Stopped),
+        }
+    }
+
+    /// Stops at once: batches that have not begun are dropped, and the one that is running has two seconds to end.
+    ///
+    /// Inside a batch this returns at once too, and the stop goes on when the batch is done.
+    pub fn stop(&self) {
+        self.core().stop(false);
+    }
+
+    /// Stops when all that was received is processed: the sources stop, a last batch takes what they still hold, and the
+    /// batches that wait are run. What takes longer than
+    /// [`Config::graceful_stop_timeout`](crate::Config::graceful_stop_timeout) is given up, with a warning.
+    ///
+    /// Inside a batch this returns at once, and the stop goes on when the batch is done.
+    pub fn stop_gracefully(&self) {
+        self.core().stop(true);
+    }
+
+    /// For tests: runs `n` batches to completion, at consecutive batch times, without waiting for any clock. Returns the first of
+    /// their failures, after all `n` have run.
+    ///
+    /// The first call starts the sources; each further call goes on where the last one ended. Fewer batches run if one of
+    /// them stops the context. A context is either started or driven by this.
+    pub fn run_batches(&self, n: usize) -> Result<()> {
+        let core = self.core();
+        let mut stepper = match core.stepper.try_lock() {
+            Ok(stepper) => stepper,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::State("`run_batches` is already running".into()));
+            }
+        };
+        {
+            let mut life = core.lock();
+            match life.state {
+                State::Stopped => {
+                    return Err(Error::State(
+                        "this context has been stopped and runs no more batches".into(),
+                    ));
+                }
+                State::Active if stepper.is_none() => {
+                    return Err(Error::State(
+                        "this context has been started: `run_batches` can't drive it as well".into(),
+                    ));
+                }
+                State::Active => {}
+                State::Initialized => {
+                    life.state = State::Active;
+                    let next = core.config.clock.now().next_multiple_of(core.interval);
+                    *stepper = Some(Stepper { pipelines: std::mem::take(&mut life.pipelines), next });
+                    drop(life);
+                    let outputs = stepper.iter().flat_map(|s| &s.pipelines).map(|p| p.outputs).sum();
+                    if let Err(error) = check_outputs(outputs).and_then(|()| core.start_inputs()) {
+                        drop(stepper);
+                        core.stop(false);
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        match &mut *stepper {
+            Some(stepper) => core.step(stepper, n, false),
+            None => Ok(()),
+        }
+    }
+
+    fn core(&self) -> &Arc<Core> {
+        &self.handle.0
+    }
+}
+
+impl fmt::Debug for StreamingContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let life = self.core().lock();
+        f.debug_struct("StreamingContext")
+            .field("name", &life.name)
+            .field("batch_interval", &self.core().interval)
+            .field("state", &life.state)
+            .finish_non_exhaustive()
+    }
+}

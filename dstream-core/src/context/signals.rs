@@ -1,0 +1,62 @@
+//! SIGINT and SIGTERM: the first stops the started context gracefully, a second one ends the process.
+
+use std::{
+    io,
+    sync::{
+        Arc, LazyLock, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+    iterator::Signals,
+    low_level::signal_name,
+};
+
+use super::core::ACTIVE;
+use crate::{Error, Result};
+
+/// While this is set, a signal does what it does without us. The first signal sets it for the second.
+pub(super) static DEFAULT: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
+/// Handlers stay for the life of the process, since the system's own can't be put back under them.
+static INSTALLED: Mutex<bool> = Mutex::new(false);
+
+/// From now on, until [`disable`], signals stop the active context.
+pub(super) fn enable() -> Result<()> {
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if !*installed {
+        install().map_err(|error| Error::io("the handling of SIGINT and SIGTERM can't be set up", error))?;
+        *installed = true;
+    }
+    DEFAULT.store(false, Ordering::SeqCst);
+    Ok(())
+}
+
+/// From now on, signals do what they do without us.
+pub(super) fn disable() {
+    DEFAULT.store(true, Ordering::SeqCst);
+}
+
+fn install() -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::Builder::new().name("dstream-signals".into()).spawn(move || {
+        for signal in signals.forever() {
+            let active =
+                ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
+            if let Some(core) = active {
+                let name = signal_name(signal).unwrap_or("a signal");
+                tracing::info!("{name}: stopping gracefully; a second one stops at once");
+                core.stop(true);
+            }
+        }
+    })?;
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the signal that sets the flag must not be the one that sees it.
+        flag::register_conditional_default(signal, Arc::clone(&DEFAULT))?;
+        flag::register(signal, Arc::clone(&DEFAULT))?;
+    }
+    Ok(())
+}

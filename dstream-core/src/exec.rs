@@ -1,0 +1,76 @@
+//! The executor: runs partitions, and exchanges buckets by hash.
+//!
+//! These two methods are all that a pipeline knows of the machine it runs on. This one runs on the cores of one
+//! process; an executor over many hosts has the same two.
+
+use rayon::prelude::*;
+
+use crate::{Config, Error, Result};
+
+/// A pool of worker threads.
+///
+/// The batch driver runs *inside* the pool (see [`Executor::enter`]): going in from outside costs about 26 µs
+/// a time, from inside about 1 µs.
+#[derive(Debug)]
+pub(crate) struct Executor {
+    pool: rayon::ThreadPool,
+    partitions: usize,
+}
+
+impl Executor {
+    pub(crate) fn new(config: &Config) -> Result<Executor> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(config.threads)
+            .thread_name(|i| format!("dstream-worker-{i}"))
+            .build()
+            .map_err(|e| Error::Invalid(format!("the worker threads can't be started: {e}")))?;
+        Ok(Executor { pool, partitions: config.partitions })
+    }
+
+    /// How many buckets a shuffle has where the program does not say.
+    pub(crate) fn default_partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// Runs `f` on a worker.
+    pub(crate) fn enter<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(f)
+    }
+
+    /// Whether the caller is a worker, that is, runs inside a batch.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.pool.current_thread_index().is_some()
+    }
+
+    /// Runs `task` for each item, several at a time, and gives the results in the order of the items.
+    /// A single item is run on the caller's own thread.
+    pub(crate) fn run<I: Send, O: Send>(&self, items: Vec<I>, task: impl Fn(I) -> O + Sync) -> Vec<O> {
+        if items.len() < 2 {
+            return items.into_iter().map(&task).collect();
+        }
+        items.into_par_iter().with_max_len(1).map(&task).collect()
+    }
+
+    /// Hands bucket `k` of every task to reducer `k`, in the order of the tasks, and runs the reducers.
+    ///
+    /// `tasks[t][k]` is what task `t` has for bucket `k`; `small` says that there is so little to do that one
+    /// thread does it sooner than several could share it.
+    pub(crate) fn exchange<E: Send, O: Send>(
+        &self,
+        tasks: Vec<Vec<E>>,
+        buckets: usize,
+        small: bool,
+        reduce: impl Fn(Vec<E>) -> O + Sync,
+    ) -> Vec<O> {
+        let mut columns: Vec<Vec<E>> = (0..buckets).map(|_| Vec::with_capacity(tasks.len())).collect();
+        for task in tasks {
+            for (column, bucket) in columns.iter_mut().zip(task) {
+                column.push(bucket);
+            }
+        }
+        if small {
+            return columns.into_iter().map(&reduce).collect();
+        }
+        columns.into_par_iter().with_max_len(1).map(&reduce).collect()
+    }
+}

@@ -1,0 +1,38 @@
+//! The runtime of [dstream](https://docs.rs/dstream): what the expansion of `stream!` calls.
+//!
+//! Users depend on the crate `dstream`, which re-exports everything here beside the macro.
+
+mod batch;
+mod clock;
+mod config;
+mod context;
+mod error;
+mod exec;
+mod ops;
+mod rdd;
+mod receiver;
+mod record;
+mod source;
+mod table;
+pub mod testing;
+mod time;
+
+pub mod prelude;
+#[doc(hidden)]
+pub mod private;
+
+pub use bytes::Bytes;
+pub use clock::{Clock, ManualClock, Signal, SystemClock};
+pub use compact_str::CompactString;
+pub use config::Config;
+pub use context::{State, StreamingContext};
+pub use error::{Error, JobError, Result};
+pub use ops::{DStream, Outcome};
+pub use rdd::Rdd;
+pub use receiver::{Receiver, ReceiverContext, ReceiverStream, receiver_stream};
+pub use record::{Data, Key, Pair, Record};
+pub use source::{
+    Block, Input, IntoSource, QueueStream, SocketTextStream, Source, SourceContext, TextBlock, queue_stream,
+    socket_text_stream,
+};
+pub use time::Time;

@@ -1,0 +1,55 @@
+//! `count`.
+
+use crate::{
+    DStream, Rdd,
+    batch::{Batch, Step},
+};
+
+impl<T> DStream<T> {
+    /// How many records each batch has: one `u64` a batch, 0 for an empty one.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     let nums = queue_stream(vec![vec![7, 8, 9], vec![]]);
+    ///     nums.count().collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(2)?;
+    /// assert_eq!(out.values(), [vec![3], vec![0]]);
+    /// # dstream::Result::Ok(())
+    /// ```
+    pub fn count(self) -> DStream<u64> {
+        DStream::typed()
+    }
+}
+
+/// The sink of `count`.
+#[derive(Debug, Default)]
+pub struct Count(u64);
+
+impl Count {
+    /// Nothing counted yet.
+    pub fn new() -> Count {
+        Count(0)
+    }
+
+    /// Counts one record.
+    #[inline]
+    pub fn push(&mut self) {
+        self.0 += 1;
+    }
+
+    /// The count of the task.
+    pub fn done(self) -> u64 {
+        self.0
+    }
+}
+
+impl Batch<'_> {
+    /// Adds the counts of the tasks.
+    pub fn count(&self, tasks: Step<Vec<u64>>) -> Step<Rdd<u64>> {
+        Ok(Rdd::from_partitions([vec![tasks?.into_iter().sum()]]))
+    }
+}

@@ -1,0 +1,63 @@
+//! The operators: what each promises, as documented methods of [`DStream`], and what runs beneath it.
+//!
+//! One file an operator, under the same name as in the compiler. Narrow operators (`map`, `filter`, ..) have no code
+//! here: their closures are inlined into the loop of their stage. The others have a *sink*, which takes the
+//! records of one task, and a step on [`Batch`](crate::batch::Batch) that puts the tasks' sinks together.
+
+mod collect_to;
+mod count;
+mod count_by_value;
+mod filter;
+mod flat_map;
+mod foreach_rdd;
+mod map;
+mod map_values;
+mod print;
+mod reduce;
+mod reduce_by_key;
+mod union;
+
+use std::{fmt, marker::PhantomData};
+
+pub use collect_to::{Collect, collect_to};
+pub use count::Count;
+pub use foreach_rdd::{Outcome, foreach_rdd, foreach_rdd_time};
+pub use print::{First, Print};
+pub use reduce::Reduce;
+pub use reduce_by_key::ReduceByKey;
+
+/// A stream inside `stream!`: each of its batches holds records of type `T`.
+///
+/// The methods are the operators, and this page is their reference. A pipeline is not built by calling them:
+/// `stream!` compiles the calls into loops, and editors read them as the methods below, so that
+/// completion, hovers and signature help work inside the macro. No value of this type exists in a running program.
+///
+/// Beyond what the signatures say:
+/// * A closure may borrow from its record and give back what it borrowed: `lines.flat_map(|line| line.split(' '))`
+///   allocates nothing.
+/// * A closure captures the surrounding variables by move, once, when the pipeline is built. It runs on several threads at once, so it
+///   can't change what it captured (outputs are the exception: they run one at a time).
+/// * A stream used by several operators is computed once; each closure runs once a record.
+pub struct DStream<T> {
+    records: PhantomData<fn() -> T>,
+}
+
+impl<T> DStream<T> {
+    pub(crate) fn typed() -> Self {
+        DStream { records: PhantomData }
+    }
+}
+
+impl<T> Clone for DStream<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for DStream<T> {}
+
+impl<T> fmt::Debug for DStream<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DStream<{}>", std::any::type_name::<T>())
+    }
+}

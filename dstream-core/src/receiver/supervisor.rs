@@ -1,0 +1,55 @@
+//! Runs a receiver again and again until it is to stop.
+
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::atomic::Ordering,
+    thread,
+};
+
+use super::{Receiver, ReceiverContext, Shared};
+use crate::{Signal, batch::panic_text};
+
+/// Starts the receiver's thread. The signal is set when the thread ends.
+pub(super) fn spawn<R: Receiver>(receiver: R, context: ReceiverContext<R::Block>) -> io::Result<Signal> {
+    let ended = Signal::new();
+    let on_end = SetOnDrop(ended.clone());
+    thread::Builder::new().name(format!("dstream-{}", context.shared.name)).spawn(move || {
+        let _on_end = on_end;
+        supervise(receiver, &context);
+    })?;
+    Ok(ended)
+}
+
+struct SetOnDrop(Signal);
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
+    let Shared { name, context, stop, stored, .. } = &*ctx.shared;
+    let config = &context.config;
+    let mut delay = config.restart_delay;
+    while !stop.is_set() {
+        let outcome = catch_unwind(AssertUnwindSafe(|| receiver.run(ctx)));
+        if stop.is_set() {
+            return;
+        }
+        let reason = match outcome {
+            Ok(Ok(())) => "ended".to_owned(),
+            Ok(Err(error)) => format!("failed: {error}"),
+            Err(panic) => format!("panicked: {}", panic_text(&*panic)),
+        };
+        if stored.swap(false, Ordering::Relaxed) {
+            delay = config.restart_delay;
+        }
+        tracing::warn!("receiver {name} {reason}; next try in {delay:?}");
+        if !context.clock.wait_until(context.clock.now() + delay, stop) {
+            return;
+        }
+        delay = delay.saturating_mul(2).min(config.restart_delay_max).max(config.restart_delay);
+    }
+}

@@ -1,0 +1,265 @@
+//! Records, and how a borrowed one becomes an owned one.
+//!
+//! Inside a stage a record may borrow from the block it was read from. Where it leaves the stage (a shuffle's
+//! table, an `Rdd`, a window, state) it is owned, once, and looked up by its borrowed form before that.
+
+use std::{borrow::Cow, hash::Hash, net, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use compact_str::CompactString;
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::Time;
+
+/// Something that flows through a pipeline.
+///
+/// | the record | its owned form |
+/// |---|---|
+/// | `&str`, `Cow<str>` | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
+/// | `&[u8]` | `Vec<u8>` |
+/// | `&T` | `T`, cloned |
+/// | numbers, `bool`, `char`, `()`, `String`, `Bytes`, `Duration`, `Time`, IP addresses | itself |
+/// | tuples up to 8, `Option`, `Result` | element by element |
+/// | `Vec<T>`, `[T; N]`, `Box<T>`, `Arc<T>` of owned records | itself |
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a record: it can't leave its stage",
+    label = "a record that is kept beyond its stage must implement `dstream::Record`",
+    note = "for a type of your own, write `impl dstream::Record for {Self}`; for a foreign type, map it to a record first or wrap it in a type of your own"
+)]
+pub trait Record: Sized {
+    /// The form that lives as long as it is needed.
+    type Owned: Data;
+
+    /// Makes the record independent of the block it was read from.
+    fn own(self) -> Self::Owned;
+}
+
+/// A record that owns all it has: it can be shared between threads and kept. Implemented by itself.
+pub trait Data: Record<Owned = Self> + Clone + Send + Sync + 'static {}
+
+impl<T: Record<Owned = T> + Clone + Send + Sync + 'static> Data for T {}
+
+/// Owned data that can cross a shuffle, to another process too, and be kept in a checkpoint. Implemented by itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't cross a shuffle: it can't be serialised",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
+)]
+pub trait Portable: Data + Serialize + DeserializeOwned {}
+
+impl<T: Data + Serialize + DeserializeOwned> Portable for T {}
+
+/// A record that can be a key: its hash and its equality are those of its owned form.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be a key",
+    label = "keys are hashed and compared",
+    note = "floating-point numbers are no keys: map them to an integer or to their bits; for a type of your own, write `impl dstream::Key for {Self}` beside `Eq` and `Hash`"
+)]
+pub trait Key: Record<Owned: Portable + Eq + Hash> + Hash {
+    /// Whether `self` and `owned` are the same key. Must agree with `Eq` of the owned form.
+    fn same_key(&self, owned: &Self::Owned) -> bool;
+}
+
+/// A `(key, value)` record. Implemented by two-element tuples.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a (key, value) pair",
+    label = "this operator needs a stream of pairs",
+    note = "map the records to `(key, value)` first, for example `.map(|word| (word, 1u64))`"
+)]
+pub trait Pair {
+    /// The first element.
+    type Key;
+    /// The second element.
+    type Value;
+
+    /// The two, apart.
+    fn into_pair(self) -> (Self::Key, Self::Value);
+}
+
+impl<K, V> Pair for (K, V) {
+    type Key = K;
+    type Value = V;
+
+    fn into_pair(self) -> (K, V) {
+        self
+    }
+}
+
+macro_rules! plain {
+    (keys: $($key:ty),* $(,)?; values: $($value:ty),* $(,)?) => {
+        $(plain!(@record $key);
+        impl Key for $key {
+            fn same_key(&self, owned: &$key) -> bool {
+                self == owned
+            }
+        })*
+        $(plain!(@record $value);)*
+    };
+    (@record $t:ty) => {
+        impl Record for $t {
+            type Owned = $t;
+
+            fn own(self) -> $t {
+                self
+            }
+        }
+    };
+}
+
+plain! {
+    keys: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool, char, String, CompactString,
+        Duration, Time, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr, net::SocketAddr;
+    values: f32, f64, Bytes, std::time::SystemTime
+}
+
+impl Record for &str {
+    type Owned = CompactString;
+
+    fn own(self) -> CompactString {
+        self.into()
+    }
+}
+
+impl Key for &str {
+    fn same_key(&self, owned: &CompactString) -> bool {
+        *self == owned.as_str()
+    }
+}
+
+impl Record for Cow<'_, str> {
+    type Owned = CompactString;
+
+    fn own(self) -> CompactString {
+        self.into()
+    }
+}
+
+impl Key for Cow<'_, str> {
+    fn same_key(&self, owned: &CompactString) -> bool {
+        self.as_ref() == owned.as_str()
+    }
+}
+
+impl Record for &[u8] {
+    type Owned = Vec<u8>;
+
+    fn own(self) -> Vec<u8> {
+        self.to_vec()
+    }
+}
+
+impl Key for &[u8] {
+    fn same_key(&self, owned: &Vec<u8>) -> bool {
+        *self == owned.as_slice()
+    }
+}
+
+impl<T: Data> Record for &T {
+    type Owned = T;
+
+    fn own(self) -> T {
+        self.clone()
+    }
+}
+
+impl<T: Data + Portable + Eq + Hash> Key for &T {
+    fn same_key(&self, owned: &T) -> bool {
+        *self == owned
+    }
+}
+
+/// Containers of owned data are records as they are; containers of borrowed ones are not needed in a stage.
+macro_rules! container {
+    ($([$($generics:tt)*] $t:ty where $element:ident;)*) => {$(
+        impl<$($generics)*> Record for $t where $element: Data {
+            type Owned = $t;
+
+            fn own(self) -> $t {
+                self
+            }
+        }
+    )*};
+}
+
+container! {
+    [T] Vec<T> where T;
+    [T] Box<T> where T;
+    [T] Arc<T> where T;
+    [T, const N: usize] [T; N] where T;
+}
+
+impl<T: Data + Portable + Eq + Hash> Key for Vec<T> {
+    fn same_key(&self, owned: &Vec<T>) -> bool {
+        self == owned
+    }
+}
+
+impl<T: Data + Portable + Eq + Hash> Key for Box<T> {
+    fn same_key(&self, owned: &Box<T>) -> bool {
+        self == owned
+    }
+}
+
+impl<T: Record> Record for Option<T> {
+    type Owned = Option<T::Owned>;
+
+    fn own(self) -> Option<T::Owned> {
+        self.map(T::own)
+    }
+}
+
+impl<T: Key> Key for Option<T> {
+    fn same_key(&self, owned: &Option<T::Owned>) -> bool {
+        match (self, owned) {
+            (Some(a), Some(b)) => a.same_key(b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl<T: Record, E: Record> Record for Result<T, E> {
+    type Owned = Result<T::Owned, E::Owned>;
+
+    fn own(self) -> Result<T::Owned, E::Owned> {
+        self.map(T::own).map_err(E::own)
+    }
+}
+
+impl<T: Key, E: Key> Key for Result<T, E> {
+    fn same_key(&self, owned: &Result<T::Owned, E::Owned>) -> bool {
+        match (self, owned) {
+            (Ok(a), Ok(b)) => a.same_key(b),
+            (Err(a), Err(b)) => a.same_key(b),
+            _ => false,
+        }
+    }
+}
+
+macro_rules! tuple {
+    ($($t:ident $i:tt),*) => {
+        impl<$($t: Record),*> Record for ($($t,)*) {
+            type Owned = ($($t::Owned,)*);
+
+            #[allow(clippy::unused_unit)]
+            fn own(self) -> Self::Owned {
+                ($(self.$i.own(),)*)
+            }
+        }
+
+        impl<$($t: Key),*> Key for ($($t,)*) {
+            fn same_key(&self, _owned: &Self::Owned) -> bool {
+                true $(&& self.$i.same_key(&_owned.$i))*
+            }
+        }
+    };
+}
+
+tuple!();
+tuple!(A 0);
+tuple!(A 0, B 1);
+tuple!(A 0, B 1, C 2);
+tuple!(A 0, B 1, C 2, D 3);
+tuple!(A 0, B 1, C 2, D 3, E 4);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+tuple!(A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);

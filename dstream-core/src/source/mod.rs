@@ -1,0 +1,151 @@
+//! Where records come from.
+//!
+//! A [`Source`] hands the blocks that belong to a batch to the pipeline; a [`Block`] is one partition of raw
+//! input that turns into records while the stage that reads it runs. What arrives by itself (a socket, a queue
+//! of messages) is easier to write as a [`Receiver`](crate::Receiver), which runs on a thread of its own.
+
+mod input;
+mod queue;
+mod socket;
+mod text;
+
+use crate::{Clock, Config, Result, Signal, Time};
+use std::{sync::Arc, time::Duration};
+
+pub(crate) use input::AnyInput;
+pub use input::Input;
+pub(crate) use queue::partition;
+pub use queue::{QueueStream, queue_stream};
+pub use socket::{SocketTextStream, socket_text_stream};
+pub use text::TextBlock;
+
+/// One partition of raw input: what a source hands to a batch.
+///
+/// The records may borrow from the block. They live as long as the stage that reads them; what leaves the stage
+/// is owned first (see [`Record`](crate::Record)).
+pub trait Block: Send {
+    /// A record; `&'a str` for text.
+    type Record<'a>
+    where
+        Self: 'a;
+
+    /// Turns the block into its records. Called once for a block.
+    fn records(&mut self) -> impl Iterator<Item = Self::Record<'_>>;
+
+    /// About how many bytes the block holds. Small neighbouring blocks are processed as one partition.
+    fn weight(&self) -> usize;
+}
+
+/// Owned records: moved out one by one.
+impl<T: Send> Block for Vec<T> {
+    type Record<'a>
+        = T
+    where
+        T: 'a;
+
+    fn records(&mut self) -> impl Iterator<Item = T> {
+        std::mem::take(self).into_iter()
+    }
+
+    fn weight(&self) -> usize {
+        self.len() * size_of::<T>().max(1)
+    }
+}
+
+/// What a source may use while it runs.
+#[derive(Clone, Debug)]
+pub struct SourceContext {
+    /// The clock of the context; the only place to ask for the time.
+    pub clock: Arc<dyn Clock>,
+    /// The settings of the context.
+    pub config: Config,
+    /// The batch interval.
+    pub interval: Duration,
+    /// Set when the context stops.
+    pub stopping: Signal,
+}
+
+/// A source of batches. Anything that implements it can start a chain in `stream!`.
+///
+/// ```
+/// use dstream::{prelude::*, Source};
+///
+/// /// Counts up: batch after batch of `n` numbers.
+/// struct Counter { n: u64, next: u64 }
+///
+/// impl Source for Counter {
+///     type Block = Vec<u64>;
+///
+///     fn name(&self) -> String {
+///         "counter".into()
+///     }
+///
+///     fn batch(&mut self, _time: Time) -> dstream::Result<Vec<Vec<u64>>> {
+///         let from = self.next;
+///         self.next += self.n;
+///         Ok(vec![(from..self.next).collect()])
+///     }
+/// }
+///
+/// let out = Collected::new();
+/// let counter = Counter { n: 3, next: 0 };
+/// let ssc = dstream::stream!(batch = 1s, {
+///     counter.map(|n| n * n).collect_to(&out);
+/// })?;
+/// ssc.run_batches(2)?;
+/// assert_eq!(out.values(), [vec![0, 1, 4], vec![9, 16, 25]]);
+/// # dstream::Result::Ok(())
+/// ```
+pub trait Source: Send + 'static {
+    /// The partitions that this source yields.
+    type Block: Block + 'static;
+
+    /// How messages name this source, with its address: `socket_text_stream(localhost:9999)`.
+    fn name(&self) -> String;
+
+    /// Called once, before the first batch. Must not block.
+    fn start(&mut self, _context: &SourceContext) -> Result<()> {
+        Ok(())
+    }
+
+    /// Everything that belongs to the batch at `time`, one block a partition; an empty `Vec` for a quiet batch.
+    ///
+    /// Called at that time, in order of the times, each time once, also while an earlier batch is still being processed. Must not block.
+    fn batch(&mut self, time: Time) -> Result<Vec<Self::Block>>;
+
+    /// Whether something has arrived that no batch holds yet: a graceful stop then runs one more batch.
+    fn has_pending(&self) -> bool {
+        false
+    }
+
+    /// Called once, at the stop: stop receiving, and let what was received be had by a last call of `batch`.
+    fn stop(&mut self) {}
+}
+
+/// What can start a chain: a [`Source`], or a [`Receiver`](crate::Receiver), which is then supervised.
+///
+/// `M` only tells the two apart; it is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a source of records",
+    label = "a chain starts at a stream of this block or at a source",
+    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::Source` or `dstream::Receiver`"
+)]
+pub trait IntoSource<M> {
+    /// The source.
+    type Source: Source;
+
+    /// Turns the value into a source.
+    fn into_source(self) -> Self::Source;
+}
+
+/// Marks a [`Source`] in [`IntoSource`].
+#[derive(Debug)]
+pub struct FromSource;
+
+impl<S: Source> IntoSource<FromSource> for S {
+    type Source = S;
+
+    fn into_source(self) -> S {
+        self
+    }
+}

@@ -1,0 +1,244 @@
+//! Closure literals: which can be inlined into the loop of their stage, and which names they bind and use.
+//!
+//! A literal is inlined as `let <pattern> = <record>; <body>`, which lets borrowed records flow and keeps build times flat. One
+//! whose body could leave it early (`return`, `?`, `.await`, an outer `break`), and anything that is not a
+//! literal, is called instead, with the record as an earlier argument that fixes its type.
+
+use std::collections::BTreeSet;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Expr, ExprClosure, Pat, ReturnType, visit::Visit};
+
+/// How a closure is applied to a record: `before` comes first, then `value` is the result.
+pub(crate) struct Applied {
+    pub(crate) before: TokenStream,
+    pub(crate) value: TokenStream,
+}
+
+/// Applies `f` to `record`. With `leak`, the pattern stays in scope behind the expression, so that the result may borrow from it.
+pub(crate) fn apply(f: &Expr, record: TokenStream, leak: bool, span: Span) -> Applied {
+    let Some((pattern, body)) = inlinable(f) else {
+        let f = callable(f);
+        let value = quote_spanned!(span => ::dstream::__private::call(#record, #f));
+        return Applied { before: TokenStream::new(), value };
+    };
+    let bind = quote_spanned!(span => let #pattern = #record;);
+    if leak {
+        Applied { before: bind, value: body }
+    } else {
+        Applied { before: TokenStream::new(), value: quote_spanned!(span => { #bind #body }) }
+    }
+}
+
+/// The expression that can be handed to a function which takes a closure, any number of times: a literal loses its `move`
+/// (the pipeline holds what it captures already), anything else is borrowed.
+pub(crate) fn callable(f: &Expr) -> TokenStream {
+    match f {
+        Expr::Closure(closure) => ExprClosure { capture: None, ..closure.clone() }.into_token_stream(),
+        other => quote!(&(#other)),
+    }
+}
+
+/// Pattern and body of a literal of one argument that can be inlined.
+fn inlinable(f: &Expr) -> Option<(&Pat, TokenStream)> {
+    let Expr::Closure(closure) = f else { return None };
+    let plain = closure.asyncness.is_none()
+        && closure.constness.is_none()
+        && closure.lifetimes.is_none()
+        && closure.attrs.is_empty();
+    let mut pattern = closure.inputs.iter();
+    let (Some(pattern), None) = (pattern.next(), pattern.next()) else { return None };
+    let mut escapes = Escapes::default();
+    escapes.visit_expr(&closure.body);
+    if !plain || escapes.found {
+        return None;
+    }
+    let body = &closure.body;
+    let body = match &closure.output {
+        ReturnType::Type(_, ty) => {
+            let span = crate::diag::span_of(ty).resolved_at(Span::mixed_site());
+            quote_spanned!(span => { let __ds_value: #ty = #body; __ds_value })
+        }
+        ReturnType::Default => body.to_token_stream(),
+    };
+    Some((pattern, body))
+}
+
+/// How many arguments a closure literal has; `None` for anything else.
+pub(crate) fn arity(f: &Expr) -> Option<usize> {
+    match f {
+        Expr::Closure(closure) => Some(closure.inputs.len()),
+        _ => None,
+    }
+}
+
+/// Whether control could leave the closure's body other than at its end.
+#[derive(Default)]
+struct Escapes {
+    found: bool,
+    loops: usize,
+}
+
+/// Macros of the standard library that expand to no jump.
+const CALM: [&str; 22] = [
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "concat",
+    "dbg",
+    "debug_assert",
+    "debug_assert_eq",
+    "env",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "line",
+    "matches",
+    "panic",
+    "print",
+    "println",
+    "stringify",
+    "unreachable",
+    "vec",
+    "write",
+    "writeln",
+];
+
+impl Visit<'_> for Escapes {
+    fn visit_expr(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Return(_) | Expr::Try(_) | Expr::Await(_) | Expr::Yield(_) | Expr::Verbatim(_) => {
+                self.found = true
+            }
+            Expr::Break(jump) => {
+                self.found |= self.loops == 0 || jump.label.is_some();
+                syn::visit::visit_expr_break(self, jump);
+            }
+            Expr::Continue(jump) => self.found |= self.loops == 0 || jump.label.is_some(),
+            // What is inside these leaves these, not us.
+            Expr::Closure(_) | Expr::Async(_) | Expr::TryBlock(_) => {}
+            Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => {
+                self.loops += 1;
+                syn::visit::visit_expr(self, expr);
+                self.loops -= 1;
+            }
+            _ => syn::visit::visit_expr(self, expr),
+        }
+    }
+
+    fn visit_item(&mut self, _: &syn::Item) {}
+
+    fn visit_macro(&mut self, mac: &syn::Macro) {
+        let calm = mac.path.get_ident().is_some_and(|name| CALM.iter().any(|calm| name == calm));
+        self.found |= !calm || jumps(mac.tokens.clone());
+    }
+}
+
+fn jumps(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|tree| match tree {
+        TokenTree::Group(group) => jumps(group.stream()),
+        TokenTree::Ident(word) => ["return", "break", "continue", "await"].iter().any(|jump| word == jump),
+        TokenTree::Punct(p) => p.as_char() == '?',
+        TokenTree::Literal(_) => false,
+    })
+}
+
+/// The names that a closure literal's arguments bind.
+pub(crate) fn bound(f: &Expr) -> BTreeSet<String> {
+    struct Names(BTreeSet<String>);
+    impl Visit<'_> for Names {
+        fn visit_pat_ident(&mut self, pat: &syn::PatIdent) {
+            self.0.insert(pat.ident.to_string());
+            syn::visit::visit_pat_ident(self, pat);
+        }
+    }
+    let mut names = Names(BTreeSet::new());
+    if let Expr::Closure(closure) = f {
+        closure.inputs.iter().for_each(|pat| names.visit_pat(pat));
+    }
+    names.0
+}
+
+/// Every name that an expression may take from its surroundings: all its words but those that it binds as
+/// arguments, the words in its string literals among them, since `"{name}"` takes a name too.
+pub(crate) fn mentions(f: &Expr) -> BTreeSet<String> {
+    let mut words = BTreeSet::new();
+    collect_words(f.to_token_stream(), &mut words);
+    for name in bound(f) {
+        words.remove(&name);
+    }
+    words
+}
+
+fn collect_words(tokens: TokenStream, words: &mut BTreeSet<String>) {
+    for tree in tokens {
+        match tree {
+            TokenTree::Group(group) => collect_words(group.stream(), words),
+            TokenTree::Ident(word) => {
+                words.insert(word.to_string());
+            }
+            TokenTree::Literal(literal) => words.extend(
+                literal
+                    .to_string()
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .filter(|word| !word.is_empty())
+                    .map(str::to_owned),
+            ),
+            TokenTree::Punct(_) => {}
+        }
+    }
+}
+
+/// A name of the expansion: never in the way of the user's.
+pub(crate) fn local(prefix: &str, id: usize, span: Span) -> Ident {
+    Ident::new(&format!("__ds_{prefix}{id}"), span.resolved_at(Span::mixed_site()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn inlines(text: &str) -> bool {
+        syn::parse_str::<Expr>(text).is_ok_and(|f| inlinable(&f).is_some())
+    }
+
+    #[test]
+    fn inlines_what_can_only_end_at_its_end() {
+        for text in [
+            "|l| l.split(' ')",
+            "|(k, v)| (v, k)",
+            "|x: u64| -> u64 { x + 1 }",
+            "|x| { for i in 0..x { if i > 3 { break } } x }",
+            "|x| format!(\"{x}\")",
+            "move |x| xs.iter().map(move |y| { return x + y; })",
+        ] {
+            assert!(inlines(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn calls_what_could_leave_early() {
+        for text in [
+            "|x| { if x { return 1 } 2 }",
+            "|x| x.parse().ok()?",
+            "|x| { break }",
+            "|x| loop { continue 'outer }",
+            "|x| bail!(\"no\")",
+            "|x| vec![x?]",
+            "|a, b| a + b",
+            "str::len",
+        ] {
+            assert!(!inlines(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn mentions_what_it_takes_from_outside() {
+        let f: Expr =
+            syn::parse_str("|w| format!(\"{w} {min}\", w.len() + max)").unwrap_or_else(|e| panic!("{e}"));
+        let words = mentions(&f);
+        assert!(["min", "max"].iter().all(|word| words.contains(*word)) && !words.contains("w"), "{words:?}");
+    }
+}

@@ -1,0 +1,149 @@
+//! One stage: nested loops with the closures inlined, and a sink at each leaf.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{meta, op, result};
+use crate::{
+    closure::local,
+    graph::{Graph, NodeId, NodeKind},
+    ops::{Flow, Fused, Kind, Nest},
+    stage::{Branch, Sink, Stage, Then},
+};
+
+/// The variable for the sinks of a stage: what the tasks have put into sink `at`.
+pub(super) fn tasks(root: NodeId, at: usize, span: Span) -> Ident {
+    Ident::new(&format!("__ds_t{root}_{at}"), span.resolved_at(Span::mixed_site()))
+}
+
+fn sink_name(root: NodeId, at: usize, span: Span) -> Ident {
+    Ident::new(&format!("__ds_s{root}_{at}"), span.resolved_at(Span::mixed_site()))
+}
+
+/// Runs the stage and binds the step of each sink.
+pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
+    let root = stage.root;
+    let node = &graph.nodes[root];
+    let span = node.span().resolved_at(Span::mixed_site());
+    let place = meta(root);
+    let input = match &node.kind {
+        NodeKind::Source { .. } => {
+            let input = local("in", root, span);
+            quote_spanned!(span => __ds_batch.take(&#input, &#place))
+        }
+        _ => {
+            // Records are moved out of the last use of an Rdd, and cloned while an output still needs it.
+            let rdd = result(root, span);
+            let whole =
+                node.consumers.iter().any(|(reader, _)| crate::stage::taken_whole(graph, *reader, root));
+            let clone = whole.then(|| quote_spanned!(span => .clone()));
+            quote_spanned!(span => ::dstream::__private::blocks(#rdd #clone))
+        }
+    };
+    let mut members = vec![root];
+    operators(&stage.tree, &mut members);
+    let places = members.iter().map(|id| meta(*id));
+    let sinks: TokenStream =
+        stage.sinks.iter().enumerate().map(|(at, sink)| new_sink(graph, root, at, sink)).collect();
+    let record = local("r", root, span);
+    let body = fork(graph, stage, &stage.tree, &Flow { record: record.clone(), moved: true });
+    let names = |at| sink_name(root, at, span);
+    let done = (0..stage.sinks.len()).rev().fold(quote!(()), |rest, at| {
+        let sink = names(at);
+        quote_spanned!(span => (#sink.done(), #rest))
+    });
+    let bind: TokenStream = (0..stage.sinks.len())
+        .map(|at| {
+            let tasks = tasks(root, at, span);
+            quote_spanned!(span => let (#tasks, __ds_rest) = ::dstream::__private::split(__ds_rest);)
+        })
+        .collect();
+    quote_spanned!(span =>
+        let __ds_rest = __ds_batch.stage(&[#(#places),*], #input, |__ds_blocks| {
+            #sinks
+            for __ds_block in __ds_blocks {
+                for #record in ::dstream::__private::Block::records(__ds_block) {
+                    #body
+                }
+            }
+            #done
+        });
+        #bind
+    )
+}
+
+/// The operators of a stage, in the order of the program.
+fn operators(tree: &[Branch], out: &mut Vec<NodeId>) {
+    for branch in tree {
+        if !out.contains(&branch.node) {
+            out.push(branch.node);
+        }
+        match &branch.then {
+            Then::Narrow(behind) | Then::Union(behind) => operators(behind, out),
+            Then::Sink(_) => {}
+        }
+    }
+}
+
+fn new_sink(graph: &Graph, root: NodeId, at: usize, sink: &Sink) -> TokenStream {
+    let NodeKind::Op { spec, call } = &graph.nodes[sink.node].kind else { return TokenStream::new() };
+    let op = op(sink.node, call, graph);
+    let value = match &spec.kind {
+        Kind::Wide(wide) => (wide.sink)(&op),
+        Kind::Output(output) => (output.sink)(&op),
+        Kind::Narrow(_) | Kind::Union => return TokenStream::new(),
+    };
+    let name = sink_name(root, at, op.span());
+    quote_spanned!(op.span() => let mut #name = #value;)
+}
+
+/// Hands a record to each branch; the last that needs it as a value may move it.
+fn fork(graph: &Graph, stage: &Stage, tree: &[Branch], flow: &Flow) -> TokenStream {
+    let last = tree.iter().rposition(|branch| needs_record(graph, branch));
+    let branches = tree.iter().enumerate().map(|(at, branch)| {
+        let flow = Flow { moved: flow.moved && Some(at) == last, ..flow.clone() };
+        let code = grow(graph, stage, branch, flow);
+        // A block keeps the names of one branch from the next.
+        if tree.len() > 1 { quote!({ #code }) } else { code }
+    });
+    quote!(#(#branches)*)
+}
+
+fn needs_record(graph: &Graph, branch: &Branch) -> bool {
+    match (&branch.then, &graph.nodes[branch.node].kind) {
+        (Then::Union(behind), _) => behind.iter().any(|branch| needs_record(graph, branch)),
+        (_, NodeKind::Op { spec, .. }) => !matches!(&spec.kind, Kind::Wide(wide) if !wide.needs_record),
+        _ => true,
+    }
+}
+
+/// One branch: its own code, with what is behind it nested inside.
+fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStream {
+    let NodeKind::Op { spec, call } = &graph.nodes[branch.node].kind else { return TokenStream::new() };
+    let mut op = op(branch.node, call, graph);
+    let span = op.span();
+    match (&spec.kind, &branch.then) {
+        (Kind::Narrow(fuse), Then::Narrow(behind)) => {
+            let Fused { before, nest, out } = fuse(&op, flow);
+            let rest = fork(graph, stage, behind, &out);
+            match nest {
+                Nest::None => quote_spanned!(span => #before #rest),
+                Nest::If(condition) => quote_spanned!(span => #before if #condition { #rest }),
+                Nest::For(items) => {
+                    let record = &out.record;
+                    quote_spanned!(span => #before for #record in (#items) { #rest })
+                }
+            }
+        }
+        (Kind::Union, Then::Union(behind)) => fork(graph, stage, behind, &flow),
+        (Kind::Wide(wide), Then::Sink(at)) => {
+            op.sink = sink_name(stage.root, *at, span);
+            (wide.push)(&op, flow.value())
+        }
+        (Kind::Output(_), Then::Sink(at)) => {
+            let (sink, value) = (sink_name(stage.root, *at, span), flow.value());
+            quote_spanned!(span => #sink.push(#value);)
+        }
+        _ => TokenStream::new(),
+    }
+}

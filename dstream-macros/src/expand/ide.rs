@@ -1,0 +1,120 @@
+//! The copy that editors read instead of the loops.
+//!
+//! It holds the user's statements, verbatim and once, against `DStream<T>`, whose methods carry the operators' documentation.
+//! Which of the two is read is decided by a `macro_rules!` inside the expansion, so that `cfg(rust_analyzer)` is asked of
+//! the user's crate, where an editor sets it.
+
+use std::collections::HashSet;
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+
+use crate::{
+    ast::{Call, Chain, Pipeline},
+    ops::{self, Arg, Editor, Kind},
+    parse,
+};
+
+/// Editors read `copy`, the compiler reads `code`.
+pub(super) fn select(copy: &TokenStream, code: &TokenStream) -> TokenStream {
+    quote_spanned!(Span::mixed_site() =>
+        #[allow(unexpected_cfgs)]
+        #[cfg(rust_analyzer)]
+        macro_rules! __dstream_select { ({ $($copy:tt)* } { $($code:tt)* }) => { $($copy)* } }
+        #[allow(unexpected_cfgs)]
+        #[cfg(not(rust_analyzer))]
+        macro_rules! __dstream_select { ({ $($copy:tt)* } { $($code:tt)* }) => { $($code)* } }
+        __dstream_select! { { { #copy } } { { #code } } }
+    )
+}
+
+/// The statements against `DStream<T>`.
+pub(super) fn copy(pipeline: &Pipeline) -> TokenStream {
+    let site = Span::mixed_site();
+    let mut names = HashSet::new();
+    let statements = pipeline.statements.iter().map(|statement| {
+        let chain = chain(&statement.chain, &names);
+        names.extend(statement.bindings.iter().map(Ident::to_string));
+        match statement.bindings.as_slice() {
+            [] => quote_spanned!(site => #chain;),
+            [name] => quote_spanned!(site => let #name = #chain;),
+            several => quote_spanned!(site => let (#(#several),*) = #chain;),
+        }
+    });
+    quote_spanned!(site => #(#statements)* ::dstream::__private::not_compiled::<::dstream::StreamingContext>())
+}
+
+fn chain(chain: &Chain, names: &HashSet<String>) -> TokenStream {
+    let site = Span::mixed_site();
+    let head = mend(&chain.head);
+    let stream = chain.head_name().is_some_and(|name| names.contains(&name.to_string()));
+    let mut out = if stream || head.is_empty() {
+        head
+    } else {
+        quote_spanned!(site => ::dstream::__private::stream_of(#head))
+    };
+    for call in &chain.calls {
+        let (name, args) = (&call.name, arguments(call, names));
+        let Editor { default_args, view } = editor(call);
+        if let Some(view) = view {
+            let view = Ident::new(view, site);
+            out = quote_spanned!(site => ::dstream::__private::#view(#out));
+        }
+        out = quote!(#out . #name (#args #default_args));
+    }
+    if chain.dangling { quote!(#out . __dstream_incomplete) } else { out }
+}
+
+fn editor(call: &Call) -> Editor {
+    match ops::find(&call.name).map(|spec| &spec.kind) {
+        Some(Kind::Output(output)) => (output.editor)(call),
+        _ => Editor::default(),
+    }
+}
+
+/// The arguments without the options, which are no arguments of the method.
+fn arguments(call: &Call, names: &HashSet<String>) -> TokenStream {
+    if call.broken || ops::find(&call.name).is_none() {
+        return mend(&call.tokens);
+    }
+    let spec = ops::find(&call.name).map_or(&[][..], |spec| spec.args);
+    let args = call.args.iter().enumerate().map(|(at, arg)| match spec.get(at) {
+        Some(Arg::Stream) => {
+            let tokens = quote!(#arg).into_iter().collect();
+            chain(&parse::chain(tokens, &mut Default::default()), names)
+        }
+        _ => quote!(#arg),
+    });
+    quote!(#(#args),*)
+}
+
+/// Puts a word behind each `.` that has none, so that what is being typed still parses.
+fn mend(tokens: &TokenStream) -> TokenStream {
+    let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let mut out = TokenStream::new();
+    for (at, tree) in trees.iter().enumerate() {
+        match tree {
+            TokenTree::Group(group) => {
+                let mut mended = Group::new(group.delimiter(), mend(&group.stream()));
+                mended.set_span(group.span());
+                out.extend([TokenTree::Group(mended)]);
+            }
+            TokenTree::Punct(p) if p.as_char() == '.' => {
+                out.extend([tree.clone()]);
+                let range =
+                    matches!(trees.get(at.wrapping_sub(1)), Some(TokenTree::Punct(p)) if p.as_char() == '.');
+                let ends = match trees.get(at + 1) {
+                    None => true,
+                    Some(TokenTree::Punct(p)) => matches!(p.as_char(), ',' | ';'),
+                    Some(TokenTree::Ident(word)) => word == "let",
+                    _ => false,
+                };
+                if ends && !range {
+                    out.extend(quote!(__dstream_incomplete));
+                }
+            }
+            _ => out.extend([tree.clone()]),
+        }
+    }
+    out
+}

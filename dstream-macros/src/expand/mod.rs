@@ -1,0 +1,219 @@
+//! Writes the expansion: what is hoisted, one function a batch, and the copy for editors.
+
+mod fuse;
+mod ide;
+
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+
+use crate::{
+    ast::{Call, Pipeline},
+    closure::{self, local},
+    diag::Diags,
+    duration::duration,
+    graph::{Graph, Node, NodeId, NodeKind},
+    ops::{Kind, Op, OpSpec},
+    stage::{self, Stage},
+};
+
+/// The tokens that `stream!` is replaced by. Its type is `Result<StreamingContext>`, also after an error.
+pub(crate) fn expand(pipeline: &Pipeline, graph: &Graph, mut diags: Diags) -> TokenStream {
+    let site = Span::mixed_site();
+    let builder = builder(pipeline, &mut diags);
+    let code = if diags.is_empty() {
+        program(graph, &builder)
+    } else {
+        quote_spanned!(site => ::dstream::__private::not_compiled::<::dstream::StreamingContext>())
+    };
+    let copy = ide::copy(pipeline);
+    let select = ide::select(&copy, &code);
+    let errors = diags.to_tokens();
+    // The user's tokens come before any error, so that they stand at the same offset with and without one.
+    quote_spanned!(site => {
+        let __ds_value = { #select };
+        #errors
+        __ds_value
+    })
+}
+
+/// The expression that makes the builder.
+fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
+    let site = Span::mixed_site();
+    if let Some(context) = &pipeline.context {
+        return quote_spanned!(site => ::dstream::__private::Builder::extend(::core::borrow::Borrow::borrow(&(#context))));
+    }
+    let setting = |name: &str| pipeline.settings.iter().find(|s| s.name == name).map(|s| &s.value);
+    let batch = setting("batch").filter(|v| !v.is_empty()).map(|value| duration(value, diags));
+    let optional = |value: Option<TokenStream>| match value {
+        Some(value) => quote_spanned!(site => ::core::option::Option::Some(#value)),
+        None => quote_spanned!(site => ::core::option::Option::None),
+    };
+    let name = optional(setting("name").map(|n| quote_spanned!(site => ::std::string::String::from(#n))));
+    let conf = optional(setting("conf").map(ToTokens::to_token_stream));
+    quote_spanned!(site => ::dstream::__private::Builder::create(#name, #batch, #conf))
+}
+
+/// The code of a pipeline without errors.
+fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
+    let site = Span::mixed_site();
+    let stages = stage::cut(graph);
+    let places = places(graph);
+    let hoisted: TokenStream =
+        graph.nodes.iter().enumerate().map(|(id, node)| hoist(graph, id, node)).collect();
+    let mut body = TokenStream::new();
+    for id in 0..graph.nodes.len() {
+        body.extend(finish(graph, &stages, id));
+        if let Some(stage) = stages.iter().find(|stage| stage.root == id) {
+            body.extend(fuse::stage(graph, stage));
+        }
+    }
+    let outputs = (0..graph.nodes.len()).filter(|id| graph.nodes[*id].is_output());
+    let emitted: TokenStream = outputs.clone().map(|id| emit(graph, id)).collect();
+    let outputs = outputs.count();
+    quote_spanned!(site =>
+        #places
+        let mut __ds_builder = #builder;
+        #hoisted
+        // Inlined closures are written for the reader of the closure, not of the loop.
+        #[allow(unused_braces, unused_parens, clippy::all)]
+        __ds_builder.pipeline(#outputs, move |__ds_batch| {
+            let __ds_seed = __ds_batch.seed();
+            #body
+            #emitted
+        });
+        __ds_builder.finish()
+    )
+}
+
+/// Where each operator is written: `__DS_OPS[id]`.
+fn places(graph: &Graph) -> TokenStream {
+    let places = graph.nodes.iter().map(|node| {
+        let (name, start, end) = match &node.kind {
+            NodeKind::Op { call, .. } => (call.name.to_string(), call.name.span(), call.close),
+            NodeKind::Source { expr, .. } => {
+                let span = crate::diag::span_of(expr);
+                let last = expr.clone().into_iter().last().map_or(span, |tree| tree.span());
+                (source_name(expr), span, last)
+            }
+            NodeKind::Poison => (String::new(), Span::call_site(), Span::call_site()),
+        };
+        let (start, end) = (start.start(), end.end());
+        let [line, end_line] = [start.line, end.line].map(narrow);
+        let [column, end_column] = [start.column + 1, end.column + 1].map(narrow);
+        quote!(::dstream::__private::OpMeta {
+            name: #name, file: ::core::file!(), line: #line, column: #column, end_line: #end_line, end_column: #end_column,
+        })
+    });
+    let count = graph.nodes.len();
+    quote!(static __DS_OPS: [::dstream::__private::OpMeta; #count] = [#(#places),*];)
+}
+
+/// How messages name a source: its first word, as in `socket_text_stream`.
+fn source_name(expr: &TokenStream) -> String {
+    let text: String =
+        expr.to_string().split(['(', '{', '[']).next().unwrap_or_default().split_whitespace().collect();
+    if text.is_empty() { "source".to_owned() } else { text }
+}
+
+fn narrow(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn meta(id: NodeId) -> TokenStream {
+    quote!(__DS_OPS[#id])
+}
+
+fn op<'a>(id: NodeId, call: &'a Call, graph: &Graph) -> Op<'a> {
+    let bound = call.args.first().map(closure::bound).unwrap_or_default();
+    let leak = bound.is_empty() || bound.is_disjoint(&graph.mentions_behind(id));
+    Op { id, call, leak, meta: meta(id), sink: local("s", id, call.name.span()) }
+}
+
+/// What a node holds between batches. A stream that nobody reads becomes a variable, so that the compiler's own
+/// `unused_variables` warns about it.
+fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
+    let unused = node.consumers.is_empty() && !node.is_output();
+    let name = node.name.as_ref();
+    match &node.kind {
+        NodeKind::Source { expr, similar } => {
+            let span = node.span().resolved_at(Span::mixed_site());
+            // Where the name of a stream is misspelt, the compiler then finds the one that was meant.
+            let expr = match similar.as_slice() {
+                [] => expr.clone(),
+                similar => {
+                    quote_spanned!(span => { #(#[allow(unused_variables)] let #similar = ();)* #expr })
+                }
+            };
+            match name {
+                Some(name) if unused => quote_spanned!(span => let #name = #expr;),
+                _ => {
+                    let input = local("in", id, span);
+                    quote_spanned!(span => let #input = __ds_builder.source(#expr);)
+                }
+            }
+        }
+        NodeKind::Op { spec, call } => {
+            let op = op(id, call, graph);
+            let hoisted = op.hoisted();
+            let value = match &spec.kind {
+                Kind::Wide(wide) if !unused => (wide.hoist)(&op),
+                Kind::Output(output) => (output.hoist)(&op),
+                _ => None,
+            };
+            let value = value.map(|value| quote_spanned!(op.span() => let #hoisted = #value;));
+            let warning = name.filter(|_| unused).map(|name| quote_spanned!(op.span() => let #name = ();));
+            quote!(#value #warning)
+        }
+        NodeKind::Poison => TokenStream::new(),
+    }
+}
+
+/// The step that has come of the sinks that feed node `id`, from all stages, in the order of the unions between.
+fn fed(graph: &Graph, stages: &[Stage], id: NodeId) -> Option<TokenStream> {
+    let span = graph.nodes[id].span().resolved_at(Span::mixed_site());
+    let mut feeds: Vec<_> = stages
+        .iter()
+        .flat_map(|stage| {
+            stage.sinks.iter().enumerate().map(move |(at, sink)| (sink, fuse::tasks(stage.root, at, span)))
+        })
+        .filter(|(sink, _)| sink.node == id)
+        .collect();
+    feeds.sort_by(|(a, _), (b, _)| a.way.cmp(&b.way));
+    feeds
+        .into_iter()
+        .map(|(_, tasks)| tasks.into_token_stream())
+        .reduce(|first, second| quote_spanned!(span => ::dstream::__private::append(#first, #second)))
+}
+
+/// Makes the records of an operator that needs the whole batch out of its sinks, or the batch of an output.
+fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
+    let NodeKind::Op { spec, call } = &graph.nodes[id].kind else { return TokenStream::new() };
+    let op = op(id, call, graph);
+    let rdd = result(id, op.span());
+    let Some(tasks) = fed(graph, stages, id) else { return TokenStream::new() };
+    let step = match &spec.kind {
+        Kind::Wide(wide) => (wide.finish)(&op, tasks),
+        _ => quote_spanned!(op.span() => __ds_batch.collect(#tasks)),
+    };
+    quote_spanned!(op.span() => let #rdd = #step;)
+}
+
+/// The variable that holds the finished step of node `id`.
+fn result(id: NodeId, span: Span) -> proc_macro2::Ident {
+    local("n", id, span)
+}
+
+/// Hands the batch to an output.
+fn emit(graph: &Graph, id: NodeId) -> TokenStream {
+    let NodeKind::Op { spec: OpSpec { kind: Kind::Output(output), .. }, call } = &graph.nodes[id].kind else {
+        return TokenStream::new();
+    };
+    let op = op(id, call, graph);
+    let span = op.span();
+    let input = graph.nodes[id].inputs[0];
+    let batch = if stage::taken_whole(graph, id, input) { input } else { id };
+    let (from, meta) = (result(batch, span), &op.meta);
+    let (rdd, time) = (local("rdd", id, span), local("time", id, span));
+    let emit = (output.emit)(&op, &rdd, &time);
+    quote_spanned!(span => __ds_batch.output(&#meta, &#from, |#rdd, #time| #emit);)
+}

@@ -1,0 +1,300 @@
+//! Names to nodes: which operator reads which, with every mistake that can be seen from one call.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write as _,
+};
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
+
+use crate::{
+    ast::{Call, Chain, Pipeline},
+    closure,
+    diag::{Diags, did_you_mean, one_of},
+    ops::{self, Arg, Kind, OpSpec},
+    parse,
+};
+
+/// The index of a node. A node's inputs have smaller ones.
+pub(crate) type NodeId = usize;
+
+/// The operators of a pipeline and the streams between them.
+#[derive(Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: Vec<Node>,
+}
+
+pub(crate) struct Node {
+    pub(crate) kind: NodeKind,
+    /// The streams that it reads, in the order of the arguments.
+    pub(crate) inputs: Vec<NodeId>,
+    /// Who reads it, and as which input, in the order of the program.
+    pub(crate) consumers: Vec<(NodeId, usize)>,
+    /// The `let` that names it.
+    pub(crate) name: Option<Ident>,
+}
+
+pub(crate) enum NodeKind {
+    /// An expression that is a source, and the streams of the block with a similar name.
+    Source {
+        expr: TokenStream,
+        similar: Vec<Ident>,
+    },
+    Op {
+        spec: &'static OpSpec,
+        call: Call,
+    },
+    /// Something was wrong here, and has been said; what reads it is not checked.
+    Poison,
+}
+
+impl Node {
+    pub(crate) fn is_poison(&self) -> bool {
+        matches!(self.kind, NodeKind::Poison)
+    }
+
+    /// Where to speak of it.
+    pub(crate) fn span(&self) -> Span {
+        match &self.kind {
+            NodeKind::Source { expr, .. } => crate::diag::span_of(expr),
+            NodeKind::Op { call, .. } => call.name.span(),
+            NodeKind::Poison => Span::call_site(),
+        }
+    }
+
+    /// Whether the records of this node are there as a whole before the next stage starts.
+    pub(crate) fn is_root(&self) -> bool {
+        matches!(
+            &self.kind,
+            NodeKind::Source { .. } | NodeKind::Op { spec: OpSpec { kind: Kind::Wide(_), .. }, .. }
+        )
+    }
+
+    pub(crate) fn is_output(&self) -> bool {
+        matches!(&self.kind, NodeKind::Op { spec: OpSpec { kind: Kind::Output(_), .. }, .. })
+    }
+}
+
+impl Graph {
+    fn add(&mut self, kind: NodeKind, inputs: Vec<NodeId>) -> NodeId {
+        let id = self.nodes.len();
+        for (port, input) in inputs.iter().enumerate() {
+            self.nodes[*input].consumers.push((id, port));
+        }
+        self.nodes.push(Node { kind, inputs, consumers: Vec::new(), name: None });
+        id
+    }
+
+    /// Names that closures of this node or behind it, in the same loop, may take from outside.
+    pub(crate) fn mentions_behind(&self, id: NodeId) -> BTreeSet<String> {
+        let mut words = BTreeSet::new();
+        for (consumer, _) in &self.nodes[id].consumers {
+            let node = &self.nodes[*consumer];
+            if let NodeKind::Op { call, .. } = &node.kind {
+                words.extend(call.args.iter().flat_map(closure::mentions));
+            }
+            if !node.is_root() {
+                words.extend(self.mentions_behind(*consumer));
+            }
+        }
+        words
+    }
+
+    /// The graph as text, a line a node: `3 reduce_by_key <- 2`.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) fn describe(&self) -> String {
+        let mut text = String::new();
+        for (id, node) in self.nodes.iter().enumerate() {
+            let what = match &node.kind {
+                NodeKind::Source { expr, .. } => expr.to_string(),
+                NodeKind::Op { spec, .. } => spec.name.to_owned(),
+                NodeKind::Poison => "?".to_owned(),
+            };
+            let _ = write!(text, "{id} {what}");
+            if !node.inputs.is_empty() {
+                let inputs: Vec<String> = node.inputs.iter().map(NodeId::to_string).collect();
+                let _ = write!(text, " <- {}", inputs.join(", "));
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Connects the statements.
+pub(crate) fn build(pipeline: &Pipeline, diags: &mut Diags) -> Graph {
+    let mut build = Build { graph: Graph::default(), names: HashMap::new(), diags };
+    for statement in &pipeline.statements {
+        let end = build.chain(&statement.chain);
+        build.end(end, &statement.bindings);
+    }
+    build.graph
+}
+
+struct Build<'a> {
+    graph: Graph,
+    names: HashMap<String, NodeId>,
+    diags: &'a mut Diags,
+}
+
+impl Build<'_> {
+    /// The node that a chain ends in.
+    fn chain(&mut self, chain: &Chain) -> NodeId {
+        let mut at = self.head(chain);
+        for call in &chain.calls {
+            at = self.call(at, call);
+        }
+        if chain.dangling { self.poison() } else { at }
+    }
+
+    fn poison(&mut self) -> NodeId {
+        self.graph.add(NodeKind::Poison, Vec::new())
+    }
+
+    fn head(&mut self, chain: &Chain) -> NodeId {
+        if chain.head.is_empty() {
+            // Nothing at all has been reported by the parser, `.map(..)` has not.
+            if let Some(call) = chain.calls.first() {
+                self.diags.error(call.name.span(), "expected a stream or a source before `.`");
+            }
+            return self.poison();
+        }
+        if let Some(name) = chain.head_name() {
+            if let Some(id) = self.names.get(&name.to_string()) {
+                return *id;
+            }
+            let similar = self.graph.nodes.iter().filter_map(|n| n.name.clone());
+            let near = |n: &Ident| strsim::damerau_levenshtein(&n.to_string(), &name.to_string()) <= 2;
+            let similar = similar.filter(near).collect();
+            return self.graph.add(NodeKind::Source { expr: chain.head.clone(), similar }, Vec::new());
+        }
+        match syn::parse2::<syn::Expr>(chain.head.clone()) {
+            Ok(_) => {
+                let expr = chain.head.clone();
+                self.graph.add(NodeKind::Source { expr, similar: Vec::new() }, Vec::new())
+            }
+            Err(error) => {
+                self.diags.syntax(error);
+                self.poison()
+            }
+        }
+    }
+
+    fn call(&mut self, input: NodeId, call: &Call) -> NodeId {
+        let Some(spec) = ops::find(&call.name) else {
+            let names = ops::OPS.iter().map(|spec| spec.name);
+            let mut hint = did_you_mean(&call.name.to_string(), names.clone());
+            if hint.is_empty() {
+                hint = format!(": the operators are {}", one_of(names));
+                if matches!(self.graph.nodes[input].kind, NodeKind::Source { .. }) {
+                    hint.push_str("; a source that is built by methods stands in parentheses: `(source.method()).map(..)`");
+                }
+            }
+            self.diags.error(call.name.span(), format_args!("unknown operator `{}`{hint}", call.name));
+            return self.poison();
+        };
+        if self.graph.nodes[input].is_output() {
+            self.diags.error(
+                call.name.span(),
+                format_args!("nothing can follow an output: `{}` reads a stream", spec.name),
+            );
+            return self.poison();
+        }
+        let fits = call.broken || self.check(spec, call);
+        let mut inputs = vec![input];
+        for (arg, kind) in call.args.iter().zip(spec.args) {
+            if let Arg::Stream = kind {
+                let other = parse::chain(arg.to_token_stream().into_iter().collect(), self.diags);
+                let other = self.chain(&other);
+                if self.graph.nodes[other].is_output() {
+                    self.diags.error_at(arg, "this is an output: expected a stream");
+                    return self.poison();
+                }
+                inputs.push(other);
+            }
+        }
+        if call.broken || !fits || inputs.iter().any(|i| self.graph.nodes[*i].is_poison()) {
+            // Its inputs count as used all the same.
+            return self.graph.add(NodeKind::Poison, inputs);
+        }
+        self.graph.add(NodeKind::Op { spec, call: call.clone() }, inputs)
+    }
+
+    /// Checks the arguments of one call; the first mistake is reported.
+    fn check(&mut self, spec: &OpSpec, call: &Call) -> bool {
+        let (least, most) = (spec.args.len() - spec.optional, spec.args.len());
+        if !(least..=most).contains(&call.args.len()) {
+            let takes = match (least, most) {
+                (0, 0) => "no arguments".to_owned(),
+                (1, 1) => "1 argument".to_owned(),
+                (a, b) if a == b => format!("{a} arguments"),
+                (a, b) => format!("{a} to {b} arguments"),
+            };
+            let message =
+                format!("`{}` takes {takes}, found {}: `{}`", spec.name, call.args.len(), spec.usage);
+            self.diags.error(call.name.span(), message);
+            return false;
+        }
+        for (arg, kind) in call.args.iter().zip(spec.args) {
+            if let (Arg::Closure(arities), Some(found)) = (kind, closure::arity(arg))
+                && !arities.contains(&found)
+            {
+                let message = format!("this closure has {found} argument(s): expected `{}`", spec.usage);
+                self.diags.error_at(arg, message);
+                return false;
+            }
+            if let (Arg::Closure(_), syn::Expr::Lit(_)) = (kind, arg) {
+                self.diags.error_at(arg, format_args!("expected a closure: `{}`", spec.usage));
+                return false;
+            }
+        }
+        for (at, (name, _)) in call.options.iter().enumerate() {
+            if !spec.options.contains(&name.to_string().as_str()) {
+                let hint = if spec.options.is_empty() {
+                    format!(": `{}` has none", spec.name)
+                } else {
+                    format!(": expected {}", one_of(spec.options.iter().copied()))
+                };
+                self.diags.error(name.span(), format_args!("unknown option `{name}`{hint}"));
+                return false;
+            }
+            if call.options[..at].iter().any(|(before, _)| before == name) {
+                self.diags.error(name.span(), format_args!("option `{name}` is given twice"));
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends a statement: names its stream, or makes sure that it ends in an output.
+    fn end(&mut self, end: NodeId, bindings: &[Ident]) {
+        let (output, poison, span) = {
+            let node = &self.graph.nodes[end];
+            (node.is_output(), node.is_poison(), node.span())
+        };
+        match bindings {
+            [] if output || poison => {}
+            [] => self.diags.error(
+                span,
+                "this stream goes nowhere: name it with `let name = ..;`, or end in an output such as `.print()`",
+            ),
+            [name] if output => {
+                self.diags.error(name.span(), "an output yields no stream: remove the `let`");
+            }
+            [name] => {
+                self.names.insert(name.to_string(), end);
+                self.graph.nodes[end].name.get_or_insert_with(|| name.clone());
+            }
+            [_, second, ..] => {
+                if !poison {
+                    self.diags.error(second.span(), "this operator yields one stream: expected one name");
+                }
+                let poison = self.poison();
+                for name in bindings {
+                    self.names.insert(name.to_string(), poison);
+                }
+            }
+        }
+    }
+}

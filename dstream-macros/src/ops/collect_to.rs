@@ -1,0 +1,25 @@
+//! `collect_to`.
+
+use quote::quote_spanned;
+
+use super::{Arg, Kind, OpSpec, Output, collect, plain_editor};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "collect_to",
+    usage: "collect_to(&out)",
+    args: &[Arg::Value],
+    optional: 0,
+    options: &[],
+    kind: Kind::Output(Output {
+        hoist: |op| {
+            let out = op.call.args.first();
+            Some(quote_spanned!(op.span() => ::dstream::__private::collected(#out)))
+        },
+        sink: collect,
+        emit: |op, rdd, time| {
+            let out = op.hoisted();
+            quote_spanned!(op.span() => ::dstream::__private::collect_to(&#out, #rdd, #time))
+        },
+        editor: plain_editor,
+    }),
+};

@@ -1,0 +1,17 @@
+//! `flat_map`.
+
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "flat_map",
+    usage: "flat_map(|record| ..)",
+    args: &[Arg::Closure(&[1])],
+    optional: 0,
+    options: &[],
+    kind: Kind::Narrow(fuse),
+};
+
+fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
+    let applied = op.apply(flow.value(), op.leak);
+    Fused { before: applied.before, nest: Nest::For(applied.value), out: op.out() }
+}

@@ -1,0 +1,21 @@
+//! `map`.
+
+use quote::quote_spanned;
+
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "map",
+    usage: "map(|record| ..)",
+    args: &[Arg::Closure(&[1])],
+    optional: 0,
+    options: &[],
+    kind: Kind::Narrow(fuse),
+};
+
+fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
+    let applied = op.apply(flow.value(), op.leak);
+    let (before, value, out) = (applied.before, applied.value, op.out());
+    let record = &out.record;
+    Fused { before: quote_spanned!(op.span() => #before let #record = #value;), nest: Nest::None, out }
+}

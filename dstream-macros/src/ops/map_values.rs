@@ -1,0 +1,28 @@
+//! `map_values`.
+
+use quote::quote_spanned;
+
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+use crate::closure::local;
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "map_values",
+    usage: "map_values(|value| ..)",
+    args: &[Arg::Closure(&[1])],
+    optional: 0,
+    options: &[],
+    kind: Kind::Narrow(fuse),
+};
+
+fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
+    let (key, value) = (local("k", op.id, op.span()), local("v", op.id, op.span()));
+    let applied = op.apply(quote_spanned!(op.span() => #value), op.leak);
+    let (bind, new, pair, out) = (applied.before, applied.value, flow.value(), op.out());
+    let record = &out.record;
+    let before = quote_spanned!(op.span() =>
+        let (#key, #value) = ::dstream::__private::pair(#pair);
+        #bind
+        let #record = (#key, #new);
+    );
+    Fused { before, nest: Nest::None, out }
+}

@@ -1,0 +1,27 @@
+//! `reduce`.
+
+use quote::quote_spanned;
+
+use super::{Arg, Kind, OpSpec, Wide, no_hoist};
+use crate::closure::callable;
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "reduce",
+    usage: "reduce(|a, b| ..)",
+    args: &[Arg::Closure(&[2])],
+    optional: 0,
+    options: &[],
+    kind: Kind::Wide(Wide {
+        hoist: no_hoist,
+        sink: |op| quote_spanned!(op.span() => ::dstream::__private::Reduce::new()),
+        push: |op, record| {
+            let (sink, f) = (&op.sink, op.call.args.first().map(callable));
+            quote_spanned!(op.span() => #sink.push(#record, #f);)
+        },
+        needs_record: true,
+        finish: |op, tasks| {
+            let (meta, f) = (&op.meta, op.call.args.first().map(callable));
+            quote_spanned!(op.span() => __ds_batch.reduce(&#meta, #tasks, #f))
+        },
+    }),
+};

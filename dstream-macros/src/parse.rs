@@ -1,0 +1,229 @@
+//! Tokens to [`Pipeline`]. Never fails as a whole: it gives what it could read, and errors.
+
+use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
+use syn::{Expr, Token, parse::Parser, punctuated::Punctuated};
+
+use crate::{
+    ast::{Call, Chain, Pipeline, Setting, Statement},
+    diag::Diags,
+};
+
+/// Reads `settings.., { statements }`.
+pub(crate) fn parse(input: TokenStream, diags: &mut Diags) -> Pipeline {
+    let mut pieces: Vec<Vec<TokenTree>> = split(input, ',');
+    let mut pipeline =
+        Pipeline { context: None, settings: Vec::new(), statements: Vec::new(), block: Span::call_site() };
+    let body = pieces.iter().rposition(|piece| block(piece).is_some());
+    match body.and_then(|at| block(&pieces.remove(at)).cloned()) {
+        Some(group) => {
+            pipeline.block = group.span_open();
+            pipeline.statements = statements(group.stream(), diags);
+        }
+        None => diags.error(
+            pieces.iter().flatten().last().map_or_else(Span::call_site, TokenTree::span),
+            "expected the pipeline in braces: `stream!(batch = 1s, { .. })`",
+        ),
+    }
+    for (at, piece) in pieces.into_iter().enumerate() {
+        match setting(&piece) {
+            Some(setting) => pipeline.settings.push(setting),
+            None if at == 0 => pipeline.context = Some(piece.into_iter().collect()),
+            None => diags.error_at(
+                &piece.into_iter().collect::<TokenStream>(),
+                "expected a setting such as `batch = 1s`, or the pipeline in braces",
+            ),
+        }
+    }
+    pipeline
+}
+
+/// Splits at a punctuation mark; empty pieces are left out.
+fn split(tokens: TokenStream, mark: char) -> Vec<Vec<TokenTree>> {
+    let mut pieces = vec![Vec::new()];
+    for tree in tokens {
+        match &tree {
+            TokenTree::Punct(p) if p.as_char() == mark => pieces.push(Vec::new()),
+            _ => {
+                if let Some(piece) = pieces.last_mut() {
+                    piece.push(tree);
+                }
+            }
+        }
+    }
+    pieces.retain(|piece| !piece.is_empty());
+    pieces
+}
+
+fn block(piece: &[TokenTree]) -> Option<&Group> {
+    match piece {
+        [TokenTree::Group(group)] if group.delimiter() == Delimiter::Brace => Some(group),
+        _ => None,
+    }
+}
+
+/// `name = value`, but not `name == value`.
+fn setting(piece: &[TokenTree]) -> Option<Setting> {
+    match piece {
+        [TokenTree::Ident(name), TokenTree::Punct(eq), value @ ..]
+            if eq.as_char() == '=' && eq.spacing() == Spacing::Alone =>
+        {
+            Some(Setting { name: name.clone(), value: value.iter().cloned().collect() })
+        }
+        _ => None,
+    }
+}
+
+/// Reads the statements of a block; one that is broken does not take the next with it.
+fn statements(tokens: TokenStream, diags: &mut Diags) -> Vec<Statement> {
+    let pieces: Vec<_> =
+        split(tokens, ';').into_iter().flat_map(|piece| split_at_let(piece, diags)).collect();
+    pieces.into_iter().map(|piece| statement(piece, diags)).collect()
+}
+
+/// Where a `;` is missing before a `let`, there are two statements all the same.
+fn split_at_let(piece: Vec<TokenTree>, diags: &mut Diags) -> Vec<Vec<TokenTree>> {
+    let mut out: Vec<Vec<TokenTree>> = vec![Vec::new()];
+    for tree in piece {
+        if let Some(current) = out.last_mut() {
+            if !current.is_empty() && is_ident(&tree, "let") {
+                // A dangling `.` before it is an error of its own.
+                if !current.last().is_some_and(|t| is_punct(t, '.')) {
+                    diags.error(tree.span(), "expected `;` before the next statement");
+                }
+                out.push(vec![tree]);
+            } else {
+                current.push(tree);
+            }
+        }
+    }
+    out
+}
+
+fn statement(tokens: Vec<TokenTree>, diags: &mut Diags) -> Statement {
+    if !tokens.first().is_some_and(|t| is_ident(t, "let")) {
+        return Statement { bindings: Vec::new(), chain: chain(tokens, diags) };
+    }
+    let eq = tokens.iter().position(|t| is_punct(t, '='));
+    let (pattern, rest) = match eq {
+        Some(at) => (&tokens[1..at], &tokens[at + 1..]),
+        None => {
+            let last = tokens.last().map_or_else(Span::call_site, TokenTree::span);
+            diags.error(last, "expected `let name = stream;`");
+            (&tokens[1..], &tokens[..0])
+        }
+    };
+    let bindings = bindings(pattern, diags);
+    if eq.is_some() && rest.is_empty() {
+        let last = tokens.last().map_or_else(Span::call_site, TokenTree::span);
+        diags.error(last, "expected a stream or a source behind `=`");
+    }
+    Statement { bindings, chain: chain(rest.to_vec(), diags) }
+}
+
+/// `name`, or `(name, name)`.
+fn bindings(pattern: &[TokenTree], diags: &mut Diags) -> Vec<Ident> {
+    match pattern {
+        [TokenTree::Ident(name)] => vec![name.clone()],
+        [TokenTree::Ident(first), rest @ ..] if first == "mut" => {
+            diags.error(first.span(), "a stream is never changed: remove `mut`");
+            bindings(rest, diags)
+        }
+        [TokenTree::Ident(name), colon, ..] if is_punct(colon, ':') => {
+            diags.error(colon.span(), "the type of a stream is inferred: remove the annotation");
+            vec![name.clone()]
+        }
+        [TokenTree::Group(group)] if group.delimiter() == Delimiter::Parenthesis => {
+            split(group.stream(), ',').iter().flat_map(|piece| bindings(piece, diags)).collect()
+        }
+        [] => Vec::new(),
+        _ => {
+            diags.error_at(
+                &pattern.iter().cloned().collect::<TokenStream>(),
+                "expected a name for the stream",
+            );
+            Vec::new()
+        }
+    }
+}
+
+/// `head.op(..).op(..)`.
+pub(crate) fn chain(tokens: Vec<TokenTree>, diags: &mut Diags) -> Chain {
+    let mut rest = tokens.into_iter().peekable();
+    let mut head = Vec::new();
+    let mut previous_dot = false;
+    while let Some(tree) = rest.next_if(|t| previous_dot || !is_single_dot(t)) {
+        // Of `..`, the second dot belongs to the first.
+        previous_dot = !previous_dot && is_punct(&tree, '.');
+        head.push(tree);
+    }
+    let mut chain = Chain { head: head.into_iter().collect(), calls: Vec::new(), dangling: false };
+    while let Some(tree) = rest.next() {
+        if !is_single_dot(&tree) {
+            let left: TokenStream = std::iter::once(tree).chain(rest).collect();
+            diags.error_at(&left, "expected `.` and an operator, or `;`");
+            break;
+        }
+        let Some(name) = rest.next_if(|t| matches!(t, TokenTree::Ident(_))) else {
+            diags.error(tree.span(), "expected an operator behind `.`");
+            chain.dangling = true;
+            break;
+        };
+        let TokenTree::Ident(name) = name else { break };
+        if rest.peek().is_some_and(|t| is_punct(t, ':')) {
+            diags
+                .error(name.span(), format_args!("`{name}` takes no type arguments: the types are inferred"));
+            rest.by_ref().take_while(|t| !is_punct(t, '>')).for_each(drop);
+        }
+        let paren =
+            |t: &TokenTree| matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Parenthesis);
+        let Some(TokenTree::Group(group)) = rest.next_if(paren) else {
+            diags.error(name.span(), format_args!("expected arguments in parentheses: `{name}(..)`"));
+            let close = name.span();
+            let (tokens, args, options) = (TokenStream::new(), Vec::new(), Vec::new());
+            chain.calls.push(Call { name, tokens, close, args, options, broken: true });
+            continue;
+        };
+        chain.calls.push(call(name, &group, diags));
+    }
+    chain
+}
+
+/// Reads the arguments of an operator: expressions, and options as `name = expression`.
+fn call(name: Ident, group: &Group, diags: &mut Diags) -> Call {
+    let (tokens, close) = (group.stream(), group.span_close());
+    let mut call = Call { name, tokens, close, args: Vec::new(), options: Vec::new(), broken: false };
+    match Punctuated::<Expr, Token![,]>::parse_terminated.parse2(call.tokens.clone()) {
+        Ok(args) => {
+            for arg in args {
+                match arg {
+                    Expr::Assign(assign) => match &*assign.left {
+                        Expr::Path(path) if path.path.get_ident().is_some() => {
+                            call.options
+                                .extend(path.path.get_ident().cloned().map(|name| (name, *assign.right)));
+                        }
+                        _ => call.args.push(Expr::Assign(assign)),
+                    },
+                    arg => call.args.push(arg),
+                }
+            }
+        }
+        Err(error) => {
+            diags.syntax(error);
+            call.broken = true;
+        }
+    }
+    call
+}
+
+fn is_ident(tree: &TokenTree, text: &str) -> bool {
+    matches!(tree, TokenTree::Ident(ident) if ident == text)
+}
+
+fn is_punct(tree: &TokenTree, mark: char) -> bool {
+    matches!(tree, TokenTree::Punct(p) if p.as_char() == mark)
+}
+
+/// A `.` that is not the first of `..`.
+fn is_single_dot(tree: &TokenTree) -> bool {
+    matches!(tree, TokenTree::Punct(p) if p.as_char() == '.' && p.spacing() == Spacing::Alone)
+}

@@ -1,0 +1,94 @@
+//! Cuts the graph where data must be complete.
+//!
+//! A stage reads one root (a source, or the result of an operator that needs the whole batch) and is a tree: narrow operators in one loop, and a
+//! sink at each leaf. Streams that are used several times fork the tree, so that every record passes once. Unions join trees of
+//! several roots in the sinks behind them.
+
+use crate::{
+    graph::{Graph, NodeId, NodeKind},
+    ops::{Kind, OpSpec},
+};
+
+/// One loop nest a partition.
+pub(crate) struct Stage {
+    pub(crate) root: NodeId,
+    /// The loop's operators and sinks, below the root.
+    pub(crate) tree: Vec<Branch>,
+    /// The sinks at its leaves, in the order of the tree.
+    pub(crate) sinks: Vec<Sink>,
+}
+
+/// One operator in a stage, on one way from the root.
+pub(crate) struct Branch {
+    pub(crate) node: NodeId,
+    pub(crate) then: Then,
+}
+
+pub(crate) enum Then {
+    /// A narrow operator, and what reads it.
+    Narrow(Vec<Branch>),
+    /// A union, and what reads it: the same record.
+    Union(Vec<Branch>),
+    /// The sink with this index in [`Stage::sinks`].
+    Sink(usize),
+}
+
+/// A leaf of a stage: where records of this stage enter an operator that needs the whole batch.
+#[derive(Clone)]
+pub(crate) struct Sink {
+    pub(crate) node: NodeId,
+    /// Which input the way took at each union, from the sink to the root: sinks of one node put their records together in this order.
+    pub(crate) way: Vec<usize>,
+}
+
+/// The stages of a graph without errors, in an order in which they can run.
+pub(crate) fn cut(graph: &Graph) -> Vec<Stage> {
+    (0..graph.nodes.len())
+        .filter(|id| graph.nodes[*id].is_root())
+        .filter_map(|root| stage(graph, root))
+        .collect()
+}
+
+/// `None` if all who read the root take it as a whole.
+fn stage(graph: &Graph, root: NodeId) -> Option<Stage> {
+    let mut sinks = Vec::new();
+    let tree = branches(graph, root, &mut Vec::new(), &mut sinks);
+    (!tree.is_empty()).then_some(Stage { root, tree, sinks })
+}
+
+/// Whether an output reads the node's result as it is.
+pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool {
+    let materialised =
+        matches!(&graph.nodes[input].kind, NodeKind::Op { spec: OpSpec { kind: Kind::Wide(_), .. }, .. });
+    graph.nodes[reader].is_output() && materialised
+}
+
+fn branches(graph: &Graph, from: NodeId, way: &mut Vec<usize>, sinks: &mut Vec<Sink>) -> Vec<Branch> {
+    let mut out = Vec::new();
+    for (node, port) in &graph.nodes[from].consumers {
+        let NodeKind::Op { spec, .. } = &graph.nodes[*node].kind else { continue };
+        if taken_whole(graph, *node, from) {
+            continue;
+        }
+        let then = match spec.kind {
+            Kind::Narrow(_) => prune(branches(graph, *node, way, sinks)).map(Then::Narrow),
+            Kind::Union => {
+                way.push(*port);
+                let behind = branches(graph, *node, way, sinks);
+                way.pop();
+                prune(behind).map(Then::Union)
+            }
+            Kind::Wide(_) | Kind::Output(_) => {
+                sinks.push(Sink { node: *node, way: way.iter().rev().copied().collect() });
+                Some(Then::Sink(sinks.len() - 1))
+            }
+        };
+        out.extend(then.map(|then| Branch { node: *node, then }));
+    }
+    out
+}
+
+/// What nobody reads is not computed.
+fn prune(behind: Vec<Branch>) -> Option<Vec<Branch>> {
+    (!behind.is_empty()).then_some(behind)
+}
