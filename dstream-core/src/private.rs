@@ -17,7 +17,7 @@ pub fn call<A, R>(record: A, f: impl FnOnce(A) -> R) -> R {
 
 /// Takes a pair apart.
 #[inline(always)]
-pub fn pair<P: Pair>(record: P) -> (P::Key, P::Value) {
+pub fn pair<K, V, P: Pair<Key = K, Value = V>>(record: P) -> (K, V) {
     record.into_pair()
 }
 

@@ -74,9 +74,9 @@ impl<K, V> Table<K, V> {
     #[inline]
     pub(crate) fn merge(&mut self, entry: Entry<K, V>, f: impl FnOnce(V, V) -> V)
     where
-        K: Eq,
+        K: Key<Owned = K>,
     {
-        match self.find(entry.hash, |owned| entry.key == *owned) {
+        match self.find(entry.hash, |owned| entry.key.same_key(owned)) {
             Ok(at) => {
                 if let Some(value) = entry.value {
                     self.fold(at, value, f);

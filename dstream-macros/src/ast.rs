@@ -21,7 +21,8 @@ pub(crate) struct Setting {
 
 /// `let name = chain;` or `chain;`.
 pub(crate) struct Statement {
-    pub(crate) bindings: Vec<Ident>,
+    /// The names of a `let`; `None` without one.
+    pub(crate) bindings: Option<Vec<Ident>>,
     pub(crate) chain: Chain,
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprClosure, Pat, ReturnType, visit::Visit};
 
@@ -16,19 +16,61 @@ pub(crate) struct Applied {
     pub(crate) value: TokenStream,
 }
 
-/// Applies `f` to `record`. With `leak`, the pattern stays in scope behind the expression, so that the result may borrow from it.
-pub(crate) fn apply(f: &Expr, record: TokenStream, leak: bool, span: Span) -> Applied {
+/// How long the arguments of an inlined closure stay in scope.
+pub(crate) enum Scope<'a> {
+    /// As long as the expression, as in a call.
+    Expression,
+    /// As long as the record that comes of it, so that the record may borrow from the one before. Closures behind it
+    /// may take these names from outside the pipeline: arguments of these names are kept apart from them.
+    Loop(&'a BTreeSet<String>),
+}
+
+/// Applies `f` to `record`.
+pub(crate) fn apply(f: &Expr, record: TokenStream, scope: Scope<'_>, span: Span) -> Applied {
     let Some((pattern, body)) = inlinable(f) else {
         let f = callable(f);
         let value = quote_spanned!(span => ::dstream::__private::call(#record, #f));
         return Applied { before: TokenStream::new(), value };
     };
-    let bind = quote_spanned!(span => let #pattern = #record;);
-    if leak {
-        Applied { before: bind, value: body }
-    } else {
-        Applied { before: TokenStream::new(), value: quote_spanned!(span => { #bind #body }) }
+    let wide = match scope {
+        Scope::Expression => None,
+        Scope::Loop(taken) => {
+            let clash: BTreeSet<String> = bound(f).intersection(taken).cloned().collect();
+            let pattern = rename(pattern.to_token_stream(), &clash);
+            pattern.zip(rename(body.clone(), &clash))
+        }
+    };
+    match wide {
+        Some((pattern, body)) => {
+            Applied { before: quote_spanned!(span => let #pattern = #record;), value: body }
+        }
+        None => {
+            let value = quote_spanned!(span => { let #pattern = #record; #body });
+            Applied { before: TokenStream::new(), value }
+        }
     }
+}
+
+/// Gives `names` the hygiene of the macro, which keeps them apart from the same names elsewhere. `None` where a
+/// string literal might use one of them (`"{name}"`): a literal's names can't be told apart.
+fn rename(tokens: TokenStream, names: &BTreeSet<String>) -> Option<TokenStream> {
+    if names.is_empty() {
+        return Some(tokens);
+    }
+    let renamed = tokens.into_iter().map(|tree| match tree {
+        TokenTree::Group(group) => {
+            let mut inner = Group::new(group.delimiter(), rename(group.stream(), names)?);
+            inner.set_span(group.span());
+            Some(TokenTree::Group(inner))
+        }
+        TokenTree::Ident(mut word) if names.contains(&word.to_string()) => {
+            word.set_span(word.span().resolved_at(Span::mixed_site()));
+            Some(word.into())
+        }
+        TokenTree::Literal(literal) if words(&literal).any(|word| names.contains(&word)) => None,
+        tree => Some(tree),
+    });
+    renamed.collect()
 }
 
 /// The expression that can be handed to a function which takes a closure, any number of times: a literal loses its `move`
@@ -164,31 +206,33 @@ pub(crate) fn bound(f: &Expr) -> BTreeSet<String> {
 /// Every name that an expression may take from its surroundings: all its words but those that it binds as
 /// arguments, the words in its string literals among them, since `"{name}"` takes a name too.
 pub(crate) fn mentions(f: &Expr) -> BTreeSet<String> {
-    let mut words = BTreeSet::new();
-    collect_words(f.to_token_stream(), &mut words);
+    let mut found = BTreeSet::new();
+    collect_words(f.to_token_stream(), &mut found);
     for name in bound(f) {
-        words.remove(&name);
+        found.remove(&name);
     }
-    words
+    found
 }
 
-fn collect_words(tokens: TokenStream, words: &mut BTreeSet<String>) {
+fn collect_words(tokens: TokenStream, found: &mut BTreeSet<String>) {
     for tree in tokens {
         match tree {
-            TokenTree::Group(group) => collect_words(group.stream(), words),
+            TokenTree::Group(group) => collect_words(group.stream(), found),
             TokenTree::Ident(word) => {
-                words.insert(word.to_string());
+                found.insert(word.to_string());
             }
-            TokenTree::Literal(literal) => words.extend(
-                literal
-                    .to_string()
-                    .split(|c: char| !c.is_alphanumeric() && c != '_')
-                    .filter(|word| !word.is_empty())
-                    .map(str::to_owned),
-            ),
+            TokenTree::Literal(literal) => found.extend(words(&literal)),
             TokenTree::Punct(_) => {}
         }
     }
+}
+
+/// The words in a literal.
+fn words(literal: &Literal) -> impl Iterator<Item = String> {
+    let text = literal.to_string();
+    let words: Vec<String> =
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').map(str::to_owned).collect();
+    words.into_iter().filter(|word| !word.is_empty())
 }
 
 /// A name of the expansion: never in the way of the user's.

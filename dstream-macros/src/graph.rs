@@ -1,9 +1,6 @@
 //! Names to nodes: which operator reads which, with every mistake that can be seen from one call.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    fmt::Write as _,
-};
+use std::collections::{BTreeSet, HashMap};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
@@ -102,8 +99,9 @@ impl Graph {
     }
 
     /// The graph as text, a line a node: `3 reduce_by_key <- 2`.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg(test)]
     pub(crate) fn describe(&self) -> String {
+        use std::fmt::Write as _;
         let mut text = String::new();
         for (id, node) in self.nodes.iter().enumerate() {
             let what = match &node.kind {
@@ -127,7 +125,7 @@ pub(crate) fn build(pipeline: &Pipeline, diags: &mut Diags) -> Graph {
     let mut build = Build { graph: Graph::default(), names: HashMap::new(), diags };
     for statement in &pipeline.statements {
         let end = build.chain(&statement.chain);
-        build.end(end, &statement.bindings);
+        build.end(end, statement.bindings.as_deref());
     }
     build.graph
 }
@@ -183,6 +181,9 @@ impl Build<'_> {
 
     fn call(&mut self, input: NodeId, call: &Call) -> NodeId {
         let Some(spec) = ops::find(&call.name) else {
+            if call.broken {
+                return self.poison();
+            }
             let names = ops::OPS.iter().map(|spec| spec.name);
             let mut hint = did_you_mean(&call.name.to_string(), names.clone());
             if hint.is_empty() {
@@ -240,7 +241,8 @@ impl Build<'_> {
             if let (Arg::Closure(arities), Some(found)) = (kind, closure::arity(arg))
                 && !arities.contains(&found)
             {
-                let message = format!("this closure has {found} argument(s): expected `{}`", spec.usage);
+                let plural = if found == 1 { "" } else { "s" };
+                let message = format!("this closure has {found} argument{plural}: expected `{}`", spec.usage);
                 self.diags.error_at(arg, message);
                 return false;
             }
@@ -268,30 +270,31 @@ impl Build<'_> {
     }
 
     /// Ends a statement: names its stream, or makes sure that it ends in an output.
-    fn end(&mut self, end: NodeId, bindings: &[Ident]) {
+    fn end(&mut self, end: NodeId, bindings: Option<&[Ident]>) {
         let (output, poison, span) = {
             let node = &self.graph.nodes[end];
             (node.is_output(), node.is_poison(), node.span())
         };
         match bindings {
-            [] if output || poison => {}
-            [] => self.diags.error(
+            None if output || poison => {}
+            None => self.diags.error(
                 span,
                 "this stream goes nowhere: name it with `let name = ..;`, or end in an output such as `.print()`",
             ),
-            [name] if output => {
+            Some([]) => {}
+            Some([name]) if output => {
                 self.diags.error(name.span(), "an output yields no stream: remove the `let`");
             }
-            [name] => {
+            Some([name]) => {
                 self.names.insert(name.to_string(), end);
                 self.graph.nodes[end].name.get_or_insert_with(|| name.clone());
             }
-            [_, second, ..] => {
+            Some(names @ [_, second, ..]) => {
                 if !poison {
                     self.diags.error(second.span(), "this operator yields one stream: expected one name");
                 }
                 let poison = self.poison();
-                for name in bindings {
+                for name in names {
                     self.names.insert(name.to_string(), poison);
                 }
             }

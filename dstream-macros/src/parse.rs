@@ -1,7 +1,11 @@
 //! Tokens to [`Pipeline`]. Never fails as a whole: it gives what it could read, and errors.
 
 use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
-use syn::{Expr, Token, parse::Parser, punctuated::Punctuated};
+use syn::{
+    Expr, Token,
+    parse::{ParseStream, Parser},
+    punctuated::Punctuated,
+};
 
 use crate::{
     ast::{Call, Chain, Pipeline, Setting, Statement},
@@ -101,23 +105,19 @@ fn split_at_let(piece: Vec<TokenTree>, diags: &mut Diags) -> Vec<Vec<TokenTree>>
 
 fn statement(tokens: Vec<TokenTree>, diags: &mut Diags) -> Statement {
     if !tokens.first().is_some_and(|t| is_ident(t, "let")) {
-        return Statement { bindings: Vec::new(), chain: chain(tokens, diags) };
+        return Statement { bindings: None, chain: chain(tokens, diags) };
     }
     let eq = tokens.iter().position(|t| is_punct(t, '='));
     let (pattern, rest) = match eq {
         Some(at) => (&tokens[1..at], &tokens[at + 1..]),
-        None => {
-            let last = tokens.last().map_or_else(Span::call_site, TokenTree::span);
-            diags.error(last, "expected `let name = stream;`");
-            (&tokens[1..], &tokens[..0])
-        }
+        None => (&tokens[1..], &tokens[..0]),
     };
     let bindings = bindings(pattern, diags);
-    if eq.is_some() && rest.is_empty() {
-        let last = tokens.last().map_or_else(Span::call_site, TokenTree::span);
-        diags.error(last, "expected a stream or a source behind `=`");
+    if rest.is_empty() || bindings.is_empty() {
+        let last = if rest.is_empty() { tokens.last() } else { tokens.first() };
+        diags.error(last.map_or_else(Span::call_site, TokenTree::span), "expected `let name = stream;`");
     }
-    Statement { bindings, chain: chain(rest.to_vec(), diags) }
+    Statement { bindings: Some(bindings), chain: chain(rest.to_vec(), diags) }
 }
 
 /// `name`, or `(name, name)`.
@@ -192,7 +192,13 @@ pub(crate) fn chain(tokens: Vec<TokenTree>, diags: &mut Diags) -> Chain {
 fn call(name: Ident, group: &Group, diags: &mut Diags) -> Call {
     let (tokens, close) = (group.stream(), group.span_close());
     let mut call = Call { name, tokens, close, args: Vec::new(), options: Vec::new(), broken: false };
-    match Punctuated::<Expr, Token![,]>::parse_terminated.parse2(call.tokens.clone()) {
+    // Parsed with its parentheses: an argument that ends too soon is reported at the closing one.
+    let arguments = |input: ParseStream<'_>| {
+        let content;
+        syn::parenthesized!(content in input);
+        Punctuated::<Expr, Token![,]>::parse_terminated(&content)
+    };
+    match arguments.parse2(TokenTree::Group(group.clone()).into()) {
         Ok(args) => {
             for arg in args {
                 match arg {

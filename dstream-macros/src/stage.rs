@@ -41,6 +41,31 @@ pub(crate) struct Sink {
     pub(crate) way: Vec<usize>,
 }
 
+#[cfg(test)]
+impl Stage {
+    /// The stage as text: `source > map > (count | print)`.
+    pub(crate) fn describe(&self, graph: &Graph) -> String {
+        let name = |id: NodeId| match &graph.nodes[id].kind {
+            NodeKind::Source { expr, .. } => expr.to_string(),
+            NodeKind::Op { spec, .. } => spec.name.to_owned(),
+            NodeKind::Poison => "?".to_owned(),
+        };
+        fn tree(branches: &[Branch], name: &dyn Fn(NodeId) -> String) -> String {
+            let texts: Vec<String> = branches
+                .iter()
+                .map(|branch| match &branch.then {
+                    Then::Narrow(behind) | Then::Union(behind) => {
+                        format!("{} > {}", name(branch.node), tree(behind, name))
+                    }
+                    Then::Sink(_) => name(branch.node),
+                })
+                .collect();
+            if texts.len() == 1 { texts.concat() } else { format!("({})", texts.join(" | ")) }
+        }
+        format!("{} > {}\n", name(self.root), tree(&self.tree, &name))
+    }
+}
+
 /// The stages of a graph without errors, in an order in which they can run.
 pub(crate) fn cut(graph: &Graph) -> Vec<Stage> {
     (0..graph.nodes.len())

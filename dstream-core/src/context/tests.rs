@@ -232,7 +232,7 @@ fn a_failure_is_reported_and_later_batches_run() {
     ssc.start().unwrap();
     assert!(clock.wait_for_waiter(at(1_000)));
     clock.set(at(3_000));
-    let error = message(ssc.await_termination());
+    let error = message(ssc.await_termination_or_timeout(LONG));
     assert!(error.contains("`collect_to` at tests.rs:7 failed: two is too much"), "{error}");
     assert!(out.wait_for(2, LONG));
     assert_eq!((out.values(), ssc.state()), (vec![vec![1], vec![3]], State::Active));
@@ -319,7 +319,13 @@ fn a_graceful_stop_has_a_limit_and_an_immediate_one_drops_what_waits() {
     ssc.start().unwrap();
     source.push(vec![1]);
     // The clock stands still, so the last batch never comes.
-    ssc.stop_gracefully();
+    let (done, stopped) = mpsc::channel();
+    let stopper = ssc.clone();
+    thread::spawn(move || {
+        stopper.stop_gracefully();
+        done.send(())
+    });
+    stopped.recv_timeout(LONG / 2).unwrap();
     assert_eq!((ssc.state(), out.values()), (State::Stopped, vec![]));
 
     let ssc = context(&clock);
@@ -340,7 +346,8 @@ fn a_graceful_stop_has_a_limit_and_an_immediate_one_drops_what_waits() {
         move || ssc.stop()
     });
     ssc.core().stopping.wait();
-    gate.send(()).unwrap();
+    // Whatever else began now would be collected too.
+    drop(gate);
     stopper.join().unwrap();
     assert_eq!(times(&out), [1000]);
 }
@@ -416,7 +423,14 @@ fn the_last_handle_stops_the_context_and_nothing_of_it_stays() {
 fn a_signal_stops_gracefully_and_leaves_the_default_behind() {
     let _turn = turn();
     let clock = ManualClock::new(at(0));
-    let ssc = StreamingContext::with_config(SECOND, config(&clock).handle_signals(true)).unwrap();
+    let config = config(&clock).handle_signals(true);
+    let quiet = StreamingContext::with_config(SECOND, config.clone()).unwrap();
+    add(&quiet, TestSource::<i32>::new(), |_| Ok(())).unwrap();
+    quiet.start().unwrap();
+    assert!(!signals::DEFAULT.load(Ordering::SeqCst));
+    quiet.stop();
+
+    let ssc = StreamingContext::with_config(SECOND, config).unwrap();
     let source = TestSource::new();
     let out = add(&ssc, source.clone(), |_| Ok(())).unwrap();
     assert!(signals::DEFAULT.load(Ordering::SeqCst));

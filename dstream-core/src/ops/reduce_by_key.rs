@@ -1,7 +1,5 @@
 //! `reduce_by_key`: combined in each task, exchanged by hash, merged bucket by bucket.
 
-use std::hash::Hash;
-
 use crate::{
     DStream, Key, Rdd, Record,
     batch::{Batch, OpMeta, Step},
@@ -79,7 +77,8 @@ impl Batch<'_> {
         f: impl Fn(V, V) -> V + Sync,
     ) -> Step<Rdd<(K, V)>>
     where
-        K: Eq + Hash + Send,
+        // Not `Eq`: what is no key then gives the same error here as at `push`, and is reported once.
+        K: Key<Owned = K> + Send,
         V: Send,
     {
         let tasks = tasks?;
@@ -92,7 +91,11 @@ impl Batch<'_> {
     }
 }
 
-fn merge<K: Eq, V>(seed: u64, mut column: Vec<Vec<Entry<K, V>>>, f: impl Fn(V, V) -> V) -> Vec<(K, V)> {
+fn merge<K: Key<Owned = K>, V>(
+    seed: u64,
+    mut column: Vec<Vec<Entry<K, V>>>,
+    f: impl Fn(V, V) -> V,
+) -> Vec<(K, V)> {
     column.retain(|entries| !entries.is_empty());
     if column.len() < 2 {
         // The keys of one task are distinct already.

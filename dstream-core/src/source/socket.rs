@@ -140,13 +140,14 @@ impl LineBuffer {
     const SMALLEST_READ: usize = 4 << 10;
 
     fn new(max_line: usize) -> LineBuffer {
-        LineBuffer { buffer: BytesMut::new(), filled: 0, max_line }
+        // A character has up to four bytes.
+        LineBuffer { buffer: BytesMut::new(), filled: 0, max_line: max_line.max(4) }
     }
 
     /// Where to read to; never empty.
     fn space(&mut self) -> &mut [u8] {
         // One byte more than a line may have, for its end: what fits into the buffer needs no cut.
-        let size = Self::SIZE.max(2 * self.filled).min(self.max_line + 1);
+        let size = Self::SIZE.max(2 * self.filled).min(self.max_line.saturating_add(1));
         if self.buffer.len() - self.filled < Self::SMALLEST_READ && self.buffer.len() < size {
             let mut larger = BytesMut::zeroed(size);
             larger[..self.filled].copy_from_slice(&self.buffer[..self.filled]);

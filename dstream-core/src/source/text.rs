@@ -131,3 +131,23 @@ fn replace_invalid(bytes: &[u8]) -> String {
     });
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_whole_lines_that_lie_behind_it_join_a_block() {
+        let pieces = |mut buffer: BytesMut, at| {
+            let first = buffer.split_to(at);
+            let mut block = TextBlock::received(first);
+            let left = block.extend(buffer);
+            (block.records().map(str::to_owned).collect::<Vec<_>>(), left)
+        };
+        assert_eq!(pieces(BytesMut::from("a\nb\n"), 2), (vec!["a".to_owned(), "b".to_owned()], None));
+        // A line that was cut ends here.
+        assert_eq!(pieces(BytesMut::from("ab\n"), 1), (vec!["a".to_owned()], Some(BytesMut::from("b\n"))));
+        let mut block = TextBlock::received(BytesMut::from("a\n"));
+        assert!(block.extend(BytesMut::from("b\n")).is_some());
+    }
+}

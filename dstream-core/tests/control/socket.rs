@@ -80,7 +80,7 @@ fn many_small_reads_are_one_block() {
     let mut server = accept(&listener);
     server.set_nodelay(true).unwrap();
     for n in 0..2_000 {
-        write!(server, "line {n}\n").unwrap();
+        writeln!(server, "line {n}").unwrap();
     }
     drop(server);
     assert!(clock.wait_for_waiter(at(500)));

@@ -138,10 +138,10 @@ fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStrea
         (Kind::Union, Then::Union(behind)) => fork(graph, stage, behind, &flow),
         (Kind::Wide(wide), Then::Sink(at)) => {
             op.sink = sink_name(stage.root, *at, span);
-            (wide.push)(&op, flow.value())
+            (wide.push)(&op, flow.value(span))
         }
         (Kind::Output(_), Then::Sink(at)) => {
-            let (sink, value) = (sink_name(stage.root, *at, span), flow.value());
+            let (sink, value) = (sink_name(stage.root, *at, span), flow.value(span));
             quote_spanned!(span => #sink.push(#value);)
         }
         _ => TokenStream::new(),

@@ -18,10 +18,8 @@ use crate::{
 /// Editors read `copy`, the compiler reads `code`.
 pub(super) fn select(copy: &TokenStream, code: &TokenStream) -> TokenStream {
     quote_spanned!(Span::mixed_site() =>
-        #[allow(unexpected_cfgs)]
         #[cfg(rust_analyzer)]
         macro_rules! __dstream_select { ({ $($copy:tt)* } { $($code:tt)* }) => { $($copy)* } }
-        #[allow(unexpected_cfgs)]
         #[cfg(not(rust_analyzer))]
         macro_rules! __dstream_select { ({ $($copy:tt)* } { $($code:tt)* }) => { $($code)* } }
         __dstream_select! { { { #copy } } { { #code } } }
@@ -34,8 +32,9 @@ pub(super) fn copy(pipeline: &Pipeline) -> TokenStream {
     let mut names = HashSet::new();
     let statements = pipeline.statements.iter().map(|statement| {
         let chain = chain(&statement.chain, &names);
-        names.extend(statement.bindings.iter().map(Ident::to_string));
-        match statement.bindings.as_slice() {
+        let bindings = statement.bindings.as_deref().unwrap_or_default();
+        names.extend(bindings.iter().map(Ident::to_string));
+        match bindings {
             [] => quote_spanned!(site => #chain;),
             [name] => quote_spanned!(site => let #name = #chain;),
             several => quote_spanned!(site => let (#(#several),*) = #chain;),

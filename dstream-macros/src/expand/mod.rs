@@ -8,7 +8,7 @@ use quote::{ToTokens, quote, quote_spanned};
 
 use crate::{
     ast::{Call, Pipeline},
-    closure::{self, local},
+    closure::local,
     diag::Diags,
     duration::duration,
     graph::{Graph, Node, NodeId, NodeKind},
@@ -20,20 +20,30 @@ use crate::{
 pub(crate) fn expand(pipeline: &Pipeline, graph: &Graph, mut diags: Diags) -> TokenStream {
     let site = Span::mixed_site();
     let builder = builder(pipeline, &mut diags);
-    let code = if diags.is_empty() {
-        program(graph, &builder)
-    } else {
-        quote_spanned!(site => ::dstream::__private::not_compiled::<::dstream::StreamingContext>())
-    };
+    let code = if diags.is_empty() { program(graph, &builder) } else { not_compiled(graph) };
     let copy = ide::copy(pipeline);
     let select = ide::select(&copy, &code);
     let errors = diags.to_tokens();
     // The user's tokens come before any error, so that they stand at the same offset with and without one.
     quote_spanned!(site => {
+        // The lint looks for its level at the statement around a `cfg`, not at the item under it.
+        #[allow(unexpected_cfgs)]
         let __ds_value = { #select };
         #errors
         __ds_value
     })
+}
+
+/// Stands for a pipeline with an error. The sources are named, so that their imports do not seem to be unused.
+fn not_compiled(graph: &Graph) -> TokenStream {
+    let sources = graph.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Source { expr, .. } if expr.clone().into_iter().count() > 1 => Some(expr),
+        _ => None,
+    });
+    quote_spanned!(Span::mixed_site() =>
+        let _ = || { #(let _ = #sources;)* };
+        ::dstream::__private::not_compiled::<::dstream::StreamingContext>()
+    )
 }
 
 /// The expression that makes the builder.
@@ -75,7 +85,7 @@ fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
         let mut __ds_builder = #builder;
         #hoisted
         // Inlined closures are written for the reader of the closure, not of the loop.
-        #[allow(unused_braces, unused_parens, clippy::all)]
+        #[allow(unused_braces, unused_parens, for_loops_over_fallibles, clippy::all)]
         __ds_builder.pipeline(#outputs, move |__ds_batch| {
             let __ds_seed = __ds_batch.seed();
             #body
@@ -124,9 +134,7 @@ fn meta(id: NodeId) -> TokenStream {
 }
 
 fn op<'a>(id: NodeId, call: &'a Call, graph: &Graph) -> Op<'a> {
-    let bound = call.args.first().map(closure::bound).unwrap_or_default();
-    let leak = bound.is_empty() || bound.is_disjoint(&graph.mentions_behind(id));
-    Op { id, call, leak, meta: meta(id), sink: local("s", id, call.name.span()) }
+    Op { id, call, taken: graph.mentions_behind(id), meta: meta(id), sink: local("s", id, call.name.span()) }
 }
 
 /// What a node holds between batches. A stream that nobody reads becomes a variable, so that the compiler's own

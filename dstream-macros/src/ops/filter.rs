@@ -3,6 +3,7 @@
 use quote::quote_spanned;
 
 use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+use crate::closure::Scope;
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "filter",
@@ -15,7 +16,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
 
 /// The record itself goes on, so it is neither moved nor cloned before the answer is known.
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
-    let record = &flow.record;
-    let applied = op.apply(quote_spanned!(op.span() => &#record), false);
+    let record = flow.at(op.span());
+    let applied = op.apply_in(quote_spanned!(op.span() => &#record), Scope::Expression);
     Fused { before: applied.before, nest: Nest::If(applied.value), out: flow }
 }

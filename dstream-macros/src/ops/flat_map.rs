@@ -12,6 +12,6 @@ pub(super) static SPEC: OpSpec = OpSpec {
 };
 
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
-    let applied = op.apply(flow.value(), op.leak);
+    let applied = op.apply(flow.value(op.span()));
     Fused { before: applied.before, nest: Nest::For(applied.value), out: op.out() }
 }

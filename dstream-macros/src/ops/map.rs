@@ -14,7 +14,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
 };
 
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
-    let applied = op.apply(flow.value(), op.leak);
+    let applied = op.apply(flow.value(op.span()));
     let (before, value, out) = (applied.before, applied.value, op.out());
     let record = &out.record;
     Fused { before: quote_spanned!(op.span() => #before let #record = #value;), nest: Nest::None, out }

@@ -16,8 +16,8 @@ pub(super) static SPEC: OpSpec = OpSpec {
 
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
     let (key, value) = (local("k", op.id, op.span()), local("v", op.id, op.span()));
-    let applied = op.apply(quote_spanned!(op.span() => #value), op.leak);
-    let (bind, new, pair, out) = (applied.before, applied.value, flow.value(), op.out());
+    let applied = op.apply(quote_spanned!(op.span() => #value));
+    let (bind, new, pair, out) = (applied.before, applied.value, flow.value(op.span()), op.out());
     let record = &out.record;
     let before = quote_spanned!(op.span() =>
         let (#key, #value) = ::dstream::__private::pair(#pair);

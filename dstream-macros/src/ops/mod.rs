@@ -13,12 +13,14 @@ mod reduce;
 mod reduce_by_key;
 mod union;
 
+use std::collections::BTreeSet;
+
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
 use crate::{
     ast::Call,
-    closure::{Applied, apply, local},
+    closure::{Applied, Scope, apply, local},
 };
 
 /// An operator: how it is called, and what it becomes.
@@ -91,8 +93,8 @@ pub(crate) struct Editor {
 pub(crate) struct Op<'a> {
     pub(crate) id: usize,
     pub(crate) call: &'a Call,
-    /// Whether the arguments of its closure may stay in scope: no closure behind it takes a name of theirs from outside.
-    pub(crate) leak: bool,
+    /// The names that closures behind it, in the same loop, may take from outside the pipeline.
+    pub(crate) taken: BTreeSet<String>,
     /// Where the operator is written, as an expression of type `OpMeta`.
     pub(crate) meta: TokenStream,
     /// The sink of a task on this way through the graph.
@@ -108,14 +110,21 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// The record as a value.
-    pub(crate) fn value(&self) -> TokenStream {
-        let record = &self.record;
+    /// The record as a value of its consumer: errors point there.
+    pub(crate) fn value(&self, consumer: Span) -> TokenStream {
+        let record = self.at(consumer);
         if self.moved {
             quote!(#record)
         } else {
-            quote_spanned!(record.span() => ::core::clone::Clone::clone(&#record))
+            quote_spanned!(consumer => ::core::clone::Clone::clone(&#record))
         }
+    }
+
+    /// The record as its consumer names it.
+    pub(crate) fn at(&self, consumer: Span) -> Ident {
+        let mut record = self.record.clone();
+        record.set_span(consumer);
+        record
     }
 }
 
@@ -149,10 +158,15 @@ impl Op<'_> {
         local("h", self.id, self.span())
     }
 
+    /// Applies the first argument to a record; what comes of it may borrow from the record.
+    pub(crate) fn apply(&self, record: TokenStream) -> Applied {
+        self.apply_in(record, Scope::Loop(&self.taken))
+    }
+
     /// Applies the first argument to a record.
-    pub(crate) fn apply(&self, record: TokenStream, leak: bool) -> Applied {
+    pub(crate) fn apply_in(&self, record: TokenStream, scope: Scope<'_>) -> Applied {
         match self.call.args.first() {
-            Some(f) => apply(f, record, leak, self.span()),
+            Some(f) => apply(f, record, scope, self.span()),
             None => Applied { before: TokenStream::new(), value: record },
         }
     }

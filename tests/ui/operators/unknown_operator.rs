@@ -1,0 +1,8 @@
+use dstream::prelude::*;
+
+fn main() {
+    let _ = dstream::stream!(batch = 1s, {
+        let lines = socket_text_stream("localhost", 9999);
+        lines.flatMap(|line| line.split(' ')).print();
+    });
+}

@@ -1,0 +1,9 @@
+use dstream::prelude::*;
+
+fn main() {
+    let _ = dstream::stream!(batch = 1s, {
+        let lines = socket_text_stream("localhost", 9999);
+        let words = lines.flat_map(|line| line.split(' '));
+        words.reduce_by_key(|a, b| a + b).print();
+    });
+}
