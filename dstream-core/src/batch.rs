@@ -7,7 +7,7 @@ use std::{
     sync::Once,
 };
 
-use crate::{Block, Error, Input, JobError, Result, Source, Time, exec::Executor};
+use crate::{Block, Config, Error, Input, JobError, Result, Source, Time, exec::{Executor, run}};
 
 /// What a step of a batch yields: a value, or the failure that it inherits.
 ///
@@ -44,7 +44,7 @@ impl OpMeta {
 pub struct Batch<'a> {
     time: Time,
     exec: &'a Executor,
-    seed: u64,
+    config: &'a Config,
     failures: Vec<JobError>,
 }
 
@@ -54,8 +54,8 @@ const SMALL_TASK: usize = 64 << 10;
 const LARGE_TASK: usize = 4 << 20;
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(time: Time, exec: &'a Executor, seed: u64) -> Batch<'a> {
-        Batch { time, exec, seed, failures: Vec::new() }
+    pub(crate) fn new(time: Time, exec: &'a Executor, config: &'a Config) -> Batch<'a> {
+        Batch { time, exec, config, failures: Vec::new() }
     }
 
     /// The failures of the batch, in the order of the outputs; empty if all went well.
@@ -74,7 +74,7 @@ impl<'a> Batch<'a> {
 
     /// The seed of the hash that places keys.
     pub fn seed(&self) -> u64 {
-        self.seed
+        self.config.hash_seed
     }
 
     /// The blocks of a source for this batch.
@@ -84,7 +84,8 @@ impl<'a> Batch<'a> {
 
     /// Runs `body` over the blocks, a task for each group of neighbouring blocks; the results are in the order of the blocks.
     ///
-    /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions.
+    /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions. A block
+    /// that can't be opened is reported and left out.
     pub fn stage<B: Block, O: Send>(
         &self,
         ops: &[OpMeta],
@@ -92,8 +93,12 @@ impl<'a> Batch<'a> {
         body: impl Fn(&mut [B]) -> O + Sync,
     ) -> Step<Vec<O>> {
         let tasks = group(input?);
-        self.exec
-            .run(tasks, |mut blocks| catch(|| body(&mut blocks)))
+        run(tasks, false, |mut blocks| {
+            catch(|| {
+                blocks.retain_mut(|block| block.open().map_err(|error| self.config.reports.report(error)).is_ok());
+                body(&mut blocks)
+            })
+        })
             .into_iter()
             .collect::<std::result::Result<Vec<O>, Caught>>()
             .map_err(|caught| Box::new(self.locate(ops, caught)))
@@ -170,7 +175,7 @@ fn group<B: Block>(blocks: Vec<B>) -> Vec<Vec<B>> {
 
 /// A panic of the user's code, with the place that only the panic hook is told.
 #[derive(Debug)]
-struct Caught {
+pub(crate) struct Caught {
     message: String,
     place: Option<(String, u32, u32)>,
 }
@@ -180,8 +185,22 @@ thread_local! {
     static PLACE: RefCell<Option<(String, u32, u32)>> = const { RefCell::new(None) };
 }
 
+impl Caught {
+    /// Hands the panic on to the [`catch`] around the caller, which finds the place as if it had happened on this
+    /// thread: the payload for `resume_unwind`.
+    pub(crate) fn rethrow(self) -> Box<dyn Any + Send> {
+        PLACE.with(|p| *p.borrow_mut() = self.place);
+        Box::new(self.message)
+    }
+}
+
+/// Whether a panic on this thread would be caught by [`catch`].
+pub(crate) fn is_catching() -> bool {
+    CATCHING.get()
+}
+
 /// Runs `f`; a panic becomes a value, with its place, and prints nothing: it is reported as the batch's failure.
-fn catch<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Caught> {
+pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Caught> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();

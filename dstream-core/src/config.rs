@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use crate::{Clock, Error, Result, SystemClock};
+use crate::{Clock, Error, Result, SystemClock, report::Reports};
 
 /// The settings of a [`StreamingContext`](crate::StreamingContext); `Config::new()` has the defaults.
 ///
@@ -14,7 +14,7 @@ use crate::{Clock, Error, Result, SystemClock};
 ///
 /// let config = Config::new().threads(2).receiver_buffer_bytes(64 << 20);
 /// let ssc = StreamingContext::with_config(Duration::from_secs(1), config)?;
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -32,6 +32,7 @@ pub struct Config {
     pub(crate) graceful_stop_timeout: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hash_seed: u64,
+    pub(crate) reports: Reports,
 }
 
 impl Default for Config {
@@ -52,6 +53,7 @@ impl Default for Config {
             graceful_stop_timeout: None,
             clock: Arc::new(SystemClock),
             hash_seed: 0,
+            reports: Reports::default(),
         }
     }
 }
@@ -155,6 +157,24 @@ impl Config {
     /// application. Default: 0.
     pub fn hash_seed(mut self, seed: u64) -> Config {
         self.hash_seed = seed;
+        self
+    }
+
+    /// Calls `f` with every error that costs records or time but fails no batch: a file that can't be read, a receiver
+    /// that failed and will be run again. All of them are logged too. Default: they are only logged.
+    ///
+    /// ```
+    /// use dstream::Config;
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// let failures = Arc::new(AtomicU64::new(0));
+    /// let counter = failures.clone();
+    /// let config = Config::new().on_report(move |_error| {
+    ///     counter.fetch_add(1, Ordering::Relaxed);
+    /// });
+    /// ```
+    pub fn on_report(mut self, f: impl Fn(&Error) + Send + Sync + 'static) -> Config {
+        self.reports = Reports::new(f);
         self
     }
 

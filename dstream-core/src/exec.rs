@@ -1,6 +1,6 @@
 //! The executor: runs partitions, and exchanges buckets by hash.
 //!
-//! These two methods are all that a pipeline knows of the machine it runs on. This one runs on the cores of one
+//! [`run`] and [`exchange`] are all that a pipeline knows of the machine it runs on. These two use the cores of one
 //! process; an executor over many hosts has the same two.
 
 use rayon::prelude::*;
@@ -41,36 +41,26 @@ impl Executor {
     pub(crate) fn is_inside(&self) -> bool {
         self.pool.current_thread_index().is_some()
     }
+}
 
-    /// Runs `task` for each item, several at a time, and gives the results in the order of the items.
-    /// A single item is run on the caller's own thread.
-    pub(crate) fn run<I: Send, O: Send>(&self, items: Vec<I>, task: impl Fn(I) -> O + Sync) -> Vec<O> {
-        if items.len() < 2 {
-            return items.into_iter().map(&task).collect();
-        }
-        items.into_par_iter().with_max_len(1).map(&task).collect()
+/// Runs `task` for each item, several at a time, and gives the results in the order of the items.
+///
+/// It runs on the pool that the caller is in; outside of one, on rayon's own. `small` says that there is so little to do
+/// that one thread does it sooner than several could share it; a single item never leaves the caller's thread.
+pub(crate) fn run<I: Send, O: Send>(items: Vec<I>, small: bool, task: impl Fn(I) -> O + Sync) -> Vec<O> {
+    if small || items.len() < 2 {
+        return items.into_iter().map(&task).collect();
     }
+    items.into_par_iter().with_max_len(1).map(&task).collect()
+}
 
-    /// Hands bucket `k` of every task to reducer `k`, in the order of the tasks, and runs the reducers.
-    ///
-    /// `tasks[t][k]` is what task `t` has for bucket `k`; `small` says that there is so little to do that one
-    /// thread does it sooner than several could share it.
-    pub(crate) fn exchange<E: Send, O: Send>(
-        &self,
-        tasks: Vec<Vec<E>>,
-        buckets: usize,
-        small: bool,
-        reduce: impl Fn(Vec<E>) -> O + Sync,
-    ) -> Vec<O> {
-        let mut columns: Vec<Vec<E>> = (0..buckets).map(|_| Vec::with_capacity(tasks.len())).collect();
-        for task in tasks {
-            for (column, bucket) in columns.iter_mut().zip(task) {
-                column.push(bucket);
-            }
+/// Hands out buckets: `tasks[t][k]` is what task `t` has for bucket `k`, and comes back at `[k][t]`.
+pub(crate) fn exchange<E>(tasks: Vec<Vec<E>>, buckets: usize) -> Vec<Vec<E>> {
+    let mut columns: Vec<Vec<E>> = (0..buckets).map(|_| Vec::with_capacity(tasks.len())).collect();
+    for task in tasks {
+        for (column, bucket) in columns.iter_mut().zip(task) {
+            column.push(bucket);
         }
-        if small {
-            return columns.into_iter().map(&reduce).collect();
-        }
-        columns.into_par_iter().with_max_len(1).map(&reduce).collect()
     }
+    columns
 }

@@ -12,6 +12,7 @@ mod ops;
 mod rdd;
 mod receiver;
 mod record;
+mod report;
 mod source;
 mod table;
 pub mod testing;
@@ -27,8 +28,8 @@ pub use compact_str::CompactString;
 pub use config::Config;
 pub use context::{State, StreamingContext};
 pub use error::{Error, JobError, Result};
-pub use ops::{DStream, Outcome};
-pub use rdd::Rdd;
+pub use ops::{DStream, Outcome, Partition, Streams};
+pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};
 pub use receiver::{Receiver, ReceiverContext, ReceiverStream, receiver_stream};
 pub use record::{Data, Key, Pair, Record};
 pub use source::{

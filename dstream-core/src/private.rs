@@ -3,16 +3,43 @@
 pub use crate::{
     batch::{Batch, OpMeta, Step},
     context::Builder,
-    ops::{Collect, Count, First, Print, Reduce, ReduceByKey, collect_to, foreach_rdd, foreach_rdd_time},
+    ops::{
+        Collect, CombineByKey, Count, First, Print, Reduce, Save, collect_to, foreach_partition, foreach_rdd,
+        full_outer, group_of, group_with, groups_joined, inner, left_outer, right_outer,
+    },
     source::{Block, Input},
+    rdd::RddBlock,
+    table::Scatter,
 };
+#[allow(deprecated)] // Its use is the warning.
+pub use crate::ops::not_needed;
 
-use crate::{DStream, IntoSource, Pair, Rdd, Result, Source, StreamingContext, rdd::RddBlock};
+use crate::{
+    DStream, IntoSource, Outcome, Pair, Partition, Rdd, RddOps, Record, Result, Source, Time,
+};
 
 /// Calls a closure with a record that fixes its argument's type.
 #[inline(always)]
 pub fn call<A, R>(record: A, f: impl FnOnce(A) -> R) -> R {
     f(record)
+}
+
+/// As [`call`], for a closure of two arguments.
+#[inline(always)]
+pub fn call2<A, B, R>(a: A, b: B, f: impl FnOnce(A, B) -> R) -> R {
+    f(a, b)
+}
+
+/// As [`call`], for a closure of three arguments.
+#[inline(always)]
+pub fn call3<A, B, C, R>(a: A, b: B, c: C, f: impl FnOnce(A, B, C) -> R) -> R {
+    f(a, b, c)
+}
+
+/// Puts a key before each item.
+#[inline(always)]
+pub fn with_key<K: Clone, I: IntoIterator>(key: K, items: I) -> impl Iterator<Item = (K, I::Item)> {
+    items.into_iter().map(move |item| (key.clone(), item))
 }
 
 /// Takes a pair apart.
@@ -66,16 +93,32 @@ pub fn timed<T>(stream: DStream<T>) -> Timed<T> {
     Timed(stream)
 }
 
-impl<T: crate::Record> Timed<T> {
+impl<T: Record> Timed<T> {
     /// `foreach_rdd` with the batch's time.
-    pub fn foreach_rdd<O: crate::ops::Outcome>(self, f: impl FnMut(Rdd<T::Owned>, crate::Time) -> O) {
+    pub fn foreach_rdd<O: Outcome>(self, f: impl FnMut(Rdd<T::Owned>, Time) -> O) {
         drop((self.0, f));
     }
-}
 
-/// For editors: the value of the whole macro.
-pub fn built() -> Result<StreamingContext> {
-    not_compiled()
+    /// `foreach_partition` with the batch's time.
+    pub fn foreach_partition<O: Outcome>(self, f: impl Fn(Partition<'_, T::Owned>, Time) -> O) {
+        drop((self.0, f));
+    }
+
+    /// `transform` with the batch's time.
+    pub fn transform<R: RddOps>(self, f: impl FnMut(Rdd<T::Owned>, Time) -> R) -> DStream<R::Item> {
+        drop((self.0, f));
+        DStream::typed()
+    }
+
+    /// `transform_with` with the batch's time.
+    pub fn transform_with<U: Record, R: RddOps>(
+        self,
+        other: DStream<U>,
+        f: impl FnMut(Rdd<T::Owned>, Rdd<U::Owned>, Time) -> R,
+    ) -> DStream<R::Item> {
+        drop((self.0, other, f));
+        DStream::typed()
+    }
 }
 
 /// A handle on the user's `Collected`.

@@ -32,6 +32,11 @@ pub trait Record: Sized {
 
     /// Makes the record independent of the block it was read from.
     fn own(self) -> Self::Owned;
+
+    /// The record as text, if it is text: what a text file has as a line. Anything else has its `Debug` form there.
+    fn as_text(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// A record that owns all it has: it can be shared between threads and kept. Implemented by itself.
@@ -59,7 +64,7 @@ pub trait Key: Record<Owned: Portable + Eq + Hash> + Hash {
     fn same_key(&self, owned: &Self::Owned) -> bool;
 }
 
-/// A `(key, value)` record. Implemented by two-element tuples.
+/// A `(key, value)` record. Implemented by two-element tuples, and by references to them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a (key, value) pair",
     label = "this operator needs a stream of pairs",
@@ -84,30 +89,51 @@ impl<K, V> Pair for (K, V) {
     }
 }
 
+impl<'a, K, V> Pair for &'a (K, V) {
+    type Key = &'a K;
+    type Value = &'a V;
+
+    fn into_pair(self) -> (&'a K, &'a V) {
+        (&self.0, &self.1)
+    }
+}
+
 macro_rules! plain {
-    (keys: $($key:ty),* $(,)?; values: $($value:ty),* $(,)?) => {
-        $(plain!(@record $key);
-        impl Key for $key {
-            fn same_key(&self, owned: &$key) -> bool {
-                self == owned
+    (text: $($text:ty),* $(,)?; keys: $($key:ty),* $(,)?; values: $($value:ty),* $(,)?) => {
+        $(plain!(@record $text {
+            fn as_text(&self) -> Option<&str> {
+                Some(self)
             }
-        })*
-        $(plain!(@record $value);)*
+        });)*
+        $(plain!(@record $key {});)*
+        $(plain!(@record $value {});)*
+        $(plain!(@key $text);)*
+        $(plain!(@key $key);)*
     };
-    (@record $t:ty) => {
+    (@record $t:ty { $($as_text:tt)* }) => {
         impl Record for $t {
             type Owned = $t;
 
             fn own(self) -> $t {
                 self
             }
+
+            $($as_text)*
+        }
+    };
+    (@key $t:ty) => {
+        impl Key for $t {
+            fn same_key(&self, owned: &$t) -> bool {
+                self == owned
+            }
         }
     };
 }
 
 plain! {
-    keys: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool, char, String, CompactString,
-        Duration, Time, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr, net::SocketAddr;
+    text: String, CompactString;
+    keys: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool, char, Duration, Time, net::IpAddr,
+        net::Ipv4Addr, net::Ipv6Addr, net::SocketAddr;
     values: f32, f64, Bytes, std::time::SystemTime
 }
 
@@ -116,6 +142,10 @@ impl Record for &str {
 
     fn own(self) -> CompactString {
         self.into()
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
     }
 }
 
@@ -130,6 +160,10 @@ impl Record for Cow<'_, str> {
 
     fn own(self) -> CompactString {
         self.into()
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
     }
 }
 
@@ -158,6 +192,10 @@ impl<T: Data> Record for &T {
 
     fn own(self) -> T {
         self.clone()
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        T::as_text(self)
     }
 }
 

@@ -8,7 +8,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
-use crate::{Key, Record};
+use crate::{Key, Record, record::Portable};
 
 /// One key with its value and its hash.
 #[derive(Debug, Clone)]
@@ -20,8 +20,14 @@ pub struct Entry<K, V> {
 }
 
 impl<K, V> Entry<K, V> {
+    /// Key and value.
     pub(crate) fn into_pair(self) -> Option<(K, V)> {
         self.value.map(|value| (self.key, value))
+    }
+
+    /// Hash, key and value.
+    pub(crate) fn into_parts(self) -> Option<(u64, K, V)> {
+        self.value.map(|value| (self.hash, self.key, value))
     }
 }
 
@@ -58,16 +64,65 @@ impl<K, V> Table<K, V> {
 
     /// Adds `value` to what `key` has; the key is owned only when it is new.
     #[inline]
-    pub(crate) fn combine<Q, W>(&mut self, key: Q, value: W, f: impl FnOnce(V, V) -> V)
-    where
+    pub(crate) fn combine<Q, W>(
+        &mut self,
+        key: Q,
+        value: W,
+        create: impl FnOnce(W::Owned) -> V,
+        f: impl FnOnce(V, W::Owned) -> V,
+    ) where
         Q: Key<Owned = K>,
-        W: Record<Owned = V>,
+        W: Record,
     {
         let hash = self.hasher.hash_one(&key);
         match self.find(hash, |owned| key.same_key(owned)) {
-            Ok(at) => self.fold(at, value.own(), f),
-            Err(slot) => self.insert(slot, Entry { hash, key: key.own(), value: Some(value.own()) }),
+            Ok(at) => {
+                let held = &mut self.entries[at].value;
+                *held = Some(match held.take() {
+                    Some(old) => f(old, value.own()),
+                    None => create(value.own()),
+                });
+            }
+            Err(slot) => {
+                let value = Some(create(value.own()));
+                self.insert(slot, Entry { hash, key: key.own(), value });
+            }
         }
+    }
+
+    /// The index of an owned key, which is inserted without a value if it is new. Indices count up from 0.
+    pub(crate) fn intern(&mut self, hash: u64, key: K) -> usize
+    where
+        K: Key<Owned = K>,
+    {
+        match self.find(hash, |owned| key.same_key(owned)) {
+            Ok(at) => at,
+            Err(slot) => {
+                self.insert(slot, Entry { hash, key, value: None });
+                self.entries.len() - 1
+            }
+        }
+    }
+
+    /// The index of an owned key.
+    pub(crate) fn get(&mut self, hash: u64, key: &K) -> Option<usize>
+    where
+        K: Key<Owned = K>,
+    {
+        self.find(hash, |owned| key.same_key(owned)).ok()
+    }
+
+    /// Whether the key of an entry of another table with the same seed is here.
+    pub(crate) fn holds<W>(&mut self, entry: &Entry<K, W>) -> bool
+    where
+        K: Key<Owned = K>,
+    {
+        self.get(entry.hash, &entry.key).is_some()
+    }
+
+    /// The value of the key with this index.
+    pub(crate) fn value_mut(&mut self, index: usize) -> &mut Option<V> {
+        &mut self.entries[index].value
     }
 
     /// Adds an entry of another table with the same seed.
@@ -78,9 +133,11 @@ impl<K, V> Table<K, V> {
     {
         match self.find(entry.hash, |owned| entry.key.same_key(owned)) {
             Ok(at) => {
-                if let Some(value) = entry.value {
-                    self.fold(at, value, f);
-                }
+                let held = &mut self.entries[at].value;
+                *held = match (held.take(), entry.value) {
+                    (Some(old), Some(new)) => Some(f(old, new)),
+                    (old, new) => old.or(new),
+                };
             }
             Err(slot) => self.insert(slot, entry),
         }
@@ -108,15 +165,6 @@ impl<K, V> Table<K, V> {
             }
             at = (at + 1) & mask;
         }
-    }
-
-    #[inline]
-    fn fold(&mut self, at: usize, value: V, f: impl FnOnce(V, V) -> V) {
-        let held = &mut self.entries[at].value;
-        *held = Some(match held.take() {
-            Some(old) => f(old, value),
-            None => value,
-        });
     }
 
     fn insert(&mut self, slot: usize, entry: Entry<K, V>) {
@@ -149,6 +197,38 @@ pub(crate) fn split<K, V>(entries: Vec<Entry<K, V>>, buckets: usize) -> Vec<Vec<
         out[bucket(entry.hash, buckets)].push(entry);
     }
     out
+}
+
+/// Shares pairs out without combining them, for operators that need every one.
+#[derive(Debug)]
+pub struct Scatter<K, V> {
+    hasher: FixedState,
+    buckets: Vec<Vec<Entry<K, V>>>,
+}
+
+impl<K, V> Scatter<K, V> {
+    /// Nothing in any of `buckets`.
+    pub fn new(seed: u64, buckets: usize) -> Self {
+        Scatter { hasher: FixedState::with_seed(seed), buckets: (0..buckets).map(|_| Vec::new()).collect() }
+    }
+
+    /// Adds one pair.
+    #[inline]
+    pub fn push<Q, W>(&mut self, (key, value): (Q, W))
+    where
+        Q: Key<Owned = K>,
+        W: Record<Owned = V>,
+        V: Portable,
+    {
+        let hash = self.hasher.hash_one(&key);
+        let at = bucket(hash, self.buckets.len());
+        self.buckets[at].push(Entry { hash, key: key.own(), value: Some(value.own()) });
+    }
+
+    /// The task's entries, by bucket.
+    pub fn done(self) -> Vec<Vec<Entry<K, V>>> {
+        self.buckets
+    }
 }
 
 /// The bucket of a hash: its upper half scaled to `buckets`.
@@ -194,7 +274,7 @@ mod tests {
             let mut table = Table::new(7);
             let mut naive: HashMap<&str, u64> = HashMap::new();
             for word in &words {
-                table.combine(word.as_str(), 1u64, |a, b| a + b);
+                table.combine(word.as_str(), 1u64, |n| n, |a, b| a + b);
                 *naive.entry(word).or_default() += 1;
             }
             let mut seen = 0;
@@ -211,9 +291,9 @@ mod tests {
         fn keys_that_collide_stay_apart(keys in proptest::collection::vec(0u8..20, 0..200)) {
             let (left, right) = keys.split_at(keys.len() / 2);
             let mut table = Table::with_capacity(1, 4);
-            left.iter().for_each(|k| table.combine(Colliding(*k), 1u64, |a, b| a + b));
+            left.iter().for_each(|k| table.combine(Colliding(*k), 1u64, |n| n, |a, b| a + b));
             let mut other = Table::new(1);
-            right.iter().for_each(|k| other.combine(Colliding(*k), 1u64, |a, b| a + b));
+            right.iter().for_each(|k| other.combine(Colliding(*k), 1u64, |n| n, |a, b| a + b));
             for entry in other.into_entries() {
                 table.merge(entry, |a, b| a + b);
             }
@@ -227,7 +307,7 @@ mod tests {
     fn keeps_the_order_of_first_insert() {
         let mut table = Table::new(0);
         for word in ["b", "a", "c", "a", "b"] {
-            table.combine(word, 1u64, |a, b| a + b);
+            table.combine(word, 1u64, |n| n, |a, b| a + b);
         }
         let words: Vec<_> = table.into_entries().into_iter().filter_map(Entry::into_pair).collect();
         assert_eq!(words, [("b".into(), 2), ("a".into(), 2), ("c".into(), 1)]);

@@ -15,12 +15,12 @@
 //!
 //! words.push(vec!["a", "a"]);
 //! ssc.run_batches(1)?;
-//! assert_eq!(out.values(), [vec![("a", 2)]]);
+//! assert_eq!(out.values(), [vec![("a".into(), 2)]]);
 //!
 //! words.push(vec!["b"]);
 //! ssc.run_batches(2)?;
-//! assert_eq!(out.values()[1..], [vec![("b", 1)], vec![]]);
-//! # dstream::Result::Ok(())
+//! assert_eq!(out.values()[1..], [vec![("b".into(), 1)], vec![]]);
+//! # Ok::<(), dstream::Error>(())
 //! ```
 //!
 //! A test of a *started* context gives it a [`ManualClock`] and waits with [`Collected::wait_for`].
@@ -50,7 +50,7 @@ pub use crate::{ManualClock, Signal};
 ///
 /// let times: Vec<Time> = out.batches().into_iter().map(|(time, _)| time).collect();
 /// assert_eq!(times[1].since(times[0]).as_secs(), 1);
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 pub struct Collected<T> {
     shared: Arc<Shared<T>>,
@@ -141,7 +141,7 @@ impl<T: fmt::Debug> fmt::Debug for Collected<T> {
 /// numbers.push(vec![7, 8, 9]);
 /// ssc.run_batches(2)?;
 /// assert_eq!(out.values(), [vec![3], vec![0]]);
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 pub struct TestSource<T> {
     batches: Arc<Mutex<VecDeque<Vec<T>>>>,
@@ -194,5 +194,9 @@ impl<T: Send + 'static> Source for TestSource<T> {
 
     fn has_pending(&self) -> bool {
         !self.lock().is_empty()
+    }
+
+    fn is_exhausted(&mut self) -> Option<bool> {
+        Some(self.lock().is_empty())
     }
 }

@@ -43,7 +43,8 @@ fn settings(pipeline: &Pipeline, diags: &mut Diags) {
     let batch = pipeline.settings.iter().any(|setting| setting.name == "batch");
     if pipeline.context.is_none() && !batch {
         // A setting that is spelled wrong has been reported.
-        let misspelt = pipeline.settings.iter().any(|s| did_you_mean(&s.name.to_string(), ["batch"]) != "");
+        let misspelt =
+            pipeline.settings.iter().any(|s| !did_you_mean(&s.name.to_string(), ["batch"]).is_empty());
         if !misspelt {
             diags.error(pipeline.block, "the batch interval is missing: `stream!(batch = 1s, { .. })`");
         }

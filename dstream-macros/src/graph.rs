@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) consumers: Vec<(NodeId, usize)>,
     /// The `let` that names it.
     pub(crate) name: Option<Ident>,
+    /// Whether an output depends on it. What none does is not computed.
+    pub(crate) live: bool,
 }
 
 pub(crate) enum NodeKind {
@@ -79,7 +81,7 @@ impl Graph {
         for (port, input) in inputs.iter().enumerate() {
             self.nodes[*input].consumers.push((id, port));
         }
-        self.nodes.push(Node { kind, inputs, consumers: Vec::new(), name: None });
+        self.nodes.push(Node { kind, inputs, consumers: Vec::new(), name: None, live: false });
         id
     }
 
@@ -126,6 +128,10 @@ pub(crate) fn build(pipeline: &Pipeline, diags: &mut Diags) -> Graph {
     for statement in &pipeline.statements {
         let end = build.chain(&statement.chain);
         build.end(end, statement.bindings.as_deref());
+    }
+    let nodes = &mut build.graph.nodes;
+    for id in (0..nodes.len()).rev() {
+        nodes[id].live = nodes[id].is_output() || nodes[id].consumers.iter().any(|(reader, _)| nodes[*reader].live);
     }
     build.graph
 }
@@ -204,8 +210,8 @@ impl Build<'_> {
         }
         let fits = call.broken || self.check(spec, call);
         let mut inputs = vec![input];
-        for (arg, kind) in call.args.iter().zip(spec.args) {
-            if let Arg::Stream = kind {
+        for (at, arg) in call.args.iter().enumerate() {
+            if let Some(Arg::Stream | Arg::Streams) = spec.arg(at) {
                 let other = parse::chain(arg.to_token_stream().into_iter().collect(), self.diags);
                 let other = self.chain(&other);
                 if self.graph.nodes[other].is_output() {
@@ -224,11 +230,12 @@ impl Build<'_> {
 
     /// Checks the arguments of one call; the first mistake is reported.
     fn check(&mut self, spec: &OpSpec, call: &Call) -> bool {
-        let (least, most) = (spec.args.len() - spec.optional, spec.args.len());
+        let (least, most) = spec.arity();
         if !(least..=most).contains(&call.args.len()) {
             let takes = match (least, most) {
                 (0, 0) => "no arguments".to_owned(),
                 (1, 1) => "1 argument".to_owned(),
+                (1, usize::MAX) => "at least 1 argument".to_owned(),
                 (a, b) if a == b => format!("{a} arguments"),
                 (a, b) => format!("{a} to {b} arguments"),
             };

@@ -6,7 +6,7 @@
 
 use crate::{
     graph::{Graph, NodeId, NodeKind},
-    ops::{Kind, OpSpec},
+    ops::{Kind, OpSpec, Reads},
 };
 
 /// One loop nest a partition.
@@ -27,8 +27,8 @@ pub(crate) struct Branch {
 pub(crate) enum Then {
     /// A narrow operator, and what reads it.
     Narrow(Vec<Branch>),
-    /// A union, and what reads it: the same record.
-    Union(Vec<Branch>),
+    /// The same record goes on to what reads it.
+    Same(Vec<Branch>),
     /// The sink with this index in [`Stage::sinks`].
     Sink(usize),
 }
@@ -37,6 +37,8 @@ pub(crate) enum Then {
 #[derive(Clone)]
 pub(crate) struct Sink {
     pub(crate) node: NodeId,
+    /// Which of the node's inputs it feeds.
+    pub(crate) port: usize,
     /// Which input the way took at each union, from the sink to the root: sinks of one node put their records together in this order.
     pub(crate) way: Vec<usize>,
 }
@@ -54,7 +56,7 @@ impl Stage {
             let texts: Vec<String> = branches
                 .iter()
                 .map(|branch| match &branch.then {
-                    Then::Narrow(behind) | Then::Union(behind) => {
+                    Then::Narrow(behind) | Then::Same(behind) => {
                         format!("{} > {}", name(branch.node), tree(behind, name))
                     }
                     Then::Sink(_) => name(branch.node),
@@ -81,39 +83,43 @@ fn stage(graph: &Graph, root: NodeId) -> Option<Stage> {
     (!tree.is_empty()).then_some(Stage { root, tree, sinks })
 }
 
-/// Whether an output reads the node's result as it is.
+/// Whether `reader` takes the finished batch of `input` as it is, without a stage between.
 pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool {
     let materialised =
         matches!(&graph.nodes[input].kind, NodeKind::Op { spec: OpSpec { kind: Kind::Wide(_), .. }, .. });
-    graph.nodes[reader].is_output() && materialised
+    let NodeKind::Op { spec, .. } = &graph.nodes[reader].kind else { return false };
+    let takes = match &spec.kind {
+        Kind::Output(_) => true,
+        Kind::Wide(wide) => match &wide.reads {
+            Reads::Whole => true,
+            Reads::Records(sink) => sink.of_whole.is_some(),
+        },
+        Kind::Narrow(_) | Kind::Same(_) => false,
+    };
+    takes && materialised
 }
 
 fn branches(graph: &Graph, from: NodeId, way: &mut Vec<usize>, sinks: &mut Vec<Sink>) -> Vec<Branch> {
     let mut out = Vec::new();
     for (node, port) in &graph.nodes[from].consumers {
         let NodeKind::Op { spec, .. } = &graph.nodes[*node].kind else { continue };
-        if taken_whole(graph, *node, from) {
+        if !graph.nodes[*node].live || taken_whole(graph, *node, from) {
             continue;
         }
         let then = match spec.kind {
-            Kind::Narrow(_) => prune(branches(graph, *node, way, sinks)).map(Then::Narrow),
-            Kind::Union => {
+            Kind::Narrow(_) => Then::Narrow(branches(graph, *node, way, sinks)),
+            Kind::Same(_) => {
                 way.push(*port);
                 let behind = branches(graph, *node, way, sinks);
                 way.pop();
-                prune(behind).map(Then::Union)
+                Then::Same(behind)
             }
             Kind::Wide(_) | Kind::Output(_) => {
-                sinks.push(Sink { node: *node, way: way.iter().rev().copied().collect() });
-                Some(Then::Sink(sinks.len() - 1))
+                sinks.push(Sink { node: *node, port: *port, way: way.iter().rev().copied().collect() });
+                Then::Sink(sinks.len() - 1)
             }
         };
-        out.extend(then.map(|then| Branch { node: *node, then }));
+        out.push(Branch { node: *node, then });
     }
     out
-}
-
-/// What nobody reads is not computed.
-fn prune(behind: Vec<Branch>) -> Option<Vec<Branch>> {
-    (!behind.is_empty()).then_some(behind)
 }

@@ -159,3 +159,46 @@ fn a_union_puts_two_loops_into_one_sink() {
          t () > map > union > reduce_by_key",
     );
 }
+
+/// The first sentence of the documentation of the method with this name.
+fn summary(name: &str) -> String {
+    let ops = concat!(env!("CARGO_MANIFEST_DIR"), "/../dstream-core/src/ops");
+    let sources = std::fs::read_dir(ops).into_iter().flatten().flatten().map(|file| file.path());
+    for text in sources.filter_map(|path| std::fs::read_to_string(path).ok()) {
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let method = [format!("pub fn {name}("), format!("pub fn {name}<")];
+        let Some(at) = lines.iter().position(|line| method.iter().any(|start| line.starts_with(start))) else { continue };
+        let start = lines[..at].iter().rposition(|l| !l.starts_with("///") && !l.starts_with("#[")).map_or(0, |n| n + 1);
+        let paragraph = lines[start..at].iter().take_while(|l| **l != "///").map(|l| l.trim_start_matches("/// "));
+        let paragraph = paragraph.collect::<Vec<_>>().join(" ");
+        return paragraph.split_inclusive(". ").next().unwrap_or_default().trim().replace('|', "\\|");
+    }
+    panic!("`{name}` has no method in {ops}")
+}
+
+/// `docs/operators.md` is made from the operator table and the methods' documentation: `UPDATE_DOCS=1` writes it.
+#[test]
+fn the_page_of_operators_is_up_to_date() {
+    let mut page = String::from(
+        "# Operators\n\nEach is a method of `DStream` in the API documentation, with its signature, its edges and an example.\n\n\
+         | operator | call | options | kind | |\n|---|---|---|---|---|\n",
+    );
+    for spec in crate::ops::OPS {
+        let kind = match spec.kind {
+            crate::ops::Kind::Narrow(_) | crate::ops::Kind::Same(_) => "in the loop",
+            crate::ops::Kind::Wide(_) => "whole batch",
+            crate::ops::Kind::Output(_) => "output",
+        };
+        let usage = spec.usage.replace('|', "\\|");
+        let options: Vec<String> = spec.options.iter().map(|option| format!("`{option}`")).collect();
+        let row = [format!("`{}`", spec.name), format!("`{usage}`"), options.join(", "), kind.to_owned(), summary(spec.name)];
+        page += &format!("| {} |\n", row.join(" | "));
+    }
+    page += "\n*In the loop*: part of the one loop over a partition. *Whole batch*: ends a stage; its result is read by the next. \
+             *Output*: hands each batch to the world.\n";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operators.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, &page).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), page, "run the tests with UPDATE_DOCS=1");
+}

@@ -49,7 +49,7 @@ impl Builder {
             Some(n) => {
                 self.then(|_| {
                     Err(Error::Invalid(format!(
-                        "`{}` at {}:{}: `partitions` is {n}: a shuffle has from 1 to 65536 partitions",
+                        "`{}` at {}:{}: {n} partitions asked for: from 1 to 65536 are possible",
                         op.name, op.file, op.line
                     )))
                 });

@@ -83,13 +83,14 @@ pub(super) fn check_outputs(outputs: usize) -> Result<()> {
 }
 
 impl Core {
-    pub(super) fn new(batch: Duration, config: Config) -> Result<Core> {
+    pub(super) fn new(batch: Duration, mut config: Config) -> Result<Core> {
         if batch.is_zero() || !batch.as_nanos().is_multiple_of(1_000_000) {
             return Err(Error::Invalid(format!(
                 "the batch interval is {batch:?}, but must be a whole number of milliseconds, at least 1ms"
             )));
         }
         config.check()?;
+        config.reports = config.reports.of_one_context();
         let life = Life {
             name: config.name.clone(),
             state: State::Initialized,
@@ -140,13 +141,14 @@ impl Core {
         }
     }
 
-    pub(super) fn start_inputs(&self) -> Result<()> {
+    pub(super) fn start_inputs(&self, to_end: bool) -> Result<()> {
         let inputs = self.lock().inputs.clone();
         let context = SourceContext {
             clock: Arc::clone(&self.config.clock),
             config: self.config.clone(),
             interval: self.interval,
             stopping: self.stopping.clone(),
+            to_end,
         };
         for input in inputs {
             // A source is somebody's code.
@@ -166,7 +168,7 @@ impl Core {
         if self.config.handle_signals {
             signals::enable()?;
         }
-        self.start_inputs()?;
+        self.start_inputs(false)?;
         let jobs = Arc::new(Jobs::default());
         let generator = Arc::new(Generator::new(&self.config.clock, self.interval, inputs));
         let mut life = self.lock();

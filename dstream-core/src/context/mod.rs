@@ -1,5 +1,6 @@
 //! The context: what belongs together, and its life from the first pipeline to the stop.
 
+mod bounded;
 mod builder;
 mod core;
 mod generator;
@@ -50,7 +51,7 @@ pub enum State {
 /// ssc.stop();
 /// assert_eq!(ssc.state(), State::Stopped);
 /// assert_eq!(out.values()[0], [2, 4, 6]);
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct StreamingContext {
@@ -235,7 +236,7 @@ impl StreamingContext {
                     *stepper = Some(Stepper { pipelines: std::mem::take(&mut life.pipelines), next });
                     drop(life);
                     let outputs = stepper.iter().flat_map(|s| &s.pipelines).map(|p| p.outputs).sum();
-                    if let Err(error) = check_outputs(outputs).and_then(|()| core.start_inputs()) {
+                    if let Err(error) = check_outputs(outputs).and_then(|()| core.start_inputs(false)) {
                         drop(stepper);
                         core.stop(false);
                         return Err(error);

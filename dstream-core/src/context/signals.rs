@@ -41,6 +41,13 @@ pub(super) fn disable() {
 }
 
 fn install() -> io::Result<()> {
+    // Handlers run in the order in which they are registered.
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the signal that sets the flag must not be the one that sees it.
+        flag::register_conditional_default(signal, Arc::clone(&DEFAULT))?;
+        flag::register(signal, Arc::clone(&DEFAULT))?;
+    }
+    // Last: the stop that this begins sets the flag as well, and may end before the handlers behind it have run.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     thread::Builder::new().name("dstream-signals".into()).spawn(move || {
         for signal in signals.forever() {
@@ -53,10 +60,5 @@ fn install() -> io::Result<()> {
             }
         }
     })?;
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the signal that sets the flag must not be the one that sees it.
-        flag::register_conditional_default(signal, Arc::clone(&DEFAULT))?;
-        flag::register(signal, Arc::clone(&DEFAULT))?;
-    }
     Ok(())
 }

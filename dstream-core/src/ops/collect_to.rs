@@ -19,7 +19,7 @@ impl<T: Record> DStream<T> {
     /// })?;
     /// ssc.run_batches(2)?;
     /// assert_eq!(out.values(), [vec![1, 2], vec![3]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn collect_to(self, out: &Collected<T::Owned>) {
         let _ = out;

@@ -18,7 +18,7 @@ impl<T> DStream<T> {
     /// })?;
     /// ssc.run_batches(2)?;
     /// assert_eq!(out.values(), [vec![3], vec![0]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn count(self) -> DStream<u64> {
         DStream::typed()
@@ -48,6 +48,12 @@ impl Count {
 }
 
 impl Batch<'_> {
+    /// Counts a batch that is there as a whole.
+    pub fn count_all<T>(&self, rdd: &Step<Rdd<T>>) -> Step<Rdd<u64>> {
+        let n = rdd.as_ref().map_err(Clone::clone)?.count();
+        Ok(Rdd::from_partitions([vec![n]]))
+    }
+
     /// Adds the counts of the tasks.
     pub fn count(&self, tasks: Step<Vec<u64>>) -> Step<Rdd<u64>> {
         Ok(Rdd::from_partitions([vec![tasks?.into_iter().sum()]]))

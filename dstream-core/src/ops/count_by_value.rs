@@ -17,7 +17,7 @@ impl<T: Key> DStream<T> {
     /// })?;
     /// ssc.run_batches(1)?;
     /// assert_eq!(out.values(), [vec![("a".into(), 2), ("b".into(), 1)]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn count_by_value(self) -> DStream<(T::Owned, u64)> {
         DStream::typed()

@@ -15,7 +15,7 @@ impl<T> DStream<T> {
     /// })?;
     /// ssc.run_batches(1)?;
     /// assert_eq!(out.values(), [vec![2, 4]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn filter(self, f: impl Fn(&T) -> bool) -> DStream<T> {
         drop(f);

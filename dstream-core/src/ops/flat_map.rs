@@ -15,7 +15,7 @@ impl<T> DStream<T> {
     /// })?;
     /// ssc.run_batches(1)?;
     /// assert_eq!(out.values(), [vec!["to", "be", "or", "not"]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn flat_map<I: IntoIterator>(self, f: impl Fn(T) -> I) -> DStream<I::Item> {
         drop(f);

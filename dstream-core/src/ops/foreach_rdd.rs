@@ -23,7 +23,7 @@ impl<T: Record> DStream<T> {
     ///     });
     /// })?;
     /// ssc.run_batches(2)?;
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn foreach_rdd<O: Outcome>(self, f: impl FnMut(Rdd<T::Owned>) -> O) {
         drop(f);
@@ -76,16 +76,7 @@ fn append(text: &mut String, cause: &dyn Display) {
     }
 }
 
-/// Calls a closure of one argument.
-pub fn foreach_rdd<T, O: Outcome>(rdd: &Rdd<T>, _time: Time, f: impl FnOnce(Rdd<T>) -> O) -> Result<()> {
-    f(rdd.clone()).into_result()
-}
-
-/// Calls a closure of two arguments.
-pub fn foreach_rdd_time<T, O: Outcome>(
-    rdd: &Rdd<T>,
-    time: Time,
-    f: impl FnOnce(Rdd<T>, Time) -> O,
-) -> Result<()> {
+/// Emits one batch.
+pub fn foreach_rdd<T, O: Outcome>(rdd: &Rdd<T>, time: Time, f: impl FnOnce(Rdd<T>, Time) -> O) -> Result<()> {
     f(rdd.clone(), time).into_result()
 }

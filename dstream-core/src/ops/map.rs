@@ -15,7 +15,7 @@ impl<T> DStream<T> {
     /// })?;
     /// ssc.run_batches(1)?;
     /// assert_eq!(out.values(), [vec![3, 5]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn map<U>(self, f: impl Fn(T) -> U) -> DStream<U> {
         drop(f);

@@ -15,7 +15,7 @@ impl<K, V> DStream<(K, V)> {
     /// })?;
     /// ssc.run_batches(1)?;
     /// assert_eq!(out.values(), [vec![("a".into(), 10), ("b".into(), 20)]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn map_values<W>(self, f: impl Fn(V) -> W) -> DStream<(K, W)> {
         drop(f);

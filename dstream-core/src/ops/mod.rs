@@ -4,27 +4,51 @@
 //! here: their closures are inlined into the loop of their stage. The others have a *sink*, which takes the
 //! records of one task, and a step on [`Batch`](crate::batch::Batch) that puts the tasks' sinks together.
 
+mod cache;
+mod cogroup;
 mod collect_to;
+mod combine_by_key;
 mod count;
 mod count_by_value;
 mod filter;
 mod flat_map;
+mod flat_map_values;
+mod foreach_partition;
 mod foreach_rdd;
+mod glom;
+mod group_by_key;
+mod join;
+mod keys;
 mod map;
+mod map_partitions;
 mod map_values;
 mod print;
 mod reduce;
 mod reduce_by_key;
+mod repartition;
+mod save;
+mod transform;
 mod union;
+mod values;
 
 use std::{fmt, marker::PhantomData};
 
+#[allow(deprecated)] // Its use is the warning.
+pub use cache::not_needed;
+pub(crate) use cogroup::gather;
 pub use collect_to::{Collect, collect_to};
+pub(crate) use combine_by_key::merge;
+pub use combine_by_key::CombineByKey;
 pub use count::Count;
-pub use foreach_rdd::{Outcome, foreach_rdd, foreach_rdd_time};
+pub use foreach_partition::{Partition, foreach_partition};
+pub use foreach_rdd::{Outcome, foreach_rdd};
+pub use group_by_key::{group_of, group_with, groups_joined};
+pub(crate) use join::matches;
+pub use join::{full_outer, inner, left_outer, right_outer};
 pub use print::{First, Print};
 pub use reduce::Reduce;
-pub use reduce_by_key::ReduceByKey;
+pub use save::Save;
+pub use union::Streams;
 
 /// A stream inside `stream!`: each of its batches holds records of type `T`.
 ///

@@ -30,7 +30,7 @@ impl<T: Record<Owned: Debug>> DStream<T> {
     ///     queue_stream(vec![vec![1, 2, 3]]).print(2);
     /// })?;
     /// ssc.run_batches(1)?;
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn print(self, n: usize) {
         let _ = n;

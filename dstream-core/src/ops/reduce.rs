@@ -15,12 +15,12 @@ impl<T: Record> DStream<T> {
     ///
     /// let out = Collected::new();
     /// let ssc = dstream::stream!(batch = 1s, {
-    ///     let nums = queue_stream(vec![vec![3, 9, 4], vec![]]);
+    ///     let nums = queue_stream(vec![vec![3u64, 9, 4], vec![]]);
     ///     nums.reduce(|a, b| a.max(b)).collect_to(&out);
     /// })?;
     /// ssc.run_batches(2)?;
     /// assert_eq!(out.values(), [vec![9], vec![]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn reduce(self, f: impl Fn(T::Owned, T::Owned) -> T::Owned) -> DStream<T::Owned> {
         drop(f);

@@ -3,7 +3,7 @@
 use crate::DStream;
 
 impl<T> DStream<T> {
-    /// The records of this stream, then those of `other`.
+    /// The records of this stream, then those of each of `others`: `a.union(b)`, `a.union(b, c)`.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -16,10 +16,30 @@ impl<T> DStream<T> {
     /// })?;
     /// ssc.run_batches(2)?;
     /// assert_eq!(out.values(), [vec![1, 2, 10], vec![20]]);
-    /// # dstream::Result::Ok(())
+    /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn union(self, other: DStream<T>) -> DStream<T> {
-        let _ = other;
+    pub fn union(self, others: impl Streams<T>) -> DStream<T> {
+        drop(others);
         self
     }
+}
+
+/// What `union` takes: one stream or several, `a.union(b, c)`.
+pub trait Streams<T> {}
+
+impl<T> Streams<T> for DStream<T> {}
+
+macro_rules! streams {
+    ($($($n:ident)*;)*) => {$(
+        impl<T $(, $n: Streams<T>)*> Streams<T> for ($($n,)*) {}
+    )*};
+}
+
+streams! {
+    A B;
+    A B C;
+    A B C D;
+    A B C D E;
+    A B C D E F;
+    A B C D E F G;
 }

@@ -1,12 +1,30 @@
-//! `Rdd<T>`: the typed, partitioned, immutable contents of one batch.
+//! `Rdd<T>`: the typed, partitioned, immutable contents of one batch, or of a batch job.
+//!
+//! What can be done with one is in three traits: [`RddOps`] for all records, [`PairRddOps`] for `(key, value)` pairs,
+//! both of which take their `Rdd` by value, and [`RddActions`], which borrow it.
+
+mod actions;
+mod files;
+mod lazy;
+mod ops;
+mod pairs;
+mod records;
+mod run;
+mod shuffle;
 
 use std::{fmt, sync::Arc};
 
-use crate::Block;
+pub use actions::RddActions;
+pub use files::TextLine;
+pub(crate) use files::{batch_path, save_objects, save_text};
+pub use ops::RddOps;
+pub use pairs::PairRddOps;
+pub use records::RddBlock;
 
-/// The records of one batch of a stream: typed, partitioned, immutable, cheap to clone.
+/// A collection of records: typed, partitioned, immutable, cheap to clone.
 ///
-/// Outputs such as `foreach_rdd` are handed one a batch. The records stand in the order of the partitions, and
+/// Outputs such as `foreach_rdd` are handed one a batch, [`transform`](crate::DStream::transform) passes one through a
+/// function, and a batch job makes its own, with no stream at all. The records stand in the order of the partitions, and
 /// inside a partition in the order in which they came.
 ///
 /// ```
@@ -21,8 +39,29 @@ use crate::Block;
 ///     });
 /// })?;
 /// ssc.run_batches(1)?;
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
+///
+/// What else can be done with it is in [`RddOps`] (`map`, `filter`, `sort_by`, ..), [`PairRddOps`] (`reduce_by_key`,
+/// `join`, ..) and [`RddActions`] (`reduce`, `fold`, `save_as_text_file`, ..):
+///
+/// ```
+/// use dstream::prelude::*;
+///
+/// let lines = Rdd::parallelize(vec!["to be or not", "to be"]);
+/// let counts = lines.flat_map(|line| line.split(' ')).map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b);
+/// assert_eq!(counts.sort_by_key().collect(), [
+///     ("be".into(), 2), ("not".into(), 1), ("or".into(), 1), ("to".into(), 2),
+/// ]);
+/// ```
+///
+/// * Transformations take the `Rdd` by value, so that records can be moved from one to the next. To go on using it, clone it (a
+///   clone shares the records, which are then cloned one by one), or work on [`by_ref`](Rdd::by_ref), whose records
+///   are references. Actions never take it.
+/// * Narrow transformations (those that need no other partition) are lazy, and a chain of them runs as one loop over each
+///   partition when an action or a wide transformation needs the records. The others run at once.
+/// * Partitions run in parallel, on the pool of the batch if the caller is inside one, else on rayon's own pool.
+///   Little work stays on the caller's thread. Where keys go is fixed, so every run gives the same partitions.
 pub struct Rdd<T> {
     partitions: Vec<Arc<Vec<T>>>,
 }
@@ -42,6 +81,50 @@ impl<T: fmt::Debug> fmt::Debug for Rdd<T> {
 impl<T> Rdd<T> {
     pub(crate) fn from_partitions(partitions: impl IntoIterator<Item = Vec<T>>) -> Self {
         Rdd { partitions: partitions.into_iter().map(Arc::new).collect() }
+    }
+
+    /// An `Rdd` of the records of `records`, cut into up to 16 partitions of at least 1,024 records.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let nums = Rdd::parallelize((1..=100).collect());
+    /// assert_eq!(nums.filter(|n| n % 7 == 0).count(), 14);
+    /// ```
+    pub fn parallelize(records: Vec<T>) -> Rdd<T> {
+        Rdd::from_partitions(crate::source::partition(records))
+    }
+
+    /// As [`parallelize`](Rdd::parallelize), in `n` partitions of about the same size, at least 1.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let nums = Rdd::parallelize_in(vec![1, 2, 3, 4, 5], 2);
+    /// assert_eq!(nums.glom().collect(), [vec![1, 2], vec![3, 4, 5]]);
+    /// ```
+    pub fn parallelize_in(records: Vec<T>, n: usize) -> Rdd<T> {
+        let (n, len) = (n.max(1), records.len());
+        let mut records = records.into_iter();
+        Rdd::from_partitions((0..n).map(|i| {
+            let size = share(len, n, i + 1) - share(len, n, i);
+            records.by_ref().take(size).collect()
+        }))
+    }
+
+    /// A view of this `Rdd` whose records are references: what [`RddOps`] do with it borrows, and moves or clones nothing.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let lines = Rdd::parallelize(vec!["to be".to_owned(), "or not".to_owned()]);
+    /// // Each word is a `&str` into its line.
+    /// let words = lines.by_ref().flat_map(|line| line.split(' '));
+    /// assert_eq!(words.collect(), ["to", "be", "or", "not"]);
+    /// assert_eq!(lines.count(), 2);
+    /// ```
+    pub fn by_ref(&self) -> &Rdd<T> {
+        self
     }
 
     /// The records, in order.
@@ -92,10 +175,24 @@ impl<T> Rdd<T> {
         self.iter().take(n).cloned().collect()
     }
 
+    /// The records of each partition: moved out if nobody else holds them, cloned if somebody does.
+    pub(crate) fn into_vecs(self) -> Vec<Vec<T>>
+    where
+        T: Clone,
+    {
+        self.partitions.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+
     /// The partitions as the input of a stage.
     pub(crate) fn into_blocks(self) -> Vec<RddBlock<T>> {
         self.partitions.into_iter().filter(|p| !p.is_empty()).map(RddBlock).collect()
     }
+}
+
+/// Where part `i` of `n` begins when `len` things are shared out evenly.
+pub(crate) fn share(len: usize, n: usize, i: usize) -> usize {
+    // In 128 bits: a million partitions of as many records must not overflow.
+    (len as u128 * i as u128 / n as u128) as usize
 }
 
 /// The records of an [`Rdd`], in order.
@@ -135,45 +232,5 @@ impl<'a, T> IntoIterator for &'a Rdd<T> {
 
     fn into_iter(self) -> Iter<'a, T> {
         self.iter()
-    }
-}
-
-/// A partition on its way into a stage: moved out if nobody else holds it, cloned if somebody does.
-#[derive(Debug)]
-pub struct RddBlock<T>(Arc<Vec<T>>);
-
-impl<T: Clone + Send + Sync> Block for RddBlock<T> {
-    type Record<'a>
-        = T
-    where
-        T: 'a;
-
-    fn records(&mut self) -> impl Iterator<Item = T> {
-        let shared = std::mem::take(&mut self.0);
-        let (moved, shared) = match Arc::try_unwrap(shared) {
-            Ok(records) => (records, Arc::default()),
-            Err(shared) => (Vec::new(), shared),
-        };
-        moved.into_iter().chain(Cloned { shared, next: 0 })
-    }
-
-    fn weight(&self) -> usize {
-        self.0.len() * size_of::<T>().max(1)
-    }
-}
-
-/// Clones the records of a shared partition, one when it is asked for.
-struct Cloned<T> {
-    shared: Arc<Vec<T>>,
-    next: usize,
-}
-
-impl<T: Clone> Iterator for Cloned<T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        let record = self.shared.get(self.next)?.clone();
-        self.next += 1;
-        Some(record)
     }
 }

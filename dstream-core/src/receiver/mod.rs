@@ -57,7 +57,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 ///     messages.map(|m| m.len()).print();
 /// })?;
 /// # drop(sender);
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 pub trait Receiver: Send + 'static {
     /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::TextBlock), or a type of its own.
@@ -173,14 +173,20 @@ impl<B: Block> ReceiverContext<B> {
         clock.wait_until(clock.now() + time, &self.shared.stop)
     }
 
+    /// Like `wait`, but in real time: for what polls something outside.
+    pub(crate) fn pause(&self, time: Duration) {
+        self.shared.stop.wait_timeout(time);
+    }
+
     /// Ends this receiver for good: when `run` returns, it is not run again. The context goes on.
     pub fn stop(&self) {
         self.shared.stop.set();
     }
 
-    /// Reports an error that the receiver gets over by itself.
+    /// Reports an error that the receiver gets over by itself: in the log, and to [`Config::on_report`].
     pub fn report_error(&self, error: impl fmt::Display) {
         tracing::warn!("receiver {}: {error}", self.shared.name);
+        self.config().reports.tell(&Error::source(&self.shared.name, error));
     }
 
     /// The settings of the context.
@@ -305,6 +311,10 @@ impl<B: Block> Block for Received<B> {
         = B::Record<'a>
     where
         Self: 'a;
+
+    fn open(&mut self) -> Result<()> {
+        self.block.open()
+    }
 
     fn records(&mut self) -> impl Iterator<Item = Self::Record<'_>> {
         self.block.records()

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Receiver, ReceiverContext, Shared};
-use crate::{Signal, batch::panic_text};
+use crate::{Error, Signal, batch::panic_text};
 
 /// Starts the receiver's thread. The signal is set when the thread ends.
 pub(super) fn spawn<R: Receiver>(receiver: R, context: ReceiverContext<R::Block>) -> io::Result<Signal> {
@@ -47,6 +47,7 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
             delay = config.restart_delay;
         }
         tracing::warn!("receiver {name} {reason}; next try in {delay:?}");
+        config.reports.tell(&Error::source(name, reason));
         if !context.clock.wait_until(context.clock.now() + delay, stop) {
             return;
         }

@@ -61,6 +61,7 @@ pub(crate) trait AnyInput: Send + Sync {
     /// Decides what belongs to the batch at `time`.
     fn plan(&self, time: Time);
     fn has_pending(&self) -> bool;
+    fn is_exhausted(&self) -> Option<bool>;
     fn stop(&self);
 }
 
@@ -89,6 +90,10 @@ impl<S: Source> AnyInput for Input<S> {
 
     fn has_pending(&self) -> bool {
         self.lock().source.has_pending()
+    }
+
+    fn is_exhausted(&self) -> Option<bool> {
+        self.lock().source.is_exhausted()
     }
 
     fn stop(&self) {

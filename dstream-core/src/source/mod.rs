@@ -29,6 +29,12 @@ pub trait Block: Send {
     where
         Self: 'a;
 
+    /// Called once, before `records`, in the task that reads the block: the place to open a file. A block whose `open`
+    /// fails is reported (see [`Config::on_report`]) and left out; the other blocks of the batch are not.
+    fn open(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Turns the block into its records. Called once for a block.
     fn records(&mut self) -> impl Iterator<Item = Self::Record<'_>>;
 
@@ -63,6 +69,8 @@ pub struct SourceContext {
     pub interval: Duration,
     /// Set when the context stops.
     pub stopping: Signal,
+    /// Whether the context is run by [`run_to_end`](crate::StreamingContext::run_to_end): what is there is all there is.
+    pub to_end: bool,
 }
 
 /// A source of batches. Anything that implements it can start a chain in `stream!`.
@@ -94,7 +102,7 @@ pub struct SourceContext {
 /// })?;
 /// ssc.run_batches(2)?;
 /// assert_eq!(out.values(), [vec![0, 1, 4], vec![9, 16, 25]]);
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 pub trait Source: Send + 'static {
     /// The partitions that this source yields.
@@ -116,6 +124,13 @@ pub trait Source: Send + 'static {
     /// Whether something has arrived that no batch holds yet: a graceful stop then runs one more batch.
     fn has_pending(&self) -> bool {
         false
+    }
+
+    /// Whether no further batch can hold anything; `None` if the source has no end.
+    ///
+    /// Asked between the batches of [`run_to_end`](crate::StreamingContext::run_to_end), and before the first of them.
+    fn is_exhausted(&mut self) -> Option<bool> {
+        None
     }
 
     /// Called once, at the stop: stop receiving, and let what was received be had by a last call of `batch`.

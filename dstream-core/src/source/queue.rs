@@ -20,7 +20,7 @@ use crate::{Result, Time};
 /// })?;
 /// ssc.run_batches(3)?;
 /// assert_eq!(out.values(), [vec![3], vec![], vec![5]]);
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 pub fn queue_stream<T, I>(batches: I) -> QueueStream<T>
 where

@@ -27,7 +27,7 @@ use crate::{Receiver, ReceiverContext, clock::Occasionally};
 /// })?;
 /// ssc.start()?;
 /// ssc.await_termination()?;
-/// # dstream::Result::Ok(())
+/// # Ok::<(), dstream::Error>(())
 /// ```
 pub fn socket_text_stream(host: impl Into<String>, port: u16) -> SocketTextStream {
     SocketTextStream { host: host.into(), port }

@@ -7,7 +7,7 @@ use super::{meta, op, result};
 use crate::{
     closure::local,
     graph::{Graph, NodeId, NodeKind},
-    ops::{Flow, Fused, Kind, Nest},
+    ops::{Flow, Fused, Kind, Nest, Reads, Wide, collect},
     stage::{Branch, Sink, Stage, Then},
 };
 
@@ -79,7 +79,7 @@ fn operators(tree: &[Branch], out: &mut Vec<NodeId>) {
             out.push(branch.node);
         }
         match &branch.then {
-            Then::Narrow(behind) | Then::Union(behind) => operators(behind, out),
+            Then::Narrow(behind) | Then::Same(behind) => operators(behind, out),
             Then::Sink(_) => {}
         }
     }
@@ -89,9 +89,10 @@ fn new_sink(graph: &Graph, root: NodeId, at: usize, sink: &Sink) -> TokenStream 
     let NodeKind::Op { spec, call } = &graph.nodes[sink.node].kind else { return TokenStream::new() };
     let op = op(sink.node, call, graph);
     let value = match &spec.kind {
-        Kind::Wide(wide) => (wide.sink)(&op),
+        Kind::Wide(Wide { reads: Reads::Records(sink), .. }) => (sink.new)(&op),
+        Kind::Wide(_) => collect(&op),
         Kind::Output(output) => (output.sink)(&op),
-        Kind::Narrow(_) | Kind::Union => return TokenStream::new(),
+        Kind::Narrow(_) | Kind::Same(_) => return TokenStream::new(),
     };
     let name = sink_name(root, at, op.span());
     quote_spanned!(op.span() => let mut #name = #value;)
@@ -111,8 +112,11 @@ fn fork(graph: &Graph, stage: &Stage, tree: &[Branch], flow: &Flow) -> TokenStre
 
 fn needs_record(graph: &Graph, branch: &Branch) -> bool {
     match (&branch.then, &graph.nodes[branch.node].kind) {
-        (Then::Union(behind), _) => behind.iter().any(|branch| needs_record(graph, branch)),
-        (_, NodeKind::Op { spec, .. }) => !matches!(&spec.kind, Kind::Wide(wide) if !wide.needs_record),
+        (Then::Same(behind), _) => behind.iter().any(|branch| needs_record(graph, branch)),
+        (_, NodeKind::Op { spec, .. }) => match &spec.kind {
+            Kind::Wide(Wide { reads: Reads::Records(sink), .. }) => sink.needs_record,
+            _ => true,
+        },
         _ => true,
     }
 }
@@ -135,12 +139,12 @@ fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStrea
                 }
             }
         }
-        (Kind::Union, Then::Union(behind)) => fork(graph, stage, behind, &flow),
-        (Kind::Wide(wide), Then::Sink(at)) => {
+        (Kind::Same(_), Then::Same(behind)) => fork(graph, stage, behind, &flow),
+        (Kind::Wide(Wide { reads: Reads::Records(sink), .. }), Then::Sink(at)) => {
             op.sink = sink_name(stage.root, *at, span);
-            (wide.push)(&op, flow.value(span))
+            (sink.push)(&op, flow.value(span))
         }
-        (Kind::Output(_), Then::Sink(at)) => {
+        (Kind::Wide(_) | Kind::Output(_), Then::Sink(at)) => {
             let (sink, value) = (sink_name(stage.root, *at, span), flow.value(span));
             quote_spanned!(span => #sink.push(#value);)
         }

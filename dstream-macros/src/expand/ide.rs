@@ -11,7 +11,7 @@ use quote::{quote, quote_spanned};
 
 use crate::{
     ast::{Call, Chain, Pipeline},
-    ops::{self, Arg, Editor, Kind},
+    ops::{self, Arg, Editor},
     parse,
 };
 
@@ -59,16 +59,16 @@ fn chain(chain: &Chain, names: &HashSet<String>) -> TokenStream {
             let view = Ident::new(view, site);
             out = quote_spanned!(site => ::dstream::__private::#view(#out));
         }
+        // One method can't take any number of streams; a tuple of them it can.
+        let several = call.args.len() > 1 && ops::find(name).is_some_and(|spec| spec.arity().1 == usize::MAX);
+        let args = if several { quote!((#args)) } else { args };
         out = quote!(#out . #name (#args #default_args));
     }
     if chain.dangling { quote!(#out . __dstream_incomplete) } else { out }
 }
 
 fn editor(call: &Call) -> Editor {
-    match ops::find(&call.name).map(|spec| &spec.kind) {
-        Some(Kind::Output(output)) => (output.editor)(call),
-        _ => Editor::default(),
-    }
+    ops::find(&call.name).map(|spec| (spec.editor)(call)).unwrap_or_default()
 }
 
 /// The arguments without the options, which are no arguments of the method.
@@ -76,9 +76,9 @@ fn arguments(call: &Call, names: &HashSet<String>) -> TokenStream {
     if call.broken || ops::find(&call.name).is_none() {
         return mend(&call.tokens);
     }
-    let spec = ops::find(&call.name).map_or(&[][..], |spec| spec.args);
-    let args = call.args.iter().enumerate().map(|(at, arg)| match spec.get(at) {
-        Some(Arg::Stream) => {
+    let spec = ops::find(&call.name);
+    let args = call.args.iter().enumerate().map(|(at, arg)| match spec.and_then(|spec| spec.arg(at)) {
+        Some(Arg::Stream | Arg::Streams) => {
             let tokens = quote!(#arg).into_iter().collect();
             chain(&parse::chain(tokens, &mut Default::default()), names)
         }

@@ -12,7 +12,7 @@ use crate::{
     diag::Diags,
     duration::duration,
     graph::{Graph, Node, NodeId, NodeKind},
-    ops::{Kind, Op, OpSpec},
+    ops::{Kind, Op, OpSpec, Reads, Wide},
     stage::{self, Stage},
 };
 
@@ -164,8 +164,9 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
             let op = op(id, call, graph);
             let hoisted = op.hoisted();
             let value = match &spec.kind {
-                Kind::Wide(wide) if !unused => (wide.hoist)(&op),
+                Kind::Wide(wide) if node.live => (wide.hoist)(&op),
                 Kind::Output(output) => (output.hoist)(&op),
+                Kind::Same(code) => return code(&op),
                 _ => None,
             };
             let value = value.map(|value| quote_spanned!(op.span() => let #hoisted = #value;));
@@ -176,34 +177,59 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
     }
 }
 
-/// The step that has come of the sinks that feed node `id`, from all stages, in the order of the unions between.
-fn fed(graph: &Graph, stages: &[Stage], id: NodeId) -> Option<TokenStream> {
+/// The step that has come of the sinks that feed an input of a node, from all stages, in the order of the unions between.
+fn fed(graph: &Graph, stages: &[Stage], id: NodeId, port: usize) -> TokenStream {
     let span = graph.nodes[id].span().resolved_at(Span::mixed_site());
     let mut feeds: Vec<_> = stages
         .iter()
         .flat_map(|stage| {
             stage.sinks.iter().enumerate().map(move |(at, sink)| (sink, fuse::tasks(stage.root, at, span)))
         })
-        .filter(|(sink, _)| sink.node == id)
+        .filter(|(sink, _)| (sink.node, sink.port) == (id, port))
         .collect();
     feeds.sort_by(|(a, _), (b, _)| a.way.cmp(&b.way));
-    feeds
+    let joined = feeds
         .into_iter()
         .map(|(_, tasks)| tasks.into_token_stream())
-        .reduce(|first, second| quote_spanned!(span => ::dstream::__private::append(#first, #second)))
+        .reduce(|first, second| quote_spanned!(span => ::dstream::__private::append(#first, #second)));
+    joined.unwrap_or_default()
 }
 
-/// Makes the records of an operator that needs the whole batch out of its sinks, or the batch of an output.
+/// Makes the batch of an operator that needs the whole of its inputs, or of an output, out of its sinks.
 fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
-    let NodeKind::Op { spec, call } = &graph.nodes[id].kind else { return TokenStream::new() };
+    let node = &graph.nodes[id];
+    let NodeKind::Op { spec, call } = &node.kind else { return TokenStream::new() };
     let op = op(id, call, graph);
-    let rdd = result(id, op.span());
-    let Some(tasks) = fed(graph, stages, id) else { return TokenStream::new() };
-    let step = match &spec.kind {
-        Kind::Wide(wide) => (wide.finish)(&op, tasks),
-        _ => quote_spanned!(op.span() => __ds_batch.collect(#tasks)),
+    let span = op.span();
+    let tasks = |port| fed(graph, stages, id, port);
+    let collected = |port| {
+        let tasks = tasks(port);
+        quote_spanned!(span => __ds_batch.collect(#tasks))
     };
-    quote_spanned!(op.span() => let #rdd = #step;)
+    let ports = 0..node.inputs.len();
+    let step = match &spec.kind {
+        _ if !node.live => return TokenStream::new(),
+        Kind::Wide(Wide { reads: Reads::Records(sink), finish, .. }) => {
+            match sink.of_whole.filter(|_| stage::taken_whole(graph, id, node.inputs[0])) {
+                Some(of_whole) => of_whole(&op, &result(node.inputs[0], span)),
+                None => finish(&op, &ports.map(tasks).collect::<Vec<_>>()),
+            }
+        }
+        Kind::Wide(Wide { reads: Reads::Whole, finish, .. }) => {
+            let rdds = ports.map(|port| match node.inputs[port] {
+                input if stage::taken_whole(graph, id, input) => {
+                    let rdd = result(input, span);
+                    quote_spanned!(span => ::core::clone::Clone::clone(&#rdd))
+                }
+                _ => collected(port),
+            });
+            finish(&op, &rdds.collect::<Vec<_>>())
+        }
+        Kind::Output(_) if !stage::taken_whole(graph, id, node.inputs[0]) => collected(0),
+        _ => return TokenStream::new(),
+    };
+    let rdd = result(id, span);
+    quote_spanned!(span => let #rdd = #step;)
 }
 
 /// The variable that holds the finished step of node `id`.

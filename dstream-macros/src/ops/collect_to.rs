@@ -20,6 +20,6 @@ pub(super) static SPEC: OpSpec = OpSpec {
             let out = op.hoisted();
             quote_spanned!(op.span() => ::dstream::__private::collect_to(&#out, #rdd, #time))
         },
-        editor: plain_editor,
     }),
+    editor: plain_editor,
 };

@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Kind, OpSpec, Wide, no_hoist};
+use super::{Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count",
@@ -12,12 +12,16 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         hoist: no_hoist,
-        sink: |op| quote_spanned!(op.span() => ::dstream::__private::Count::new()),
-        push: |op, _| {
-            let sink = &op.sink;
-            quote_spanned!(op.span() => #sink.push();)
-        },
-        needs_record: false,
-        finish: |op, tasks| quote_spanned!(op.span() => __ds_batch.count(#tasks)),
+        reads: Reads::Records(Sink {
+            new: |op| quote_spanned!(op.span() => ::dstream::__private::Count::new()),
+            push: |op, _| {
+                let sink = &op.sink;
+                quote_spanned!(op.span() => #sink.push();)
+            },
+            needs_record: false,
+            of_whole: Some(|op, rdd| quote_spanned!(op.span() => __ds_batch.count_all(&#rdd))),
+        }),
+        finish: |op, tasks| quote_spanned!(op.span() => __ds_batch.count(#(#tasks),*)),
     }),
+    editor: plain_editor,
 };

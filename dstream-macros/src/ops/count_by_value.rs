@@ -3,7 +3,11 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Kind, Op, OpSpec, Wide, partitions, reduce_by_key};
+use super::{
+    Kind, Op, OpSpec, Reads, Sink, Wide,
+    combine_by_key::{finish, reduce, sink},
+    partitions, plain_editor,
+};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count_by_value",
@@ -13,14 +17,15 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &["partitions"],
     kind: Kind::Wide(Wide {
         hoist: partitions,
-        sink: reduce_by_key::sink,
-        push: |op, record| {
-            let pair = quote_spanned!(op.span() => (#record, 1u64));
-            reduce_by_key::push(op, pair, add(op))
-        },
-        needs_record: true,
-        finish: |op, tasks| reduce_by_key::finish(op, tasks, add(op)),
+        reads: Reads::Records(Sink {
+            new: sink,
+            push: |op, record| reduce(op, quote_spanned!(op.span() => (#record, 1u64)), add(op)),
+            needs_record: true,
+            of_whole: None,
+        }),
+        finish: |op, tasks| finish(op, tasks, add(op)),
     }),
+    editor: plain_editor,
 };
 
 fn add(op: &Op<'_>) -> Option<TokenStream> {

@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 use crate::closure::Scope;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -12,6 +12,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     optional: 0,
     options: &[],
     kind: Kind::Narrow(fuse),
+    editor: plain_editor,
 };
 
 /// The record itself goes on, so it is neither moved nor cloned before the answer is known.

@@ -1,6 +1,6 @@
 //! `flat_map`.
 
-use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "flat_map",
@@ -9,6 +9,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     optional: 0,
     options: &[],
     kind: Kind::Narrow(fuse),
+    editor: plain_editor,
 };
 
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {

@@ -2,11 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Editor, Kind, OpSpec, Output, collect, no_hoist};
-use crate::{
-    ast::Call,
-    closure::{arity, callable},
-};
+use super::{Arg, Editor, Kind, OpSpec, Output, collect, no_hoist, timed, with_time};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "foreach_rdd",
@@ -18,17 +14,9 @@ pub(super) static SPEC: OpSpec = OpSpec {
         hoist: no_hoist,
         sink: collect,
         emit: |op, rdd, time| {
-            let f = op.call.args.first().map(callable);
-            if timed(op.call) {
-                quote_spanned!(op.span() => ::dstream::__private::foreach_rdd_time(#rdd, #time, #f))
-            } else {
-                quote_spanned!(op.span() => ::dstream::__private::foreach_rdd(#rdd, #time, #f))
-            }
+            let f = with_time(op, 0, &["__ds_rdd"]);
+            quote_spanned!(op.span() => ::dstream::__private::foreach_rdd(#rdd, #time, #f))
         },
-        editor: |call| Editor { view: timed(call).then_some("timed"), ..Editor::default() },
     }),
+    editor: |call| Editor { view: timed(call, 0, 1).then_some("timed"), ..Editor::default() },
 };
-
-fn timed(call: &Call) -> bool {
-    call.args.first().and_then(arity) == Some(2)
-}

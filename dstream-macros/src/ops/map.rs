@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "map",
@@ -11,6 +11,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     optional: 0,
     options: &[],
     kind: Kind::Narrow(fuse),
+    editor: plain_editor,
 };
 
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {

@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec};
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, combine_by_key::pair, plain_editor};
 use crate::closure::local;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -12,15 +12,16 @@ pub(super) static SPEC: OpSpec = OpSpec {
     optional: 0,
     options: &[],
     kind: Kind::Narrow(fuse),
+    editor: plain_editor,
 };
 
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
     let (key, value) = (local("k", op.id, op.span()), local("v", op.id, op.span()));
     let applied = op.apply(quote_spanned!(op.span() => #value));
-    let (bind, new, pair, out) = (applied.before, applied.value, flow.value(op.span()), op.out());
+    let (bind, new, pair, out) = (applied.before, applied.value, pair(op, flow.value(op.span())), op.out());
     let record = &out.record;
     let before = quote_spanned!(op.span() =>
-        let (#key, #value) = ::dstream::__private::pair(#pair);
+        let (#key, #value) = #pair;
         #bind
         let #record = (#key, #new);
     );

@@ -1,17 +1,31 @@
 //! The table of operators: one file each, under the same name as in the runtime.
 
+mod cache;
+mod cogroup;
 mod collect_to;
+mod combine_by_key;
 mod count;
 mod count_by_value;
 mod filter;
 mod flat_map;
+mod flat_map_values;
+mod foreach_partition;
 mod foreach_rdd;
+mod glom;
+mod group_by_key;
+mod join;
+mod keys;
 mod map;
+mod map_partitions;
 mod map_values;
 mod print;
 mod reduce;
 mod reduce_by_key;
+mod repartition;
+mod save;
+mod transform;
 mod union;
+mod values;
 
 use std::collections::BTreeSet;
 
@@ -20,7 +34,7 @@ use quote::{quote, quote_spanned};
 
 use crate::{
     ast::Call,
-    closure::{Applied, Scope, apply, local},
+    closure::{Applied, Scope, apply, arity, callable, local},
 };
 
 /// An operator: how it is called, and what it becomes.
@@ -34,6 +48,21 @@ pub(crate) struct OpSpec {
     /// Its named options.
     pub(crate) options: &'static [&'static str],
     pub(crate) kind: Kind,
+    /// How an editor should read a call whose overloads one method can't have.
+    pub(crate) editor: fn(&Call) -> Editor,
+}
+
+impl OpSpec {
+    /// What argument number `at` must be.
+    pub(crate) fn arg(&self, at: usize) -> Option<&'static Arg> {
+        self.args.get(at).or_else(|| self.args.last().filter(|last| matches!(last, Arg::Streams)))
+    }
+
+    /// The least and the greatest number of arguments.
+    pub(crate) fn arity(&self) -> (usize, usize) {
+        let variadic = matches!(self.args.last(), Some(Arg::Streams));
+        (self.args.len() - self.optional, if variadic { usize::MAX } else { self.args.len() })
+    }
 }
 
 /// What an argument must be.
@@ -42,6 +71,8 @@ pub(crate) enum Arg {
     Closure(&'static [usize]),
     /// A stream of the block, or a chain.
     Stream,
+    /// Streams, one or more: only as the last.
+    Streams,
     /// Any expression.
     Value,
 }
@@ -50,26 +81,41 @@ pub(crate) enum Arg {
 pub(crate) enum Kind {
     /// Part of the loop.
     Narrow(fn(&Op<'_>, Flow) -> Fused),
-    /// Joins several loops into the sinks behind it.
-    Union,
+    /// Hands on the records of its inputs: several loops then end in the sinks behind it. The code is put where the
+    /// pipeline is built.
+    Same(fn(&Op<'_>) -> TokenStream),
     /// Ends a stage and yields the records of another.
     Wide(Wide),
     /// Ends a stage for good.
     Output(Output),
 }
 
-/// An operator that needs the whole batch: a sink for each task, and a step that puts the sinks together.
+/// An operator that needs the whole batch.
 pub(crate) struct Wide {
     /// An expression that is evaluated once, when the pipeline is built, and named `op.hoisted()`.
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
+    pub(crate) reads: Reads,
+    /// The finished step, of type `Step<Rdd<_>>`, from a step of each input, as [`Reads`] has it.
+    pub(crate) finish: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
+}
+
+/// What an operator that needs the whole batch takes of each of its inputs.
+pub(crate) enum Reads {
+    /// Record by record, into a sink for each task; then the step of the tasks.
+    Records(Sink),
+    /// The batch as `Step<Rdd<_>>`.
+    Whole,
+}
+
+pub(crate) struct Sink {
     /// The sink of a task.
-    pub(crate) sink: fn(&Op<'_>) -> TokenStream,
-    /// Puts a record into `op.sink()`.
+    pub(crate) new: fn(&Op<'_>) -> TokenStream,
+    /// Puts a record into `op.sink`.
     pub(crate) push: fn(&Op<'_>, TokenStream) -> TokenStream,
     /// Whether it looks at the records at all.
     pub(crate) needs_record: bool,
-    /// The finished step, of type `Step<Rdd<_>>`, from that of the tasks.
-    pub(crate) finish: fn(&Op<'_>, TokenStream) -> TokenStream,
+    /// The finished step from an input that is a `Step<Rdd<_>>` already, if that is less work.
+    pub(crate) of_whole: Option<fn(&Op<'_>, &Ident) -> TokenStream>,
 }
 
 /// An operator that hands batches to the world.
@@ -78,11 +124,9 @@ pub(crate) struct Output {
     pub(crate) sink: fn(&Op<'_>) -> TokenStream,
     /// Emits the batch `rdd` of `time`.
     pub(crate) emit: fn(&Op<'_>, rdd: &Ident, time: &Ident) -> TokenStream,
-    /// For editors: which argument stands for one that was left out, and which view of the stream has the method.
-    pub(crate) editor: fn(&Call) -> Editor,
 }
 
-/// How an editor should read a call whose overloads one method can't have.
+/// What stands, for an editor, behind the arguments of a call, and which view of the stream has the method.
 #[derive(Default)]
 pub(crate) struct Editor {
     pub(crate) default_args: TokenStream,
@@ -186,7 +230,8 @@ fn no_hoist(_: &Op<'_>) -> Option<TokenStream> {
     None
 }
 
-fn collect(op: &Op<'_>) -> TokenStream {
+/// The sink that keeps every record.
+pub(crate) fn collect(op: &Op<'_>) -> TokenStream {
     quote_spanned!(op.span() => ::dstream::__private::Collect::new())
 }
 
@@ -194,20 +239,55 @@ fn plain_editor(_: &Call) -> Editor {
     Editor::default()
 }
 
+/// For operators whose closure may take the batch's time as one more argument than `without`.
+fn timed(call: &Call, at: usize, without: usize) -> bool {
+    call.args.get(at).and_then(arity) == Some(without + 1)
+}
+
+/// `|first, .., time| f(first, ..)`, or with the time, whichever the user's closure takes.
+fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
+    let span = op.span();
+    let names: Vec<Ident> = inputs.iter().map(|name| Ident::new(name, span)).collect();
+    let f = op.call.args.get(at).map(callable);
+    let time = timed(op.call, at, inputs.len()).then(|| quote_spanned!(span => __ds_time,));
+    let call = Ident::new(["call", "call2", "call3"][inputs.len() - 1 + usize::from(time.is_some())], span);
+    quote_spanned!(span => |#(#names,)* __ds_time| ::dstream::__private::#call(#(#names,)* #time #f))
+}
+
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 12] = [
+pub(crate) static OPS: [&OpSpec; 32] = [
+    &cache::CACHE,
+    &cogroup::SPEC,
     &collect_to::SPEC,
+    &combine_by_key::SPEC,
     &count::SPEC,
     &count_by_value::SPEC,
     &filter::SPEC,
     &flat_map::SPEC,
+    &flat_map_values::SPEC,
+    &foreach_partition::SPEC,
     &foreach_rdd::SPEC,
+    &join::FULL_OUTER,
+    &glom::SPEC,
+    &group_by_key::SPEC,
+    &join::INNER,
+    &keys::SPEC,
+    &join::LEFT_OUTER,
     &map::SPEC,
+    &map_partitions::SPEC,
     &map_values::SPEC,
+    &cache::PERSIST,
     &print::SPEC,
     &reduce::SPEC,
     &reduce_by_key::SPEC,
+    &repartition::SPEC,
+    &join::RIGHT_OUTER,
+    &save::OBJECTS,
+    &save::TEXT,
+    &transform::TRANSFORM,
+    &transform::WITH,
     &union::SPEC,
+    &values::SPEC,
 ];
 
 /// The operator of this name.

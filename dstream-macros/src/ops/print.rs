@@ -23,9 +23,9 @@ pub(super) static SPEC: OpSpec = OpSpec {
             let print = op.hoisted();
             quote_spanned!(op.span() => #print.emit(#rdd, #time))
         },
-        editor: |call| Editor {
-            default_args: if call.args.is_empty() { quote!(10) } else { quote!() },
-            view: None,
-        },
     }),
+    editor: |call| Editor {
+        default_args: if call.args.is_empty() { quote!(10) } else { quote!() },
+        view: None,
+    },
 };

@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Kind, OpSpec, Wide, no_hoist};
+use super::{Arg, Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -13,15 +13,19 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         hoist: no_hoist,
-        sink: |op| quote_spanned!(op.span() => ::dstream::__private::Reduce::new()),
-        push: |op, record| {
-            let (sink, f) = (&op.sink, op.call.args.first().map(callable));
-            quote_spanned!(op.span() => #sink.push(#record, #f);)
-        },
-        needs_record: true,
+        reads: Reads::Records(Sink {
+            new: |op| quote_spanned!(op.span() => ::dstream::__private::Reduce::new()),
+            push: |op, record| {
+                let (sink, f) = (&op.sink, op.call.args.first().map(callable));
+                quote_spanned!(op.span() => #sink.push(#record, #f);)
+            },
+            needs_record: true,
+            of_whole: None,
+        }),
         finish: |op, tasks| {
             let (meta, f) = (&op.meta, op.call.args.first().map(callable));
-            quote_spanned!(op.span() => __ds_batch.reduce(&#meta, #tasks, #f))
+            quote_spanned!(op.span() => __ds_batch.reduce(&#meta, #(#tasks,)* #f))
         },
     }),
+    editor: plain_editor,
 };

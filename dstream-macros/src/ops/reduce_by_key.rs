@@ -1,9 +1,10 @@
-//! `reduce_by_key`.
+//! `reduce_by_key`: `combine_by_key` whose combiners are values.
 
-use proc_macro2::TokenStream;
-use quote::quote_spanned;
-
-use super::{Arg, Kind, Op, OpSpec, Wide, partitions};
+use super::{
+    Arg, Kind, OpSpec, Reads, Sink, Wide,
+    combine_by_key::{finish, pair, reduce, sink},
+    partitions, plain_editor,
+};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -14,28 +15,13 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &["partitions"],
     kind: Kind::Wide(Wide {
         hoist: partitions,
-        sink,
-        push: |op, record| {
-            let f = op.call.args.first().map(callable);
-            let pair = quote_spanned!(op.span() => ::dstream::__private::pair(#record));
-            push(op, pair, f)
-        },
-        needs_record: true,
+        reads: Reads::Records(Sink {
+            new: sink,
+            push: |op, record| reduce(op, pair(op, record), op.call.args.first().map(callable)),
+            needs_record: true,
+            of_whole: None,
+        }),
         finish: |op, tasks| finish(op, tasks, op.call.args.first().map(callable)),
     }),
+    editor: plain_editor,
 };
-
-pub(super) fn sink(op: &Op<'_>) -> TokenStream {
-    let buckets = op.hoisted();
-    quote_spanned!(op.span() => ::dstream::__private::ReduceByKey::new(__ds_seed, #buckets))
-}
-
-pub(super) fn push(op: &Op<'_>, pair: TokenStream, f: Option<TokenStream>) -> TokenStream {
-    let sink = &op.sink;
-    quote_spanned!(op.span() => #sink.push(#pair, #f);)
-}
-
-pub(super) fn finish(op: &Op<'_>, tasks: TokenStream, f: Option<TokenStream>) -> TokenStream {
-    let (meta, buckets) = (&op.meta, op.hoisted());
-    quote_spanned!(op.span() => __ds_batch.reduce_by_key(&#meta, #buckets, #tasks, #f))
-}

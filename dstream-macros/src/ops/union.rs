@@ -1,12 +1,15 @@
-//! `union`: both loops push into the sinks behind it.
+//! `union`: the loops of all its inputs end in the sinks behind it.
 
-use super::{Arg, Kind, OpSpec};
+use proc_macro2::TokenStream;
+
+use super::{Arg, Kind, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "union",
-    usage: "union(other)",
-    args: &[Arg::Stream],
+    usage: "union(other, ..)",
+    args: &[Arg::Streams],
     optional: 0,
     options: &[],
-    kind: Kind::Union,
+    kind: Kind::Same(|_| TokenStream::new()),
+    editor: plain_editor,
 };

@@ -1,0 +1,87 @@
+//! `run_to_end`: the same pipeline as a batch job.
+
+use std::sync::TryLockError;
+
+use super::{
+    State, StreamingContext,
+    core::{Core, Stepper, check_outputs},
+};
+use crate::{Error, Result};
+
+impl StreamingContext {
+    /// Runs batches in the calling thread, without waiting for any clock, until every source has given all that it has;
+    /// then stops the context.
+    ///
+    /// Queues end when they are empty. A stream of files takes all files that are there, in one batch, whatever their
+    /// age: `new_files_only` and `settle` are for files that come later. A source without an end, such as a socket, is
+    /// an error that names it. If a batch fails, or a file can't be read, the rest still runs, and the first such
+    /// error is returned.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     queue_stream(vec![vec![1, 2], vec![3]]).map(|n| n * 10).collect_to(&out);
+    /// })?;
+    /// ssc.run_to_end()?;
+    /// assert_eq!(out.values(), [vec![10, 20], vec![30]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn run_to_end(&self) -> Result<()> {
+        let core = self.core();
+        let mut stepper = match core.stepper.try_lock() {
+            Ok(stepper) => stepper,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::State("batches of this context are being run already".into()));
+            }
+        };
+        let pipelines = {
+            let mut life = core.lock();
+            if life.state != State::Initialized {
+                return Err(Error::State(
+                    "`run_to_end` needs a context that has not been started or run before: make a new one".into(),
+                ));
+            }
+            life.state = State::Active;
+            std::mem::take(&mut life.pipelines)
+        };
+        let outputs = pipelines.iter().map(|p| p.outputs).sum();
+        let next = core.config.clock.now().next_multiple_of(core.interval);
+        let begun = check_outputs(outputs)
+            .and_then(|()| core.is_exhausted())
+            .and_then(|_| core.start_inputs(true));
+        let outcome = begun.and_then(|()| drain(core, stepper.insert(Stepper { pipelines, next })));
+        drop(stepper);
+        core.stop(false);
+        outcome
+    }
+}
+
+/// Runs batches until nothing is left or one of them stops the context.
+fn drain(core: &Core, stepper: &mut Stepper) -> Result<()> {
+    let mut first = Ok(());
+    while !core.lock().stop_begun && !core.is_exhausted()? {
+        first = first.and(core.step(stepper, 1, false));
+    }
+    first.and(core.config.reports.first().map_or(Ok(()), Err))
+}
+
+impl Core {
+    /// Whether every source has given all that it has.
+    fn is_exhausted(&self) -> Result<bool> {
+        let inputs = self.lock().inputs.clone();
+        let mut all = true;
+        for input in inputs {
+            let Some(exhausted) = input.is_exhausted() else {
+                return Err(Error::source(
+                    input.name(),
+                    "has no end, so `run_to_end` would never return: use `start`, or `run_batches` in a test",
+                ));
+            };
+            all &= exhausted;
+        }
+        Ok(all)
+    }
+}

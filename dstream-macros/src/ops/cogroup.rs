@@ -1,0 +1,22 @@
+//! `cogroup`.
+
+use quote::quote_spanned;
+
+use super::{Arg, Kind, OpSpec, Reads, Wide, join::SCATTER, partitions, plain_editor};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "cogroup",
+    usage: "cogroup(other)",
+    args: &[Arg::Stream],
+    optional: 0,
+    options: &["partitions"],
+    kind: Kind::Wide(Wide {
+        hoist: partitions,
+        reads: Reads::Records(SCATTER),
+        finish: |op, tasks| {
+            let (meta, buckets) = (&op.meta, op.hoisted());
+            quote_spanned!(op.span() => __ds_batch.cogroup(&#meta, #buckets, #(#tasks),*))
+        },
+    }),
+    editor: plain_editor,
+};

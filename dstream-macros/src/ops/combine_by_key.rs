@@ -1,0 +1,51 @@
+//! `combine_by_key`, and the code of every keyed aggregation.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+use super::{Arg, Kind, Op, OpSpec, Reads, Sink, Wide, partitions, plain_editor};
+use crate::closure::callable;
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "combine_by_key",
+    usage: "combine_by_key(|value| .., |combiner, value| .., |a, b| ..)",
+    args: &[Arg::Closure(&[1]), Arg::Closure(&[2]), Arg::Closure(&[2])],
+    optional: 0,
+    options: &["partitions"],
+    kind: Kind::Wide(Wide {
+        hoist: partitions,
+        reads: Reads::Records(Sink {
+            new: sink,
+            push: |op, record| {
+                let (sink, pair) = (&op.sink, pair(op, record));
+                let f = op.call.args.iter().take(2).map(callable);
+                quote_spanned!(op.span() => #sink.push(#pair, #(#f),*);)
+            },
+            needs_record: true,
+            of_whole: None,
+        }),
+        finish: |op, tasks| finish(op, tasks, op.call.args.get(2).map(callable)),
+    }),
+    editor: plain_editor,
+};
+
+pub(super) fn sink(op: &Op<'_>) -> TokenStream {
+    let buckets = op.hoisted();
+    quote_spanned!(op.span() => ::dstream::__private::CombineByKey::new(__ds_seed, #buckets))
+}
+
+/// The record as a pair, or an error at the operator's name.
+pub(super) fn pair(op: &Op<'_>, record: TokenStream) -> TokenStream {
+    quote_spanned!(op.span() => ::dstream::__private::pair(#record))
+}
+
+/// Adds a pair whose values are the combiners.
+pub(super) fn reduce(op: &Op<'_>, pair: TokenStream, f: Option<TokenStream>) -> TokenStream {
+    let sink = &op.sink;
+    quote_spanned!(op.span() => #sink.reduce(#pair, #f);)
+}
+
+pub(super) fn finish(op: &Op<'_>, tasks: &[TokenStream], f: Option<TokenStream>) -> TokenStream {
+    let (meta, buckets) = (&op.meta, op.hoisted());
+    quote_spanned!(op.span() => __ds_batch.combine_by_key(&#meta, #buckets, #(#tasks,)* #f))
+}

@@ -1,0 +1,25 @@
+//! `flat_map_values`.
+
+use quote::quote_spanned;
+
+use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, combine_by_key::pair, plain_editor};
+use crate::closure::local;
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "flat_map_values",
+    usage: "flat_map_values(|value| ..)",
+    args: &[Arg::Closure(&[1])],
+    optional: 0,
+    options: &[],
+    kind: Kind::Narrow(fuse),
+    editor: plain_editor,
+};
+
+fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
+    let (key, value) = (local("k", op.id, op.span()), local("v", op.id, op.span()));
+    let applied = op.apply(quote_spanned!(op.span() => #value));
+    let (bind, items, pair) = (applied.before, applied.value, pair(op, flow.value(op.span())));
+    let before = quote_spanned!(op.span() => let (#key, #value) = #pair; #bind);
+    let items = quote_spanned!(op.span() => ::dstream::__private::with_key(#key, #items));
+    Fused { before, nest: Nest::For(items), out: op.out() }
+}

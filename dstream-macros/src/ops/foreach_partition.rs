@@ -1,0 +1,22 @@
+//! `foreach_partition`: the number of the closure's arguments says whether it wants the time.
+
+use quote::quote_spanned;
+
+use super::{Arg, Editor, Kind, OpSpec, Output, collect, no_hoist, timed, with_time};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "foreach_partition",
+    usage: "foreach_partition(|partition| ..)` or `foreach_partition(|partition, time| ..)",
+    args: &[Arg::Closure(&[1, 2])],
+    optional: 0,
+    options: &[],
+    kind: Kind::Output(Output {
+        hoist: no_hoist,
+        sink: collect,
+        emit: |op, rdd, time| {
+            let f = with_time(op, 0, &["__ds_partition"]);
+            quote_spanned!(op.span() => ::dstream::__private::foreach_partition(#rdd, #time, #f))
+        },
+    }),
+    editor: |call| Editor { view: timed(call, 0, 1).then_some("timed"), ..Editor::default() },
+};

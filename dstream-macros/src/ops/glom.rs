@@ -1,0 +1,19 @@
+//! `glom`.
+
+use quote::quote_spanned;
+
+use super::{Kind, OpSpec, Reads, Wide, no_hoist, plain_editor};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "glom",
+    usage: "glom()",
+    args: &[],
+    optional: 0,
+    options: &[],
+    kind: Kind::Wide(Wide {
+        hoist: no_hoist,
+        reads: Reads::Whole,
+        finish: |op, rdd| quote_spanned!(op.span() => __ds_batch.glom(#(#rdd),*)),
+    }),
+    editor: plain_editor,
+};

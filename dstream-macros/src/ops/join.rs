@@ -1,0 +1,51 @@
+//! `join` and its outer forms: they differ in what a record without a match yields.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::quote_spanned;
+
+use super::{Arg, Kind, Op, OpSpec, Reads, Sink, Wide, combine_by_key::pair, partitions, plain_editor};
+
+pub(super) static INNER: OpSpec =
+    spec("join", "join(other)", |op, tasks| finish(op, tasks, "inner"));
+pub(super) static LEFT_OUTER: OpSpec =
+    spec("left_outer_join", "left_outer_join(other)", |op, tasks| finish(op, tasks, "left_outer"));
+pub(super) static RIGHT_OUTER: OpSpec =
+    spec("right_outer_join", "right_outer_join(other)", |op, tasks| finish(op, tasks, "right_outer"));
+pub(super) static FULL_OUTER: OpSpec =
+    spec("full_outer_join", "full_outer_join(other)", |op, tasks| finish(op, tasks, "full_outer"));
+
+const fn spec(
+    name: &'static str,
+    usage: &'static str,
+    finish: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
+) -> OpSpec {
+    OpSpec {
+        name,
+        usage,
+        args: &[Arg::Stream],
+        optional: 0,
+        options: &["partitions"],
+        kind: Kind::Wide(Wide { hoist: partitions, reads: Reads::Records(SCATTER), finish }),
+        editor: plain_editor,
+    }
+}
+
+/// Every pair goes to its bucket.
+pub(super) const SCATTER: Sink = Sink {
+    new: |op| {
+        let buckets = op.hoisted();
+        quote_spanned!(op.span() => ::dstream::__private::Scatter::new(__ds_seed, #buckets))
+    },
+    push: |op, record| {
+        let (sink, pair) = (&op.sink, pair(op, record));
+        quote_spanned!(op.span() => #sink.push(#pair);)
+    },
+    needs_record: true,
+    of_whole: None,
+};
+
+fn finish(op: &Op<'_>, tasks: &[TokenStream], form: &str) -> TokenStream {
+    let (span, meta, buckets) = (op.span(), &op.meta, op.hoisted());
+    let form = Ident::new(form, span);
+    quote_spanned!(span => __ds_batch.join(&#meta, #buckets, #(#tasks,)* ::dstream::__private::#form))
+}

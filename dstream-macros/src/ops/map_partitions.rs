@@ -1,0 +1,23 @@
+//! `map_partitions`.
+
+use quote::quote_spanned;
+
+use super::{Arg, Kind, OpSpec, Reads, Wide, no_hoist, plain_editor};
+use crate::closure::callable;
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "map_partitions",
+    usage: "map_partitions(|partition| ..)",
+    args: &[Arg::Closure(&[1])],
+    optional: 0,
+    options: &[],
+    kind: Kind::Wide(Wide {
+        hoist: no_hoist,
+        reads: Reads::Whole,
+        finish: |op, rdd| {
+            let (meta, f) = (&op.meta, op.call.args.first().map(callable));
+            quote_spanned!(op.span() => __ds_batch.map_partitions(&#meta, #(#rdd,)* #f))
+        },
+    }),
+    editor: plain_editor,
+};

@@ -1,0 +1,27 @@
+//! `repartition`.
+
+use quote::{quote, quote_spanned};
+
+use super::{Arg, Kind, OpSpec, Reads, Wide, plain_editor};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "repartition",
+    usage: "repartition(n)",
+    args: &[Arg::Value],
+    optional: 0,
+    options: &[],
+    kind: Kind::Wide(Wide {
+        hoist: |op| {
+            let (n, place) = (op.call.args.first().map(|n| quote!(#n)), &op.meta);
+            Some(quote_spanned!(op.span() =>
+                __ds_builder.partitions(::core::option::Option::Some(#n), &#place)
+            ))
+        },
+        reads: Reads::Whole,
+        finish: |op, rdd| {
+            let n = op.hoisted();
+            quote_spanned!(op.span() => __ds_batch.repartition(#n, #(#rdd),*))
+        },
+    }),
+    editor: plain_editor,
+};
