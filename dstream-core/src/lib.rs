@@ -3,6 +3,7 @@
 //! Users depend on the crate `dstream`, which re-exports everything here beside the macro.
 
 mod batch;
+mod checkpoint;
 mod clock;
 mod config;
 mod context;
@@ -22,7 +23,8 @@ pub mod prelude;
 #[doc(hidden)]
 pub mod private;
 
-pub use bytes::Bytes;
+pub use bytes::{Bytes, BytesMut};
+pub use checkpoint::{Changes, Stateful, decode};
 pub use clock::{Clock, ManualClock, Signal, SystemClock};
 pub use compact_str::CompactString;
 pub use config::Config;
@@ -31,9 +33,11 @@ pub use error::{Error, JobError, Result};
 pub use ops::{DStream, Outcome, Partition, Streams};
 pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};
 pub use receiver::{Receiver, ReceiverContext, ReceiverStream, receiver_stream};
-pub use record::{Data, Key, Pair, Record};
+pub use record::{Data, Key, Pair, Portable, Record};
 pub use source::{
-    Block, Input, IntoSource, QueueStream, SocketTextStream, Source, SourceContext, TextBlock, queue_stream,
-    socket_text_stream,
+    BinaryRecords, Block, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated, GeneratorStream, Input,
+    IntoSource, LengthDecoder, ListenTextStream, OpenFile, QueueStream, RateStream, SocketStream, SocketTextStream,
+    Source, SourceContext, TextBlock, TextFile, binary_records_stream, file_stream, generator_stream,
+    listen_text_stream, queue_stream, rate_stream, socket_stream, socket_text_stream, text_file_stream,
 };
 pub use time::Time;

@@ -1,6 +1,8 @@
 //! What a file with a pipeline needs: `use dstream::prelude::*`.
 
 pub use crate::{
-    Config, PairRddOps, Rdd, RddActions, RddOps, Record, StreamingContext, Time, queue_stream, receiver_stream, socket_text_stream,
+    Config, PairRddOps, Rdd, RddActions, RddOps, Record, StreamingContext, Time, binary_records_stream, file_stream,
+    generator_stream, listen_text_stream, queue_stream, rate_stream, receiver_stream, socket_stream,
+    socket_text_stream, text_file_stream,
     testing::Collected,
 };

@@ -11,11 +11,12 @@ pub use crate::{
     rdd::RddBlock,
     table::Scatter,
 };
+pub use serde;
 #[allow(deprecated)] // Its use is the warning.
 pub use crate::ops::not_needed;
 
 use crate::{
-    DStream, IntoSource, Outcome, Pair, Partition, Rdd, RddOps, Record, Result, Source, Time,
+    DStream, IntoSource, Key, Outcome, Pair, Partition, Rdd, RddOps, Record, Result, Source, Time,
 };
 
 /// Calls a closure with a record that fixes its argument's type.
@@ -40,6 +41,12 @@ pub fn call3<A, B, C, R>(a: A, b: B, c: C, f: impl FnOnce(A, B, C) -> R) -> R {
 #[inline(always)]
 pub fn with_key<K: Clone, I: IntoIterator>(key: K, items: I) -> impl Iterator<Item = (K, I::Item)> {
     items.into_iter().map(move |item| (key.clone(), item))
+}
+
+/// Compares owned keys. Here, not in the expansion of the derive: there, a type without `Eq` would be reported twice.
+#[inline(always)]
+pub fn same_key<K: Key<Owned = K>>(key: &K, owned: &K) -> bool {
+    key == owned
 }
 
 /// Takes a pair apart.

@@ -17,14 +17,36 @@ use crate::Time;
 /// |---|---|
 /// | `&str`, `Cow<str>` | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
 /// | `&[u8]` | `Vec<u8>` |
-/// | `&T` | `T`, cloned |
+/// | `&T` | that of `T`, cloned |
 /// | numbers, `bool`, `char`, `()`, `String`, `Bytes`, `Duration`, `Time`, IP addresses | itself |
 /// | tuples up to 8, `Option`, `Result` | element by element |
 /// | `Vec<T>`, `[T; N]`, `Box<T>`, `Arc<T>` of owned records | itself |
+/// | structs and enums with `#[derive(Record)]` | themselves; the twin that the derive writes, if they borrow |
+///
+/// ```
+/// use dstream::prelude::*;
+///
+/// #[derive(Record)]
+/// struct Visit<'a> {
+///     page: &'a str,
+///     millis: u64,
+/// }
+///
+/// let slow = Collected::new();
+/// let ssc = dstream::stream!(batch = 1s, {
+///     let visits = queue_stream(vec![vec![("/", 12), ("/search", 950)]]).map(|(page, millis)| Visit { page, millis });
+///     visits.filter(|visit| visit.millis > 500).collect_to(&slow);
+/// })?;
+/// ssc.run_batches(1)?;
+/// let slow: Vec<VisitOwned> = slow.values().concat();
+/// assert_eq!((slow.len(), slow[0].page.as_str()), (1, "/search"));
+/// # Ok::<(), dstream::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a record: it can't leave its stage",
     label = "a record that is kept beyond its stage must implement `dstream::Record`",
-    note = "for a type of your own, write `impl dstream::Record for {Self}`; for a foreign type, map it to a record first or wrap it in a type of your own"
+    note = "a type of your own: write `#[derive(Clone, dstream::Record)]` above it",
+    note = "a foreign type: map it to a record first, or wrap it: `#[derive(Clone, dstream::Record)] struct Mine({Self});`"
 )]
 pub trait Record: Sized {
     /// The form that lives as long as it is needed.
@@ -47,17 +69,44 @@ impl<T: Record<Owned = T> + Clone + Send + Sync + 'static> Data for T {}
 /// Owned data that can cross a shuffle, to another process too, and be kept in a checkpoint. Implemented by itself.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't cross a shuffle: it can't be serialised",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it"
+    note = "a type of your own: write `#[derive(Clone, serde::Serialize, serde::Deserialize, dstream::Record)]` above it",
+    note = "a foreign type: the same above `struct Mine({Self});`, with the feature `serde` of its crate"
 )]
 pub trait Portable: Data + Serialize + DeserializeOwned {}
 
 impl<T: Data + Serialize + DeserializeOwned> Portable for T {}
 
 /// A record that can be a key: its hash and its equality are those of its owned form.
+///
+/// For a struct or an enum, `#[derive(Record)]` with `#[record(key)]` implements it. A type that borrows needs only
+/// `Hash` beside it; a handwritten one must hash what the derived one would.
+///
+/// ```
+/// use dstream::prelude::*;
+///
+/// #[derive(Hash, Record)]
+/// #[record(key)]
+/// struct Page<'a> {
+///     host: &'a str,
+///     path: &'a str,
+/// }
+///
+/// let hits = Collected::new();
+/// let ssc = dstream::stream!(batch = 1s, {
+///     let urls = queue_stream(vec![vec!["a.org/x", "b.org/", "a.org/x"]]);
+///     let pages = urls.flat_map(|url| url.split_once('/')).map(|(host, path)| Page { host, path });
+///     pages.count_by_value().filter(|(_, n)| *n > 1).collect_to(&hits);
+/// })?;
+/// ssc.run_batches(1)?;
+/// assert_eq!(hits.values(), [vec![(PageOwned { host: "a.org".into(), path: "x".into() }, 2)]]);
+/// # Ok::<(), dstream::Error>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "keys are hashed and compared",
-    note = "floating-point numbers are no keys: map them to an integer or to their bits; for a type of your own, write `impl dstream::Key for {Self}` beside `Eq` and `Hash`"
+    note = "a type of your own: write `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, dstream::Record)] #[record(key)]` above it; if it borrows, `#[derive(Clone, Hash, dstream::Record)] #[record(key)]`",
+    note = "a foreign type: wrap it: `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, dstream::Record)] #[record(key)] struct Id({Self});`",
+    note = "floating-point numbers are no keys: map them to an integer or to their bits"
 )]
 pub trait Key: Record<Owned: Portable + Eq + Hash> + Hash {
     /// Whether `self` and `owned` are the same key. Must agree with `Eq` of the owned form.
@@ -187,11 +236,11 @@ impl Key for &[u8] {
     }
 }
 
-impl<T: Data> Record for &T {
-    type Owned = T;
+impl<T: Record + Clone> Record for &T {
+    type Owned = T::Owned;
 
-    fn own(self) -> T {
-        self.clone()
+    fn own(self) -> T::Owned {
+        self.clone().own()
     }
 
     fn as_text(&self) -> Option<&str> {
@@ -199,9 +248,9 @@ impl<T: Data> Record for &T {
     }
 }
 
-impl<T: Data + Portable + Eq + Hash> Key for &T {
-    fn same_key(&self, owned: &T) -> bool {
-        *self == owned
+impl<T: Key + Clone> Key for &T {
+    fn same_key(&self, owned: &T::Owned) -> bool {
+        T::same_key(self, owned)
     }
 }
 

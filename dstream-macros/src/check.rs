@@ -5,14 +5,18 @@ use proc_macro2::Span;
 use crate::{
     ast::Pipeline,
     diag::{Diags, did_you_mean, one_of},
-    graph::Graph,
+    duration,
+    graph::{Graph, NodeKind},
+    ops::{Arg, Keeps},
 };
 
-const SETTINGS: [&str; 3] = ["batch", "name", "conf"];
+const SETTINGS: [&str; 4] = ["batch", "checkpoint", "name", "conf"];
 
 /// Reports every broken rule.
 pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     settings(pipeline, diags);
+    slides(pipeline, graph, diags);
+    state(pipeline, graph, diags);
     // While something else is wrong, an output may only seem to be missing.
     if diags.is_empty() {
         has_output(pipeline, graph, diags);
@@ -47,6 +51,77 @@ fn settings(pipeline: &Pipeline, diags: &mut Diags) {
             pipeline.settings.iter().any(|s| !did_you_mean(&s.name.to_string(), ["batch"]).is_empty());
         if !misspelt {
             diags.error(pipeline.block, "the batch interval is missing: `stream!(batch = 1s, { .. })`");
+        }
+    }
+}
+
+/// Windows are multiples of what they are cut from, and streams that meet slide alike. Values that only the running
+/// program knows are checked when the context is built.
+fn slides(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
+    let batch = pipeline.settings.iter().find(|setting| setting.name == "batch");
+    let batch = batch.and_then(|setting| syn::parse2(setting.value.clone()).ok());
+    let batch = batch.as_ref().and_then(duration::literal);
+    for node in &graph.nodes {
+        let NodeKind::Op { spec, call } = &node.kind else { continue };
+        let slides: Vec<_> = node.inputs.iter().map(|input| graph.slide_millis(*input, batch)).collect();
+        let Some(Some(parent)) = slides.first().copied() else { continue };
+        if let Some(other) = slides.iter().flatten().find(|slide| **slide != parent) {
+            diags.error(
+                call.name.span(),
+                format_args!(
+                    "`{}` needs streams with the same slide, found {} and {}: put a `window` of the same slide on both",
+                    spec.name,
+                    text(parent),
+                    text(*other)
+                ),
+            );
+        }
+        for (what, arg) in [
+            ("window length", spec.find(call, |arg| matches!(arg, Arg::Length))),
+            ("slide", spec.find(call, |arg| matches!(arg, Arg::Slide))),
+        ] {
+            if let Some((arg, found)) = arg.and_then(|arg| Some((arg, duration::literal(arg)?)))
+                && found % parent != 0
+            {
+                let down = (found / parent).max(1) * parent;
+                diags.error_at(
+                    arg,
+                    format_args!(
+                        "the {what} must be a multiple of {}, the slide of the stream: found {}, possible are {} and {}",
+                        text(parent),
+                        text(found),
+                        text(down),
+                        text(down + parent)
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// Milliseconds as they would be written.
+fn text(millis: u64) -> String {
+    match millis {
+        m if m % 3_600_000 == 0 => format!("{}h", m / 3_600_000),
+        m if m % 60_000 == 0 => format!("{}min", m / 60_000),
+        m if m % 1_000 == 0 => format!("{}s", m / 1_000),
+        m => format!("{m}ms"),
+    }
+}
+
+/// State that no checkpoint saves would be lost at the first stop.
+fn state(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
+    if pipeline.context.is_some() || pipeline.settings.iter().any(|setting| setting.name == "checkpoint") {
+        return;
+    }
+    for node in &graph.nodes {
+        if let NodeKind::Op { spec, call } = &node.kind
+            && spec.keeps(call) == Keeps::State
+        {
+            diags.error(
+                call.name.span(),
+                format_args!("`{}` keeps state, which a checkpoint must save: add `checkpoint = \"folder\"` to the settings", spec.name),
+            );
         }
     }
 }

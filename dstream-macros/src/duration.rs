@@ -31,6 +31,14 @@ pub(crate) fn duration(value: &TokenStream, diags: &mut Diags) -> TokenStream {
     }
 }
 
+/// The milliseconds of an expression that is a suffixed literal.
+pub(crate) fn literal(value: &Expr) -> Option<u64> {
+    match value {
+        Expr::Lit(ExprLit { lit, .. }) => millis(lit).ok(),
+        _ => None,
+    }
+}
+
 /// The milliseconds of a suffixed literal.
 fn millis(lit: &Lit) -> Result<u64, String> {
     let (digits, suffix) = match lit {

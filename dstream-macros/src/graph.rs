@@ -30,6 +30,8 @@ pub(crate) struct Node {
     pub(crate) consumers: Vec<(NodeId, usize)>,
     /// The `let` that names it.
     pub(crate) name: Option<Ident>,
+    /// The window whose slide it has; `None` for that of the batches.
+    pub(crate) slide: Option<NodeId>,
     /// Whether an output depends on it. What none does is not computed.
     pub(crate) live: bool,
 }
@@ -81,8 +83,20 @@ impl Graph {
         for (port, input) in inputs.iter().enumerate() {
             self.nodes[*input].consumers.push((id, port));
         }
-        self.nodes.push(Node { kind, inputs, consumers: Vec::new(), name: None, live: false });
+        let window = matches!(&kind, NodeKind::Op { spec, .. } if spec.is_window());
+        let slide = if window { Some(id) } else { inputs.first().and_then(|input| self.nodes[*input].slide) };
+        self.nodes.push(Node { kind, inputs, consumers: Vec::new(), name: None, slide, live: false });
         id
+    }
+
+    /// How far the stream of a node slides, in milliseconds, where literals say so; `batch` is the batch interval.
+    pub(crate) fn slide_millis(&self, id: NodeId, batch: Option<u64>) -> Option<u64> {
+        let Some(window) = self.nodes[id].slide else { return batch };
+        let NodeKind::Op { spec, call } = &self.nodes[window].kind else { return None };
+        match spec.find(call, |arg| matches!(arg, Arg::Slide)) {
+            Some(slide) => crate::duration::literal(slide),
+            None => self.slide_millis(self.nodes[window].inputs[0], batch),
+        }
     }
 
     /// Names that closures of this node or behind it, in the same loop, may take from outside.
@@ -211,7 +225,7 @@ impl Build<'_> {
         let fits = call.broken || self.check(spec, call);
         let mut inputs = vec![input];
         for (at, arg) in call.args.iter().enumerate() {
-            if let Some(Arg::Stream | Arg::Streams) = spec.arg(at) {
+            if let Some(Arg::Stream | Arg::Streams) = spec.arg(at, call.args.len()) {
                 let other = parse::chain(arg.to_token_stream().into_iter().collect(), self.diags);
                 let other = self.chain(&other);
                 if self.graph.nodes[other].is_output() {
@@ -230,21 +244,14 @@ impl Build<'_> {
 
     /// Checks the arguments of one call; the first mistake is reported.
     fn check(&mut self, spec: &OpSpec, call: &Call) -> bool {
-        let (least, most) = spec.arity();
-        if !(least..=most).contains(&call.args.len()) {
-            let takes = match (least, most) {
-                (0, 0) => "no arguments".to_owned(),
-                (1, 1) => "1 argument".to_owned(),
-                (1, usize::MAX) => "at least 1 argument".to_owned(),
-                (a, b) if a == b => format!("{a} arguments"),
-                (a, b) => format!("{a} to {b} arguments"),
-            };
-            let message =
-                format!("`{}` takes {takes}, found {}: `{}`", spec.name, call.args.len(), spec.usage);
+        let count = call.args.len();
+        if !spec.takes(count) {
+            let message = format!("`{}` takes {}, found {count}: `{}`", spec.name, spec.arity(), spec.usage);
             self.diags.error(call.name.span(), message);
             return false;
         }
-        for (arg, kind) in call.args.iter().zip(spec.args) {
+        for (at, arg) in call.args.iter().enumerate() {
+            let Some(kind) = spec.arg(at, count) else { continue };
             if let (Arg::Closure(arities), Some(found)) = (kind, closure::arity(arg))
                 && !arities.contains(&found)
             {

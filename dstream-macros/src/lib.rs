@@ -9,6 +9,7 @@
 mod ast;
 mod check;
 mod closure;
+mod derive;
 mod diag;
 mod duration;
 mod expand;
@@ -42,6 +43,78 @@ use proc_macro2::TokenStream;
 #[proc_macro]
 pub fn stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     compile(input.into()).into()
+}
+
+/// Implements `Record` for a struct or an enum, and, with `#[record(key)]`, `Key`.
+///
+/// The type may borrow from the block that its records are read from. It then gets an owned twin, under its name
+/// with `Owned` at the end: the same fields, each in its owned form. That is what an `Rdd` and an output are handed.
+///
+/// ```
+/// use dstream::prelude::*;
+///
+/// #[derive(Record)]
+/// struct Tweet<'a> {
+///     user: &'a str,
+///     likes: u64,
+/// }
+///
+/// /// Groups tweets: looked up as it is, and owned only when it is new.
+/// #[derive(Hash, Record)]
+/// #[record(key)]
+/// enum Topic<'a> {
+///     Tag(&'a str),
+///     Chatter,
+/// }
+///
+/// fn parse(line: &str) -> Option<(Topic<'_>, Tweet<'_>)> {
+///     let (user, text) = line.split_once(": ")?;
+///     let topic = text.split(' ').find_map(|w| w.strip_prefix('#')).map_or(Topic::Chatter, Topic::Tag);
+///     Some((topic, Tweet { user, likes: text.matches('!').count() as u64 }))
+/// }
+///
+/// let best = Collected::new();
+/// let ssc = dstream::stream!(batch = 1s, {
+///     let lines = queue_stream(vec![vec!["ann: #rust!", "bob: hi", "cem: so #rust !!"]]);
+///     let tweets = lines.flat_map(|line| parse(line));
+///     tweets.reduce_by_key(|a, b| if a.likes < b.likes { b } else { a }).collect_to(&best);
+/// })?;
+/// ssc.run_batches(1)?;
+///
+/// let best: Vec<(TopicOwned, TweetOwned)> = best.values().concat();
+/// let (_, tweet) = best.iter().find(|(topic, _)| *topic == TopicOwned::Tag("rust".into())).unwrap();
+/// assert_eq!((tweet.user.as_str(), tweet.likes), ("cem", 2));
+/// # Ok::<(), dstream::Error>(())
+/// ```
+///
+/// | the type | its owned form | it must be |
+/// |---|---|---|
+/// | has no lifetimes | itself; its fields may be of any type | `Clone`, `Send`, `Sync` |
+/// | has lifetimes | the twin, which is `Clone`, `Debug`, `Serialize` and `Deserialize` | of records |
+///
+/// Type parameters stand for owned data. A type that crosses a shuffle, as a value, too, and has no lifetimes must be
+/// `Serialize` and `Deserialize`.
+///
+/// | option | |
+/// |---|---|
+/// | `#[record(key)]` | the type is a `Key`. It must be `Hash`, and, if it has no lifetimes, `PartialEq`, `Eq`, `Serialize` and `Deserialize`; derive all of them. A twin gets them by itself. |
+/// | `#[record(owned = "Name")]` | the name of the twin |
+/// | `#[record(derive(PartialEq, PartialOrd))]` | what else is derived for the twin |
+///
+/// A foreign type, which can't be told to be a record, becomes one in a struct of your own:
+///
+/// ```
+/// use dstream::prelude::*;
+/// use serde::{Deserialize, Serialize};
+/// # use std::path::PathBuf as Uuid;
+///
+/// #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, Record)]
+/// #[record(key)]
+/// struct Id(Uuid);
+/// ```
+#[proc_macro_derive(Record, attributes(record))]
+pub fn record(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    derive::record(input.into()).into()
 }
 
 /// The whole compiler, as a pure function of tokens.

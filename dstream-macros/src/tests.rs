@@ -202,3 +202,33 @@ fn the_page_of_operators_is_up_to_date() {
     }
     assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), page, "run the tests with UPDATE_DOCS=1");
 }
+
+const TYPES: [&str; 3] = [
+    r#"#[derive(Hash, Record)] #[record(key, owned = "Mine", derive(PartialEq, std::cmp::PartialOrd))]
+    pub struct Tweet<'a, 'b: 'a, T: Copy + 'a, const N: usize = 2> where T: Of<'b>, 'a: 'b {
+        /// Who.
+        pub user: &'a str, r#type: [T; N], more: Option<&'b T>,
+    }"#,
+    r#"#[record(keyed)] #[repr(u8)] enum Topic<'a> { #[record(key)] Tag(&'a str) = 7, Any { n: u64 }, None }"#,
+    r#"#[record(owned = Mine)] #[record] struct Id<T = u8>(T) where T: ?Sized;"#,
+];
+
+fn derives(input: TokenStream) -> Result<(), TestCaseError> {
+    let text = input.to_string();
+    let output = crate::derive::record(input);
+    let parsed = syn::parse2::<syn::File>(output.clone());
+    prop_assert!(parsed.is_ok(), "{text}\n{output}\n{:?}", parsed.err());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn mutated_types_never_panic(
+        item in prop::sample::select(TYPES.to_vec()),
+        edits in prop::collection::vec((0u8..4, any::<u8>(), any_token()), 0..60),
+    ) {
+        derives(mutate(tokens(item), &mut edits.into_iter()))?;
+    }
+}

@@ -4,19 +4,35 @@
 //! input that turns into records while the stage that reads it runs. What arrives by itself (a socket, a queue
 //! of messages) is easier to write as a [`Receiver`](crate::Receiver), which runs on a thread of its own.
 
+mod decoder;
+mod files;
+mod generator;
 mod input;
+mod lines;
+mod listen;
 mod queue;
+mod rate;
 mod socket;
+mod socket_stream;
+mod tcp;
 mod text;
 
 use crate::{Clock, Config, Result, Signal, Time};
 use std::{sync::Arc, time::Duration};
 
+pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
+pub use files::{
+    BinaryRecords, FileRecords, FileStream, OpenFile, TextFile, binary_records_stream, file_stream, text_file_stream,
+};
+pub use generator::{Generated, GeneratorStream, generator_stream};
 pub(crate) use input::AnyInput;
 pub use input::Input;
+pub use listen::{ListenTextStream, listen_text_stream};
 pub(crate) use queue::partition;
 pub use queue::{QueueStream, queue_stream};
+pub use rate::{RateStream, rate_stream};
 pub use socket::{SocketTextStream, socket_text_stream};
+pub use socket_stream::{SocketStream, socket_stream};
 pub use text::TextBlock;
 
 /// One partition of raw input: what a source hands to a batch.

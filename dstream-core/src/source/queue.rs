@@ -1,6 +1,6 @@
 //! `queue_stream`: one prepared `Vec` a batch.
 
-use std::fmt;
+use std::{fmt, iter::Peekable};
 
 use super::Source;
 use crate::{Result, Time};
@@ -28,18 +28,64 @@ where
     I: IntoIterator<Item = Vec<T>>,
     I::IntoIter: Send + 'static,
 {
-    QueueStream { batches: Box::new(batches.into_iter()) }
+    let batches: Batches<T> = Box::new(batches.into_iter());
+    QueueStream { batches: batches.peekable(), all_at_once: false, default: None }
 }
+
+/// One virtual call a batch.
+type Batches<T> = Box<dyn Iterator<Item = Vec<T>> + Send>;
 
 /// See [`queue_stream`].
 pub struct QueueStream<T> {
-    // One virtual call a batch.
-    batches: Box<dyn Iterator<Item = Vec<T>> + Send>,
+    batches: Peekable<Batches<T>>,
+    all_at_once: bool,
+    default: Option<Box<dyn Fn() -> Vec<T> + Send>>,
+}
+
+impl<T> QueueStream<T> {
+    /// Each batch takes all that is queued, in order, in place of one item. With an endless iterator that never ends.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     (queue_stream(vec![vec![1, 2], vec![5]]).all_at_once()).collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(2)?;
+    /// assert_eq!(out.values(), [vec![1, 2, 5], vec![]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn all_at_once(mut self) -> Self {
+        self.all_at_once = true;
+        self
+    }
+
+    /// What a batch holds when the queue is empty. [`run_to_end`](crate::StreamingContext::run_to_end) ends before that.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     (queue_stream(vec![vec![1, 2], vec![]]).default_batch(vec![0])).collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(4)?;
+    /// assert_eq!(out.values(), [vec![1, 2], vec![], vec![0], vec![0]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn default_batch(mut self, batch: Vec<T>) -> Self
+    where
+        T: Clone + Send + 'static,
+    {
+        self.default = Some(Box::new(move || batch.clone()));
+        self
+    }
 }
 
 impl<T> fmt::Debug for QueueStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueStream").finish_non_exhaustive()
+        f.debug_struct("QueueStream").field("all_at_once", &self.all_at_once).finish_non_exhaustive()
     }
 }
 
@@ -51,18 +97,27 @@ impl<T: Send + 'static> Source for QueueStream<T> {
     }
 
     fn batch(&mut self, _time: Time) -> Result<Vec<Vec<T>>> {
-        Ok(self.batches.next().map(partition).unwrap_or_default())
+        let taken = match self.batches.next() {
+            Some(first) if self.all_at_once => {
+                first.into_iter().chain(self.batches.by_ref().flatten()).collect()
+            }
+            Some(first) => first,
+            None => self.default.as_ref().map(|batch| batch()).unwrap_or_default(),
+        };
+        Ok(partition(taken))
+    }
+
+    fn is_exhausted(&mut self) -> Option<bool> {
+        Some(self.batches.peek().is_none())
     }
 }
 
 /// Cuts a batch into up to 16 partitions of at least 1,024 records, in order.
 pub(crate) fn partition<T>(batch: Vec<T>) -> Vec<Vec<T>> {
-    const SMALLEST: usize = 1024;
-    const MOST: usize = 16;
     if batch.is_empty() {
         return Vec::new();
     }
-    let size = batch.len().div_ceil(MOST).max(SMALLEST);
+    let size = partition_size(batch.len());
     if batch.len() <= size {
         return vec![batch];
     }
@@ -75,4 +130,11 @@ pub(crate) fn partition<T>(batch: Vec<T>) -> Vec<Vec<T>> {
         }
         parts.push(part);
     }
+}
+
+/// How many of `records` records go into one partition.
+pub(super) fn partition_size(records: usize) -> usize {
+    const SMALLEST: usize = 1024;
+    const MOST: usize = 16;
+    records.div_ceil(MOST).max(SMALLEST)
 }

@@ -55,14 +55,22 @@ impl TextBlock {
     }
 
     /// Takes in `more` if it lies right behind this block in memory, as the pieces of one receive buffer do, so that
-    /// nothing is copied; gives it back if not, or if it would lengthen the last line.
+    /// nothing is copied, or if both are so small that a copy costs less than one more block. Gives it back if not, or
+    /// if it would lengthen the last line.
     pub(super) fn extend(&mut self, more: BytesMut) -> Option<BytesMut> {
+        const SMALL_PIECE: usize = 4 << 10;
+        const SMALL_BLOCK: usize = 64 << 10;
         match &mut self.bytes {
-            Raw::Received(bytes)
-                if bytes.as_ptr_range().end == more.as_ptr() && bytes.last() == Some(&b'\n') =>
-            {
-                bytes.unsplit(more);
-                None
+            Raw::Received(bytes) if bytes.last() == Some(&b'\n') => {
+                if bytes.as_ptr_range().end == more.as_ptr() {
+                    bytes.unsplit(more);
+                    None
+                } else if more.len() <= SMALL_PIECE && bytes.len() <= SMALL_BLOCK {
+                    bytes.extend_from_slice(&more);
+                    None
+                } else {
+                    Some(more)
+                }
             }
             _ => Some(more),
         }
@@ -147,7 +155,10 @@ mod tests {
         assert_eq!(pieces(BytesMut::from("a\nb\n"), 2), (vec!["a".to_owned(), "b".to_owned()], None));
         // A line that was cut ends here.
         assert_eq!(pieces(BytesMut::from("ab\n"), 1), (vec!["a".to_owned()], Some(BytesMut::from("b\n"))));
+        let large = BytesMut::from("b\n".repeat(3 << 10).as_str());
         let mut block = TextBlock::received(BytesMut::from("a\n"));
-        assert!(block.extend(BytesMut::from("b\n")).is_some());
+        assert_eq!(block.extend(large.clone()), Some(large), "not behind it, and too large to copy");
+        assert_eq!(block.extend(BytesMut::from("c\n")), None);
+        assert_eq!(block.records().collect::<Vec<_>>(), ["a", "c"]);
     }
 }

@@ -11,7 +11,7 @@ use quote::{quote, quote_spanned};
 
 use crate::{
     ast::{Call, Chain, Pipeline},
-    ops::{self, Arg, Editor},
+    ops::{self, Arg, Editor, OpSpec},
     parse,
 };
 
@@ -60,7 +60,7 @@ fn chain(chain: &Chain, names: &HashSet<String>) -> TokenStream {
             out = quote_spanned!(site => ::dstream::__private::#view(#out));
         }
         // One method can't take any number of streams; a tuple of them it can.
-        let several = call.args.len() > 1 && ops::find(name).is_some_and(|spec| spec.arity().1 == usize::MAX);
+        let several = call.args.len() > 1 && ops::find(name).is_some_and(OpSpec::variadic);
         let args = if several { quote!((#args)) } else { args };
         out = quote!(#out . #name (#args #default_args));
     }
@@ -77,7 +77,7 @@ fn arguments(call: &Call, names: &HashSet<String>) -> TokenStream {
         return mend(&call.tokens);
     }
     let spec = ops::find(&call.name);
-    let args = call.args.iter().enumerate().map(|(at, arg)| match spec.and_then(|spec| spec.arg(at)) {
+    let args = call.args.iter().enumerate().map(|(at, arg)| match spec.and_then(|spec| spec.arg(at, call.args.len())) {
         Some(Arg::Stream | Arg::Streams) => {
             let tokens = quote!(#arg).into_iter().collect();
             chain(&parse::chain(tokens, &mut Default::default()), names)

@@ -12,8 +12,7 @@ const fn spec(name: &'static str, usage: &'static str) -> OpSpec {
     OpSpec {
         name,
         usage,
-        args: &[],
-        optional: 0,
+        forms: &[&[]],
         options: &[],
         kind: Kind::Same(warn),
         editor: plain_editor,

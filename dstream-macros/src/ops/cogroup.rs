@@ -2,15 +2,15 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Kind, OpSpec, Reads, Wide, join::SCATTER, partitions, plain_editor};
+use super::{Arg, Keeps, Kind, OpSpec, Reads, Wide, join::SCATTER, partitions, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "cogroup",
     usage: "cogroup(other)",
-    args: &[Arg::Stream],
-    optional: 0,
+    forms: &[&[Arg::Stream]],
     options: &["partitions"],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: partitions,
         reads: Reads::Records(SCATTER),
         finish: |op, tasks| {

@@ -7,8 +7,7 @@ use super::{Arg, Kind, OpSpec, Output, collect, plain_editor};
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "collect_to",
     usage: "collect_to(&out)",
-    args: &[Arg::Value],
-    optional: 0,
+    forms: &[&[Arg::Value]],
     options: &[],
     kind: Kind::Output(Output {
         hoist: |op| {

@@ -3,16 +3,16 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Arg, Kind, Op, OpSpec, Reads, Sink, Wide, partitions, plain_editor};
+use super::{Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, partitions, plain_editor};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "combine_by_key",
     usage: "combine_by_key(|value| .., |combiner, value| .., |a, b| ..)",
-    args: &[Arg::Closure(&[1]), Arg::Closure(&[2]), Arg::Closure(&[2])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[1]), Arg::Closure(&[2]), Arg::Closure(&[2])]],
     options: &["partitions"],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: partitions,
         reads: Reads::Records(Sink {
             new: sink,

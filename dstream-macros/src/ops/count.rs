@@ -2,15 +2,15 @@
 
 use quote::quote_spanned;
 
-use super::{Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
+use super::{Keeps, Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count",
     usage: "count()",
-    args: &[],
-    optional: 0,
+    forms: &[&[]],
     options: &[],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: no_hoist,
         reads: Reads::Records(Sink {
             new: |op| quote_spanned!(op.span() => ::dstream::__private::Count::new()),

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
 use super::{
-    Kind, Op, OpSpec, Reads, Sink, Wide,
+    Keeps, Kind, Op, OpSpec, Reads, Sink, Wide,
     combine_by_key::{finish, reduce, sink},
     partitions, plain_editor,
 };
@@ -12,10 +12,10 @@ use super::{
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count_by_value",
     usage: "count_by_value()",
-    args: &[],
-    optional: 0,
+    forms: &[&[]],
     options: &["partitions"],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: partitions,
         reads: Reads::Records(Sink {
             new: sink,

@@ -8,8 +8,7 @@ use crate::closure::Scope;
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "filter",
     usage: "filter(|record| ..)",
-    args: &[Arg::Closure(&[1])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[1])]],
     options: &[],
     kind: Kind::Narrow(fuse),
     editor: plain_editor,

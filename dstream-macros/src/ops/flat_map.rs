@@ -5,8 +5,7 @@ use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "flat_map",
     usage: "flat_map(|record| ..)",
-    args: &[Arg::Closure(&[1])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[1])]],
     options: &[],
     kind: Kind::Narrow(fuse),
     editor: plain_editor,

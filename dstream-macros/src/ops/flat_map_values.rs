@@ -8,8 +8,7 @@ use crate::closure::local;
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "flat_map_values",
     usage: "flat_map_values(|value| ..)",
-    args: &[Arg::Closure(&[1])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[1])]],
     options: &[],
     kind: Kind::Narrow(fuse),
     editor: plain_editor,

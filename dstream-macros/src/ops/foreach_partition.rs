@@ -7,8 +7,7 @@ use super::{Arg, Editor, Kind, OpSpec, Output, collect, no_hoist, timed, with_ti
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "foreach_partition",
     usage: "foreach_partition(|partition| ..)` or `foreach_partition(|partition, time| ..)",
-    args: &[Arg::Closure(&[1, 2])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[1, 2])]],
     options: &[],
     kind: Kind::Output(Output {
         hoist: no_hoist,

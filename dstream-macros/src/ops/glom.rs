@@ -2,15 +2,15 @@
 
 use quote::quote_spanned;
 
-use super::{Kind, OpSpec, Reads, Wide, no_hoist, plain_editor};
+use super::{Keeps, Kind, OpSpec, Reads, Wide, no_hoist, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "glom",
     usage: "glom()",
-    args: &[],
-    optional: 0,
+    forms: &[&[]],
     options: &[],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdd| quote_spanned!(op.span() => __ds_batch.glom(#(#rdd),*)),

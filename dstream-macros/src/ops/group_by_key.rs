@@ -3,7 +3,7 @@
 use quote::quote_spanned;
 
 use super::{
-    Kind, OpSpec, Reads, Sink, Wide,
+    Keeps, Kind, OpSpec, Reads, Sink, Wide,
     combine_by_key::{finish, pair, sink},
     partitions, plain_editor,
 };
@@ -11,10 +11,10 @@ use super::{
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "group_by_key",
     usage: "group_by_key()",
-    args: &[],
-    optional: 0,
+    forms: &[&[]],
     options: &["partitions"],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: partitions,
         reads: Reads::Records(Sink {
             new: sink,

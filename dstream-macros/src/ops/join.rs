@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 
-use super::{Arg, Kind, Op, OpSpec, Reads, Sink, Wide, combine_by_key::pair, partitions, plain_editor};
+use super::{Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, combine_by_key::pair, partitions, plain_editor};
 
 pub(super) static INNER: OpSpec =
     spec("join", "join(other)", |op, tasks| finish(op, tasks, "inner"));
@@ -22,10 +22,9 @@ const fn spec(
     OpSpec {
         name,
         usage,
-        args: &[Arg::Stream],
-        optional: 0,
+        forms: &[&[Arg::Stream]],
         options: &["partitions"],
-        kind: Kind::Wide(Wide { hoist: partitions, reads: Reads::Records(SCATTER), finish }),
+        kind: Kind::Wide(Wide { keeps: Keeps::Nothing, hoist: partitions, reads: Reads::Records(SCATTER), finish }),
         editor: plain_editor,
     }
 }

@@ -2,16 +2,16 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Kind, OpSpec, Reads, Wide, no_hoist, plain_editor};
+use super::{Arg, Keeps, Kind, OpSpec, Reads, Wide, no_hoist, plain_editor};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "map_partitions",
     usage: "map_partitions(|partition| ..)",
-    args: &[Arg::Closure(&[1])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[1])]],
     options: &[],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdd| {

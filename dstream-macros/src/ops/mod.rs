@@ -42,9 +42,8 @@ pub(crate) struct OpSpec {
     pub(crate) name: &'static str,
     /// How it is called, for messages.
     pub(crate) usage: &'static str,
-    pub(crate) args: &'static [Arg],
-    /// How many of the last arguments may be left out.
-    pub(crate) optional: usize,
+    /// Its overloads, told apart by the number of arguments.
+    pub(crate) forms: &'static [&'static [Arg]],
     /// Its named options.
     pub(crate) options: &'static [&'static str],
     pub(crate) kind: Kind,
@@ -53,15 +52,54 @@ pub(crate) struct OpSpec {
 }
 
 impl OpSpec {
-    /// What argument number `at` must be.
-    pub(crate) fn arg(&self, at: usize) -> Option<&'static Arg> {
-        self.args.get(at).or_else(|| self.args.last().filter(|last| matches!(last, Arg::Streams)))
+    /// What argument number `at` of `count` must be; `None` if no form has so many.
+    pub(crate) fn arg(&self, at: usize, count: usize) -> Option<&'static Arg> {
+        let form = self.forms.iter().find(|form| form.len() == count);
+        form.and_then(|form| form.get(at)).or(self.variadic().then_some(&Arg::Streams))
     }
 
-    /// The least and the greatest number of arguments.
-    pub(crate) fn arity(&self) -> (usize, usize) {
-        let variadic = matches!(self.args.last(), Some(Arg::Streams));
-        (self.args.len() - self.optional, if variadic { usize::MAX } else { self.args.len() })
+    /// Whether it takes `count` arguments.
+    pub(crate) fn takes(&self, count: usize) -> bool {
+        self.forms.iter().any(|form| form.len() == count) || self.variadic() && count > 0
+    }
+
+    /// The argument of this kind, and its place.
+    pub(crate) fn find<'a>(&self, call: &'a Call, wanted: fn(&Arg) -> bool) -> Option<&'a syn::Expr> {
+        let at = (0..call.args.len()).find(|at| self.arg(*at, call.args.len()).is_some_and(wanted));
+        at.and_then(|at| call.args.get(at))
+    }
+
+    /// What it keeps between batches when it is called like this.
+    pub(crate) fn keeps(&self, call: &Call) -> Keeps {
+        let closures = call.args.iter().enumerate();
+        let closures = closures.filter(|(at, _)| matches!(self.arg(*at, call.args.len()), Some(Arg::Closure(_))));
+        match &self.kind {
+            // With an inverse, a window's result is made of the one before: it is state.
+            Kind::Wide(Wide { keeps: Keeps::Window, .. }) if closures.count() > 1 => Keeps::State,
+            Kind::Wide(wide) => wide.keeps,
+            _ => Keeps::Nothing,
+        }
+    }
+
+    /// Whether its result has a slide of its own.
+    pub(crate) fn is_window(&self) -> bool {
+        matches!(&self.kind, Kind::Wide(Wide { keeps: Keeps::Window, .. }))
+    }
+
+    /// Whether it takes any number of streams.
+    pub(crate) fn variadic(&self) -> bool {
+        matches!(self.forms, [[Arg::Streams]])
+    }
+
+    /// How many arguments it takes, in words.
+    pub(crate) fn arity(&self) -> String {
+        let counts: Vec<String> = self.forms.iter().map(|form| form.len().to_string()).collect();
+        match counts.as_slice() {
+            _ if self.variadic() => "at least 1 argument".to_owned(),
+            [one] if one == "0" => "no arguments".to_owned(),
+            [one] if one == "1" => "1 argument".to_owned(),
+            several => format!("{} arguments", several.join(" or ")),
+        }
     }
 }
 
@@ -73,6 +111,10 @@ pub(crate) enum Arg {
     Stream,
     /// Streams, one or more: only as the last.
     Streams,
+    /// The length of a window: a duration.
+    Length,
+    /// How far a window slides: a duration.
+    Slide,
     /// Any expression.
     Value,
 }
@@ -92,11 +134,22 @@ pub(crate) enum Kind {
 
 /// An operator that needs the whole batch.
 pub(crate) struct Wide {
+    pub(crate) keeps: Keeps,
     /// An expression that is evaluated once, when the pipeline is built, and named `op.hoisted()`.
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) reads: Reads,
     /// The finished step, of type `Step<Rdd<_>>`, from a step of each input, as [`Reads`] has it.
     pub(crate) finish: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
+}
+
+/// What an operator keeps between batches.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keeps {
+    Nothing,
+    /// The batches of a window: the result has the window's slide. `op.window()` is its `WindowSpec`.
+    Window,
+    /// State that only a checkpoint can save.
+    State,
 }
 
 /// What an operator that needs the whole batch takes of each of its inputs.
@@ -195,6 +248,11 @@ impl Op<'_> {
     /// The record that this operator yields.
     pub(crate) fn out(&self) -> Flow {
         Flow { record: local("r", self.id, self.span()), moved: true }
+    }
+
+    /// The `WindowSpec` of a window.
+    pub(crate) fn window(&self) -> Ident {
+        local("w", self.id, self.span())
     }
 
     /// What it holds between batches.

@@ -7,8 +7,7 @@ use super::{Arg, Editor, Kind, OpSpec, Output};
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "print",
     usage: "print()` or `print(n)",
-    args: &[Arg::Value],
-    optional: 1,
+    forms: &[&[], &[Arg::Value]],
     options: &[],
     kind: Kind::Output(Output {
         hoist: |op| {

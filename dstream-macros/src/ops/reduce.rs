@@ -2,16 +2,16 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
+use super::{Arg, Keeps, Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "reduce",
     usage: "reduce(|a, b| ..)",
-    args: &[Arg::Closure(&[2])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[2])]],
     options: &[],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: no_hoist,
         reads: Reads::Records(Sink {
             new: |op| quote_spanned!(op.span() => ::dstream::__private::Reduce::new()),

@@ -1,7 +1,7 @@
 //! `reduce_by_key`: `combine_by_key` whose combiners are values.
 
 use super::{
-    Arg, Kind, OpSpec, Reads, Sink, Wide,
+    Arg, Keeps, Kind, OpSpec, Reads, Sink, Wide,
     combine_by_key::{finish, pair, reduce, sink},
     partitions, plain_editor,
 };
@@ -10,10 +10,10 @@ use crate::closure::callable;
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "reduce_by_key",
     usage: "reduce_by_key(|a, b| ..)",
-    args: &[Arg::Closure(&[2])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[2])]],
     options: &["partitions"],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: partitions,
         reads: Reads::Records(Sink {
             new: sink,

@@ -2,15 +2,15 @@
 
 use quote::{quote, quote_spanned};
 
-use super::{Arg, Kind, OpSpec, Reads, Wide, plain_editor};
+use super::{Arg, Keeps, Kind, OpSpec, Reads, Wide, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "repartition",
     usage: "repartition(n)",
-    args: &[Arg::Value],
-    optional: 0,
+    forms: &[&[Arg::Value]],
     options: &[],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: |op| {
             let (n, place) = (op.call.args.first().map(|n| quote!(#n)), &op.meta);
             Some(quote_spanned!(op.span() =>

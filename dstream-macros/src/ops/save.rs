@@ -28,8 +28,7 @@ const fn spec(
     OpSpec {
         name,
         usage,
-        args: &[Arg::Value, Arg::Value],
-        optional: 1,
+        forms: &[&[Arg::Value], &[Arg::Value, Arg::Value]],
         options: &["skip_empty"],
         kind: Kind::Output(Output { hoist, sink: collect, emit }),
         editor: |call| Editor {

@@ -2,15 +2,15 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Editor, Kind, OpSpec, Reads, Wide, no_hoist, timed, with_time};
+use super::{Arg, Editor, Keeps, Kind, OpSpec, Reads, Wide, no_hoist, timed, with_time};
 
 pub(super) static TRANSFORM: OpSpec = OpSpec {
     name: "transform",
     usage: "transform(|rdd| ..)` or `transform(|rdd, time| ..)",
-    args: &[Arg::Closure(&[1, 2])],
-    optional: 0,
+    forms: &[&[Arg::Closure(&[1, 2])]],
     options: &[],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdd| {
@@ -24,10 +24,10 @@ pub(super) static TRANSFORM: OpSpec = OpSpec {
 pub(super) static WITH: OpSpec = OpSpec {
     name: "transform_with",
     usage: "transform_with(other, |a, b| ..)` or `transform_with(other, |a, b, time| ..)",
-    args: &[Arg::Stream, Arg::Closure(&[2, 3])],
-    optional: 0,
+    forms: &[&[Arg::Stream, Arg::Closure(&[2, 3])]],
     options: &[],
     kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdds| {

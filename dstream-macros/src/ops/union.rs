@@ -7,8 +7,7 @@ use super::{Arg, Kind, OpSpec, plain_editor};
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "union",
     usage: "union(other, ..)",
-    args: &[Arg::Streams],
-    optional: 0,
+    forms: &[&[Arg::Streams]],
     options: &[],
     kind: Kind::Same(|_| TokenStream::new()),
     editor: plain_editor,

@@ -7,8 +7,7 @@ use super::{Flow, Fused, Kind, Nest, Op, OpSpec, combine_by_key::pair, plain_edi
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "values",
     usage: "values()",
-    args: &[],
-    optional: 0,
+    forms: &[&[]],
     options: &[],
     kind: Kind::Narrow(fuse),
     editor: plain_editor,

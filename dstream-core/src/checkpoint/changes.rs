@@ -1,0 +1,154 @@
+//! What changed in an operator's state, as bytes.
+
+use std::{fmt, ops::Range};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A batch's changes of one operator: keys that were put with their values, and keys that were deleted.
+///
+/// Keys and values are written with the names of their fields, so that a later version of a type can read them; a key
+/// must be written alike whenever it is the same. Nothing is checked here: what can't be written is remembered, and
+/// the [commit](super::Checkpointer::commit) of these changes fails with it.
+#[derive(Default)]
+pub struct Changes {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+    cleared: bool,
+    failed: Option<String>,
+}
+
+struct Entry {
+    start: usize,
+    key: usize,
+    /// The length of the value; a deleted key has none.
+    value: Option<usize>,
+}
+
+impl Changes {
+    /// No changes yet.
+    pub fn new() -> Changes {
+        Changes::default()
+    }
+
+    /// The entry of `key` is `value` from now on.
+    pub fn put<K: Serialize + ?Sized, V: Serialize + ?Sized>(&mut self, key: &K, value: &V) {
+        let start = self.bytes.len();
+        if let Some(key) = self.write(key, start) {
+            let middle = self.bytes.len();
+            if let Some(value) = self.write(value, start) {
+                debug_assert_eq!(middle + value, self.bytes.len());
+                self.entries.push(Entry { start, key, value: Some(value) });
+            }
+        }
+    }
+
+    /// There is no entry of `key` from now on.
+    pub fn delete<K: Serialize + ?Sized>(&mut self, key: &K) {
+        let start = self.bytes.len();
+        if let Some(key) = self.write(key, start) {
+            self.entries.push(Entry { start, key, value: None });
+        }
+    }
+
+    /// There are no entries at all from now on, but for those that are put after this.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.entries.clear();
+        self.failed = None;
+        self.cleared = true;
+    }
+
+    /// Adds what changed after these changes.
+    pub fn append(&mut self, mut later: Changes) {
+        if later.cleared {
+            *self = later;
+            return;
+        }
+        let base = self.bytes.len();
+        self.bytes.append(&mut later.bytes);
+        self.entries.extend(later.entries.into_iter().map(|e| Entry { start: base + e.start, ..e }));
+        self.failed = self.failed.take().or(later.failed);
+    }
+
+    /// Whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && !self.cleared && self.failed.is_none()
+    }
+
+    /// How many keys were put or deleted.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn is_cleared(&self) -> bool {
+        self.cleared
+    }
+
+    /// Why something could not be written.
+    pub(super) fn failure(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// Puts the entries in the order of their keys, of each key the last.
+    pub(super) fn sort(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        let key = |e: &Entry| bytes.get(e.key_range()).unwrap_or_default();
+        // Stable, so that the last entry of a key stays its last.
+        self.entries.sort_by(|a, b| key(a).cmp(key(b)));
+        self.entries.dedup_by(|later, kept| {
+            let same = key(later) == key(kept);
+            if same {
+                std::mem::swap(later, kept);
+            }
+            same
+        });
+        self.bytes = bytes;
+    }
+
+    /// Keys with their values, or `None` for a deleted one.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+        let bytes = |range| self.bytes.get::<Range<usize>>(range).unwrap_or_default();
+        self.entries.iter().map(move |e| {
+            let key = e.key_range();
+            (bytes(key.clone()), e.value.map(|length| bytes(key.end..key.end + length)))
+        })
+    }
+
+    /// Appends what `value` is written as and returns its length; if that fails, nothing stays behind `start`.
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T, start: usize) -> Option<usize> {
+        let before = self.bytes.len();
+        match rmp_serde::encode::write_named(&mut self.bytes, value) {
+            Ok(()) => Some(self.bytes.len() - before),
+            Err(error) => {
+                self.bytes.truncate(start);
+                self.failed.get_or_insert_with(|| error.to_string());
+                None
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn key_range(&self) -> Range<usize> {
+        self.start..self.start + self.key
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Changes { entries, bytes, cleared, failed } = self;
+        f.debug_struct("Changes")
+            .field("entries", &entries.len())
+            .field("bytes", &bytes.len())
+            .field("cleared", cleared)
+            .field("failed", failed)
+            .finish()
+    }
+}
+
+/// The key or value that was put in [`Changes`]; `Err` says what does not fit.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let mut rest = bytes;
+    let value = rmp_serde::from_read(&mut rest).map_err(|e| e.to_string())?;
+    if rest.is_empty() { Ok(value) } else { Err(format!("{} bytes are left over", rest.len())) }
+}

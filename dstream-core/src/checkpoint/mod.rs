@@ -1,0 +1,27 @@
+//! Checkpoints: what a program keeps between batches, on a disk or in an object store.
+//!
+//! This is the storage layer; it knows operators only as [`Stateful`] maps from bytes to bytes. `docs/checkpoint-format.md`
+//! describes what is written.
+
+mod changes;
+
+pub use changes::{Changes, decode};
+
+/// What an operator keeps between batches. A checkpoint holds it as a map from keys to values, both in bytes.
+pub trait Stateful: Send {
+    /// The types that are kept, as a person reads them; compared on recovery. By convention from
+    /// [`type_name`](std::any::type_name).
+    fn fingerprint(&self) -> String;
+
+    /// Writes what changed since the last call.
+    fn changes(&mut self, out: &mut Changes);
+
+    /// Takes back one entry of a checkpoint, as it was put last; called once for every entry there is, in no order that
+    /// means anything. `Err` says what does not fit.
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String>;
+
+    /// All entries are back.
+    fn restored(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+}

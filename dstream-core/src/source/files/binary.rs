@@ -1,0 +1,109 @@
+//! `binary_records_stream`: records of fixed length.
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read, Seek, SeekFrom},
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use bytes::Bytes;
+
+use super::{FileStream, FoundFile, OpenFile, PIECE, open::is_compressed};
+use crate::{Block, Error, Result};
+
+/// The records of `length` bytes each out of the files that appear in a folder, or in the folders that match a pattern.
+///
+/// See [`FileStream`] for which files these are and when. If the last record of a file is too short, it is
+/// reported and left out.
+///
+/// ```
+/// use dstream::prelude::*;
+///
+/// let folder = tempfile::tempdir()?;
+/// std::fs::write(folder.path().join("readings"), [0, 7, 0, 9])?;
+///
+/// let out = Collected::new();
+/// let ssc = dstream::stream!(batch = 1s, {
+///     let readings = binary_records_stream(folder.path(), 2);
+///     readings.map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]])).collect_to(&out);
+/// })?;
+/// ssc.run_to_end()?;
+/// assert_eq!(out.values(), [[7, 9]]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn binary_records_stream(folder: impl Into<PathBuf>, length: usize) -> FileStream<BinaryRecords> {
+    let mut stream =
+        FileStream::new("binary_records_stream", folder.into(), move |file| pieces(file, length));
+    if length == 0 {
+        stream.invalid =
+            Some(Error::source(&stream.name, "records are 0 bytes long, but must have at least 1"));
+    }
+    stream
+}
+
+fn pieces(file: &Arc<FoundFile>, length: usize) -> Vec<BinaryRecords> {
+    let length = length.max(1) as u64;
+    // Whole records, at least one.
+    let size = if is_compressed(&file.path) { file.len } else { length * (PIECE / length).max(1) };
+    let piece = |start: u64| BinaryRecords {
+        file: Arc::clone(file),
+        piece: start..start.saturating_add(size).min(file.len),
+        length: length as usize,
+        bytes: Bytes::new(),
+    };
+    (0..file.len.div_ceil(size.max(1))).map(|at| piece(at * size)).collect()
+}
+
+/// A partition of a [`binary_records_stream`].
+#[derive(Debug)]
+pub struct BinaryRecords {
+    file: Arc<FoundFile>,
+    piece: Range<u64>,
+    length: usize,
+    bytes: Bytes,
+}
+
+impl BinaryRecords {
+    fn read(&self) -> io::Result<Vec<u8>> {
+        let FoundFile { path, len, .. } = &*self.file;
+        let mut bytes = Vec::new();
+        if is_compressed(path) {
+            OpenFile::new(path, *len)?.read_to_end(&mut bytes)?;
+            return Ok(bytes);
+        }
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(self.piece.start))?;
+        let n = self.piece.end - self.piece.start;
+        if (file.take(n).read_to_end(&mut bytes)? as u64) < n {
+            return Err(io::Error::new(ErrorKind::UnexpectedEof, "is shorter than when it was listed"));
+        }
+        Ok(bytes)
+    }
+}
+
+impl Block for BinaryRecords {
+    type Record<'a> = Bytes;
+
+    fn open(&mut self) -> Result<()> {
+        self.bytes = self.read().map_err(|error| self.file.error(error))?.into();
+        let left = self.bytes.len() % self.length;
+        if left > 0 {
+            self.file.reports.report(self.file.error(format_args!(
+                "ends in {left} bytes that are no whole record of {} bytes: they are left out",
+                self.length
+            )));
+        }
+        Ok(())
+    }
+
+    fn records(&mut self) -> impl Iterator<Item = Bytes> {
+        let BinaryRecords { bytes, length, .. } = self;
+        (0..bytes.len() / *length).map(|at| bytes.slice(at * *length..(at + 1) * *length))
+    }
+
+    fn weight(&self) -> usize {
+        self.file.weight(self.piece.end - self.piece.start)
+    }
+}

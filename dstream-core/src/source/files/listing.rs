@@ -1,0 +1,227 @@
+//! Which files a batch takes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
+    fs::{self, Metadata},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::Time;
+
+/// What the user has said about the files.
+pub(super) struct Rules {
+    pub(super) settle: Duration,
+    pub(super) filter: Option<Box<dyn Fn(&Path) -> bool + Send>>,
+}
+
+/// What a stream of files knows from batch to batch.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    folders: HashMap<PathBuf, HashMap<OsString, Mark>>,
+    /// When the stream began.
+    start: Time,
+    /// Counts listings: what is not in the latest one has gone.
+    listing: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    state: MarkState,
+    listing: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum MarkState {
+    /// It was there at the start.
+    Left,
+    /// It belongs to a batch.
+    Taken,
+    /// It can't even be looked at, and that has been reported.
+    Broken,
+}
+
+/// Paths with their lengths, in the order in which they are processed.
+type Found = Vec<(PathBuf, u64)>;
+type Broken = Vec<(PathBuf, io::Error)>;
+
+impl Seen {
+    /// Leaves what is there at the start.
+    pub(super) fn leave(&mut self, listing: &Listing, start: Time) {
+        self.start = start;
+        for (folder, names) in &listing.folders {
+            let mark = Mark { state: MarkState::Left, listing: 0 };
+            self.folders.insert(folder.clone(), names.iter().map(|name| (name.clone(), mark)).collect());
+        }
+    }
+
+    /// What belongs to the batch at `time`.
+    pub(super) fn take(&mut self, listing: &Listing, time: Time, rules: &Rules) -> (Found, Broken) {
+        let settled = since_epoch(time - rules.settle);
+        let start = since_epoch(self.start);
+        self.choose(listing, rules, |modified, mark| {
+            modified <= settled && (mark != Some(MarkState::Left) || modified > start)
+        })
+    }
+
+    /// All that is there.
+    pub(super) fn take_all(&mut self, listing: &Listing, rules: &Rules) -> (Found, Broken) {
+        self.choose(listing, rules, |_, _| true)
+    }
+
+    fn choose(
+        &mut self,
+        listing: &Listing,
+        rules: &Rules,
+        due: impl Fn(Duration, Option<MarkState>) -> bool,
+    ) -> (Found, Broken) {
+        let mut found = Vec::new();
+        let mut broken = Vec::new();
+        self.listing += 1;
+        for (folder, names) in &listing.folders {
+            let marks = self.folders.entry(folder.clone()).or_default();
+            for name in names {
+                let mark = marks.get_mut(name).map(|mark| {
+                    mark.listing = self.listing;
+                    mark.state
+                });
+                // Not looked at any more: a folder may hold many that are done with.
+                if mark == Some(MarkState::Taken) {
+                    continue;
+                }
+                let path = folder.join(name);
+                if rules.filter.as_ref().is_some_and(|accept| !accept(&path)) {
+                    continue;
+                }
+                match fs::metadata(&path) {
+                    Ok(file) if file.is_file() && file.len() > 0 => {
+                        let modified = modified(&file);
+                        if due(modified, mark) {
+                            found.push((modified, folder, name, file.len()));
+                        }
+                    }
+                    Ok(_) => {}
+                    // It went after it was listed, unless it is a link to nothing.
+                    Err(e) if e.kind() == ErrorKind::NotFound && !path.is_symlink() => {}
+                    Err(_) if mark == Some(MarkState::Broken) => {}
+                    Err(error) => broken.push((folder, name, error)),
+                }
+            }
+        }
+        found.sort_unstable_by_key(|(modified, folder, name, _)| (*modified, *folder, *name));
+        // Nothing is marked before this point: a filter that panics loses no file.
+        for (_, folder, name, _) in &found {
+            self.mark(folder, name, MarkState::Taken);
+        }
+        for (folder, name, _) in &broken {
+            self.mark(folder, name, MarkState::Broken);
+        }
+        self.forget(listing);
+        (
+            found.into_iter().map(|(_, folder, name, len)| (folder.join(name), len)).collect(),
+            broken.into_iter().map(|(folder, name, error)| (folder.join(name), error)).collect(),
+        )
+    }
+
+    fn mark(&mut self, folder: &PathBuf, name: &OsString, state: MarkState) {
+        if let Some(marks) = self.folders.get_mut(folder) {
+            marks.insert(name.clone(), Mark { state, listing: self.listing });
+        }
+    }
+
+    /// Forgets names that have gone, so that this does not grow for ever. But not what was in a folder that can't be
+    /// listed, nor everything at once: it may come back as it was.
+    fn forget(&mut self, listing: &Listing) {
+        if listing.folders.iter().all(|(folder, _)| listing.incomplete.contains(folder)) {
+            return;
+        }
+        let listed: HashSet<&PathBuf> = listing.folders.iter().map(|(folder, _)| folder).collect();
+        self.folders.retain(|folder, _| listed.contains(folder));
+        for (folder, marks) in &mut self.folders {
+            if !listing.incomplete.contains(folder) {
+                marks.retain(|_, mark| mark.listing == self.listing);
+            }
+        }
+    }
+}
+
+/// A batch time as files count.
+fn since_epoch(time: Time) -> Duration {
+    Duration::from_millis(time.as_millis())
+}
+
+fn modified(file: &Metadata) -> Duration {
+    // A file system without such times, or a file from before 1970: old enough.
+    file.modified().unwrap_or(SystemTime::UNIX_EPOCH).duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The names in each folder, without those that are hidden.
+#[derive(Default)]
+pub(super) struct Listing {
+    folders: Vec<(PathBuf, Vec<OsString>)>,
+    /// The folders whose listing may lack something.
+    incomplete: HashSet<PathBuf>,
+    /// What could not be listed, and why.
+    pub(super) problems: Vec<String>,
+}
+
+impl Listing {
+    /// Lists a folder, or the folders that match a pattern.
+    pub(super) fn of(folders: &Path) -> Listing {
+        let mut listing = Listing::default();
+        for folder in listing.matching(folders) {
+            let mut names = Vec::new();
+            if let Err(error) = list(&folder, &mut names) {
+                listing.problems.push(format!("the folder `{}` can't be listed: {error}", folder.display()));
+                listing.incomplete.insert(folder.clone());
+            }
+            listing.folders.push((folder, names));
+        }
+        listing
+    }
+
+    /// The folder itself, or the folders that match it as a pattern.
+    fn matching(&mut self, folders: &Path) -> Vec<PathBuf> {
+        let Some(pattern) = pattern(folders) else { return vec![folders.to_owned()] };
+        let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
+        let mut found = Vec::new();
+        // A pattern that can't be read is refused at the start.
+        for path in glob::glob_with(pattern, options).into_iter().flatten() {
+            match path {
+                Ok(path) if path.is_dir() => found.push(path),
+                Ok(_) => {}
+                Err(error) => self.problems.push(format!("`{}`: {}", error.path().display(), error.error())),
+            }
+        }
+        if found.is_empty() {
+            self.problems.push("no folder matches".to_owned());
+        }
+        found
+    }
+}
+
+/// The folders as a pattern, if they are one and not a folder that is named like one.
+fn pattern(folders: &Path) -> Option<&str> {
+    folders.to_str().filter(|text| text.contains(['*', '?', '[']) && !folders.is_dir())
+}
+
+/// Says what is wrong with a pattern.
+pub(super) fn check(folders: &Path) -> Result<(), glob::PatternError> {
+    pattern(folders).map_or(Ok(()), |pattern| glob::Pattern::new(pattern).map(drop))
+}
+
+fn list(folder: &Path, names: &mut Vec<OsString>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name();
+        if !is_hidden(&name) {
+            names.push(name);
+        }
+    }
+    Ok(())
+}
+
+fn is_hidden(name: &std::ffi::OsStr) -> bool {
+    matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'))
+}

@@ -1,0 +1,7 @@
+use dstream::prelude::*;
+
+#[derive(Record)]
+#[record(key)]
+struct Word<'a>(&'a str);
+
+fn main() {}

@@ -1,0 +1,7 @@
+use dstream::prelude::*;
+
+#[derive(Clone, PartialEq, Eq, Hash, Record)]
+#[record(key)]
+struct Id(u64);
+
+fn main() {}

@@ -1,0 +1,8 @@
+use dstream::prelude::*;
+
+#[derive(Record)]
+struct Tweet {
+    text: String,
+}
+
+fn main() {}
