@@ -165,23 +165,22 @@ fn run(args: &[&str]) -> Output {
     Command::new(&*BINARY).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
-/// The example's binary. `cargo test` builds it; with `--test` alone it may be missing.
+/// The example's binary. `cargo test` has built it, but `cargo test --test` has not: asking again takes a moment.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     // target/<profile>/deps/<this test>
     let test = env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let binary = profile.join("examples").join(format!("network_word_count{}", env::consts::EXE_SUFFIX));
-    if !binary.exists() {
-        let name = profile.file_name().unwrap().to_str().unwrap();
-        let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "network_word_count"])
-            .args(["--profile", if name == "debug" { "dev" } else { name }, "--target-dir"])
-            .arg(profile.parent().unwrap())
-            .status()
-            .unwrap();
-        assert!(built.success());
-    }
-    binary
+    let directory = test.ancestors().nth(2).unwrap();
+    let profile = match directory.file_name().unwrap().to_str().unwrap() {
+        "debug" => "dev",
+        other => other,
+    };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", "network_word_count", "--profile", profile, "--target-dir"])
+        .arg(directory.parent().unwrap())
+        .status()
+        .unwrap();
+    assert!(built.success());
+    directory.join("examples").join(format!("network_word_count{}", env::consts::EXE_SUFFIX))
 });
 
 /// The running program, and the lines that it writes.

@@ -9,10 +9,19 @@ use std::{
 
 use crate::{Block, Config, Error, Input, JobError, Result, Source, Time, exec::{Executor, run}};
 
-/// What a step of a batch yields: a value, or the failure that it inherits.
+/// What a step of a batch yields: a value, or why there is none.
 ///
 /// A failed stage fails the outputs that need it and no others.
-pub type Step<T> = std::result::Result<T, Box<JobError>>;
+pub type Step<T> = std::result::Result<T, Missing>;
+
+/// Why a step has no value in this batch. What needs the step has none either, for the same reason.
+#[derive(Debug, Clone)]
+pub enum Missing {
+    /// The stream has a slide of several batches, and this is none of its times.
+    NotDue,
+    /// Something failed.
+    Failed(Box<JobError>),
+}
 
 /// Where an operator is written.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +52,7 @@ impl OpMeta {
 #[derive(Debug)]
 pub struct Batch<'a> {
     time: Time,
+    zero: Time,
     exec: &'a Executor,
     config: &'a Config,
     failures: Vec<JobError>,
@@ -54,8 +64,8 @@ const SMALL_TASK: usize = 64 << 10;
 const LARGE_TASK: usize = 4 << 20;
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(time: Time, exec: &'a Executor, config: &'a Config) -> Batch<'a> {
-        Batch { time, exec, config, failures: Vec::new() }
+    pub(crate) fn new(time: Time, zero: Time, exec: &'a Executor, config: &'a Config) -> Batch<'a> {
+        Batch { time, zero, exec, config, failures: Vec::new() }
     }
 
     /// The failures of the batch, in the order of the outputs; empty if all went well.
@@ -72,6 +82,11 @@ impl<'a> Batch<'a> {
         self.time
     }
 
+    /// The zero time: one interval before the first batch there ever was. Windows align to it.
+    pub fn zero_time(&self) -> Time {
+        self.zero
+    }
+
     /// The seed of the hash that places keys.
     pub fn seed(&self) -> u64 {
         self.config.hash_seed
@@ -79,7 +94,7 @@ impl<'a> Batch<'a> {
 
     /// The blocks of a source for this batch.
     pub fn take<S: Source>(&self, input: &Input<S>, op: &OpMeta) -> Step<Vec<S::Block>> {
-        input.take(self.time).map_err(|error| Box::new(self.failure(op, error.to_string())))
+        input.take(self.time).map_err(|error| self.failed(op, error.to_string()))
     }
 
     /// Runs `body` over the blocks, a task for each group of neighbouring blocks; the results are in the order of the blocks.
@@ -101,27 +116,32 @@ impl<'a> Batch<'a> {
         })
             .into_iter()
             .collect::<std::result::Result<Vec<O>, Caught>>()
-            .map_err(|caught| Box::new(self.locate(ops, caught)))
+            .map_err(|caught| Missing::Failed(Box::new(self.locate(ops, caught))))
     }
 
     /// Runs `step`, which may call the user's code, on the driver's thread.
     pub fn guard<T>(&self, ops: &[OpMeta], step: impl FnOnce() -> T) -> Step<T> {
-        catch(step).map_err(|caught| Box::new(self.locate(ops, caught)))
+        catch(step).map_err(|caught| Missing::Failed(Box::new(self.locate(ops, caught))))
     }
 
-    /// Runs one output. Its failure is noted and the outputs after it still run.
+    /// Runs one output, if its input is due. Its failure is noted and the outputs after it still run.
     pub fn output<T>(&mut self, op: &OpMeta, input: &Step<T>, emit: impl FnOnce(&T, Time) -> Result<()>) {
         let time = self.time;
         let outcome = match input {
             Ok(value) => self
                 .guard(std::slice::from_ref(op), || emit(value, time))
-                .and_then(|emitted| emitted.map_err(|error| Box::new(self.failure(op, error.to_string())))),
+                .and_then(|emitted| emitted.map_err(|error| self.failed(op, error.to_string()))),
             Err(inherited) => Err(inherited.clone()),
         };
-        if let Err(failure) = outcome {
+        if let Err(Missing::Failed(failure)) = outcome {
             tracing::error!("{failure}");
             self.failures.push(*failure);
         }
+    }
+
+    /// A failure of the operator in this batch.
+    pub(crate) fn failed(&self, op: &OpMeta, message: String) -> Missing {
+        Missing::Failed(Box::new(self.failure(op, message)))
     }
 
     fn failure(&self, op: &OpMeta, message: String) -> JobError {

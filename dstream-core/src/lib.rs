@@ -28,7 +28,7 @@ pub use checkpoint::{Changes, Stateful, decode};
 pub use clock::{Clock, ManualClock, Signal, SystemClock};
 pub use compact_str::CompactString;
 pub use config::Config;
-pub use context::{State, StreamingContext};
+pub use context::{ContextState, StreamingContext};
 pub use error::{Error, JobError, Result};
 pub use ops::{DStream, Outcome, Partition, Streams};
 pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};

@@ -1,7 +1,7 @@
 //! What expansions of `stream!` name. Not part of the public interface: it changes with the macro.
 
 pub use crate::{
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Missing, OpMeta, Step},
     context::Builder,
     ops::{
         Collect, CombineByKey, Count, First, Print, Reduce, Save, collect_to, foreach_partition, foreach_rdd,
@@ -62,7 +62,7 @@ pub fn split<A, R>(tasks: Step<Vec<(A, R)>>) -> (Step<Vec<A>>, Step<Vec<R>>) {
             let (first, rest) = tasks.into_iter().unzip();
             (Ok(first), Ok(rest))
         }
-        Err(failure) => (Err(failure.clone()), Err(failure)),
+        Err(missing) => (Err(missing.clone()), Err(missing)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::TryLockError;
 
 use super::{
-    State, StreamingContext,
+    ContextState, StreamingContext,
     core::{Core, Stepper, check_outputs},
 };
 use crate::{Error, Result};
@@ -39,19 +39,19 @@ impl StreamingContext {
         };
         let pipelines = {
             let mut life = core.lock();
-            if life.state != State::Initialized {
+            if life.state != ContextState::Initialized {
                 return Err(Error::State(
-                    "`run_to_end` needs a context that has not been started or run before: make a new one".into(),
+                    "`run_to_end` needs a context that has not been started or run before: make a new one"
+                        .into(),
                 ));
             }
-            life.state = State::Active;
+            life.state = ContextState::Active;
             std::mem::take(&mut life.pipelines)
         };
         let outputs = pipelines.iter().map(|p| p.outputs).sum();
         let next = core.config.clock.now().next_multiple_of(core.interval);
-        let begun = check_outputs(outputs)
-            .and_then(|()| core.is_exhausted())
-            .and_then(|_| core.start_inputs(true));
+        let begun =
+            check_outputs(outputs).and_then(|()| core.is_exhausted()).and_then(|_| core.start_inputs(true));
         let outcome = begun.and_then(|()| drain(core, stepper.insert(Stepper { pipelines, next })));
         drop(stepper);
         core.stop(false);

@@ -2,13 +2,13 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread,
     time::Duration,
 };
 
 use super::{
-    State,
+    ContextState,
     generator::{self, Generator},
     jobs::{self, Jobs},
     signals,
@@ -30,6 +30,8 @@ pub(super) struct Core {
     pub(super) interval: Duration,
     pub(super) config: Config,
     pub(super) exec: Executor,
+    /// The zero time: one interval before the first batch.
+    pub(super) zero: OnceLock<Time>,
     /// Set when the sources are to stop.
     pub(super) stopping: Signal,
     pub(super) life: Mutex<Life>,
@@ -41,7 +43,7 @@ pub(super) struct Core {
 
 pub(super) struct Life {
     pub(super) name: String,
-    pub(super) state: State,
+    pub(super) state: ContextState,
     pub(super) stop_begun: bool,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
     pub(super) pipelines: Vec<Pipeline>,
@@ -64,11 +66,11 @@ pub(super) struct Stepper {
 impl Life {
     pub(super) fn can_add(&self, what: &str) -> Result<()> {
         match self.state {
-            State::Initialized => Ok(()),
-            State::Active => Err(Error::State(format!(
+            ContextState::Initialized => Ok(()),
+            ContextState::Active => Err(Error::State(format!(
                 "{what} can't be added to a context that has been started: add all before `start`"
             ))),
-            State::Stopped => Err(Error::State(format!(
+            ContextState::Stopped => Err(Error::State(format!(
                 "{what} can't be added to a context that has been stopped: make a new one"
             ))),
         }
@@ -93,7 +95,7 @@ impl Core {
         config.reports = config.reports.of_one_context();
         let life = Life {
             name: config.name.clone(),
-            state: State::Initialized,
+            state: ContextState::Initialized,
             stop_begun: false,
             inputs: Vec::new(),
             pipelines: Vec::new(),
@@ -103,6 +105,7 @@ impl Core {
         Ok(Core {
             interval: batch,
             exec: Executor::new(&config)?,
+            zero: OnceLock::new(),
             config,
             stopping: Signal::new(),
             life: Mutex::new(life),
@@ -190,16 +193,16 @@ impl Core {
         let run = {
             let mut life = self.lock();
             match life.state {
-                State::Initialized => {
+                ContextState::Initialized => {
                     tracing::warn!("stop of context `{}`, which has not been started", life.name);
                     drop(life);
                     return self.end();
                 }
-                State::Stopped => {
+                ContextState::Stopped => {
                     tracing::warn!("stop of context `{}`, which has been stopped already", life.name);
                     return;
                 }
-                State::Active => {}
+                ContextState::Active => {}
             }
             let first = !std::mem::replace(&mut life.stop_begun, true);
             let run = life.run.clone();
@@ -210,7 +213,7 @@ impl Core {
             }
             if !first {
                 if !self.exec.is_inside() {
-                    let active = |life: &mut Life| life.state == State::Active;
+                    let active = |life: &mut Life| life.state == ContextState::Active;
                     drop(self.changed.wait_while(life, active).unwrap_or_else(PoisonError::into_inner));
                 }
                 return;
@@ -281,7 +284,7 @@ impl Core {
     fn end(&self) {
         self.release();
         let mut life = self.lock();
-        life.state = State::Stopped;
+        life.state = ContextState::Stopped;
         life.run = None;
         let gone = (std::mem::take(&mut life.inputs), std::mem::take(&mut life.pipelines));
         drop(life);

@@ -107,7 +107,8 @@ pub(super) fn spawn(core: &Arc<Core>, jobs: &Arc<Jobs>, mut pipelines: Vec<Pipel
 
 /// Runs every pipeline over one batch, and returns the first failure.
 pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
-    let mut batch = Batch::new(time, &core.exec, &core.config);
+    let zero = *core.zero.get_or_init(|| time - core.interval);
+    let mut batch = Batch::new(time, zero, &core.exec, &core.config);
     let mut panicked = None;
     for pipeline in pipelines {
         // Stages and outputs catch the user's panics; what comes through is a fault of an expansion or of this crate, and

@@ -22,7 +22,7 @@ use crate::{Config, Error, Result, batch::Pipeline, source::AnyInput};
 
 /// Where a context is in its life. There is no way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ContextState {
     /// Pipelines can be added.
     Initialized,
     /// Batches run.
@@ -40,7 +40,7 @@ pub enum State {
 /// in order, one at a time. If they fall behind, the missed ones run one by one, each at its own time.
 ///
 /// ```
-/// use dstream::{State, prelude::*};
+/// use dstream::{ContextState, prelude::*};
 ///
 /// let out = Collected::new();
 /// let ssc = dstream::stream!(batch = 100ms, {
@@ -49,7 +49,7 @@ pub enum State {
 /// ssc.start()?;
 /// out.wait_for(1, std::time::Duration::from_secs(10));
 /// ssc.stop();
-/// assert_eq!(ssc.state(), State::Stopped);
+/// assert_eq!(ssc.state(), ContextState::Stopped);
 /// assert_eq!(out.values()[0], [2, 4, 6]);
 /// # Ok::<(), dstream::Error>(())
 /// ```
@@ -63,7 +63,7 @@ struct Handle(Arc<Core>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.0.lock().state == State::Active {
+        if self.0.lock().state == ContextState::Active {
             self.0.stop(false);
         }
     }
@@ -99,7 +99,7 @@ impl StreamingContext {
     }
 
     /// Where the context is in its life.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ContextState {
         self.core().lock().state
     }
 
@@ -127,24 +127,24 @@ impl StreamingContext {
         {
             let mut life = core.lock();
             match life.state {
-                State::Initialized => {}
-                State::Active if life.run.is_none() && core.is_stepping() => {
+                ContextState::Initialized => {}
+                ContextState::Active if life.run.is_none() && core.is_stepping() => {
                     return Err(Error::State(
                         "`run_batches` drives this context: it can't be started".into(),
                     ));
                 }
-                State::Active => {
+                ContextState::Active => {
                     tracing::warn!("`start` of context `{}`, which is started already", life.name);
                     return Ok(());
                 }
-                State::Stopped => {
+                ContextState::Stopped => {
                     return Err(Error::State(
                         "this context has been stopped and can't be started again: make a new one".into(),
                     ));
                 }
             }
             core.claim()?;
-            life.state = State::Active;
+            life.state = ContextState::Active;
         }
         core.start().inspect_err(|_| core.stop(false))
     }
@@ -170,10 +170,10 @@ impl StreamingContext {
             ));
         }
         let mut life = core.lock();
-        if life.state == State::Initialized {
+        if life.state == ContextState::Initialized {
             tracing::warn!("waiting for the end of context `{}`, which has not been started", life.name);
         }
-        let waiting = |life: &mut Life| life.state != State::Stopped && life.error.is_none();
+        let waiting = |life: &mut Life| life.state != ContextState::Stopped && life.error.is_none();
         life = match timeout {
             None => core.changed.wait_while(life, waiting).unwrap_or_else(PoisonError::into_inner),
             Some(t) => {
@@ -182,7 +182,7 @@ impl StreamingContext {
         };
         match &life.error {
             Some(error) => Err(error.clone()),
-            None => Ok(life.state == State::Stopped),
+            None => Ok(life.state == ContextState::Stopped),
         }
     }
 
@@ -219,19 +219,19 @@ impl StreamingContext {
         {
             let mut life = core.lock();
             match life.state {
-                State::Stopped => {
+                ContextState::Stopped => {
                     return Err(Error::State(
                         "this context has been stopped and runs no more batches".into(),
                     ));
                 }
-                State::Active if stepper.is_none() => {
+                ContextState::Active if stepper.is_none() => {
                     return Err(Error::State(
                         "this context has been started: `run_batches` can't drive it as well".into(),
                     ));
                 }
-                State::Active => {}
-                State::Initialized => {
-                    life.state = State::Active;
+                ContextState::Active => {}
+                ContextState::Initialized => {
+                    life.state = ContextState::Active;
                     let next = core.config.clock.now().next_multiple_of(core.interval);
                     *stepper = Some(Stepper { pipelines: std::mem::take(&mut life.pipelines), next });
                     drop(life);

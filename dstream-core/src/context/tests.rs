@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{State, StreamingContext, signals};
+use super::{ContextState, StreamingContext, signals};
 use crate::{
     Block, Config, Error, Input, Receiver, ReceiverContext, Result, Source, SourceContext, Time,
     batch::{OpMeta, Pipeline},
@@ -117,24 +117,24 @@ fn a_context_lives_once() {
     let add_to = |ssc: &StreamingContext| message(add(ssc, TestSource::<i32>::new(), |_| Ok(())));
 
     let ssc = context(&clock);
-    assert_eq!((add_to(&ssc), ssc.state()), (String::new(), State::Initialized));
+    assert_eq!((add_to(&ssc), ssc.state()), (String::new(), ContextState::Initialized));
     ssc.start().unwrap();
     ssc.start().unwrap();
-    assert_eq!(ssc.state(), State::Active);
+    assert_eq!(ssc.state(), ContextState::Active);
     assert!(add_to(&ssc).contains("has been started"));
     assert!(message(ssc.run_batches(1)).contains("has been started"));
 
     let other = context(&clock);
     add_to(&other);
     assert!(message(other.start()).contains("another context is active"));
-    assert_eq!(other.state(), State::Initialized);
+    assert_eq!(other.state(), ContextState::Initialized);
 
     assert!(!ssc.await_termination_or_timeout(Duration::from_millis(1)).unwrap());
     ssc.stop();
     ssc.stop();
     assert!(ssc.await_termination_or_timeout(LONG).unwrap());
     ssc.await_termination().unwrap();
-    assert_eq!(ssc.state(), State::Stopped);
+    assert_eq!(ssc.state(), ContextState::Stopped);
     assert!(add_to(&ssc).contains("has been stopped"));
     assert!(matches!(ssc.start(), Err(Error::State(_))));
     assert!(matches!(ssc.run_batches(1), Err(Error::State(_))));
@@ -144,7 +144,7 @@ fn a_context_lives_once() {
 
     let never = context(&clock);
     never.stop_gracefully();
-    assert_eq!(never.state(), State::Stopped);
+    assert_eq!(never.state(), ContextState::Stopped);
 }
 
 struct Broken;
@@ -171,14 +171,14 @@ fn a_start_that_fails_stops_the_context() {
     let clock = ManualClock::new(at(0));
     let empty = context(&clock);
     assert!(matches!(empty.start(), Err(Error::Invalid(_))));
-    assert_eq!(empty.state(), State::Stopped);
+    assert_eq!(empty.state(), ContextState::Stopped);
 
     for stepped in [false, true] {
         let ssc = context(&clock);
         add(&ssc, Broken, |_| Ok(())).unwrap();
         let outcome = if stepped { ssc.run_batches(1) } else { ssc.start() };
         assert_eq!(message(outcome), "source `broken`: panicked: no device");
-        assert_eq!(ssc.state(), State::Stopped);
+        assert_eq!(ssc.state(), ContextState::Stopped);
     }
 }
 
@@ -235,7 +235,7 @@ fn a_failure_is_reported_and_later_batches_run() {
     let error = message(ssc.await_termination_or_timeout(LONG));
     assert!(error.contains("`collect_to` at tests.rs:7 failed: two is too much"), "{error}");
     assert!(out.wait_for(2, LONG));
-    assert_eq!((out.values(), ssc.state()), (vec![vec![1], vec![3]], State::Active));
+    assert_eq!((out.values(), ssc.state()), (vec![vec![1], vec![3]], ContextState::Active));
 }
 
 /// Stores what it is sent, and when it is stopped what is left.
@@ -303,7 +303,7 @@ fn a_graceful_stop_processes_all_that_was_received() {
     clock.advance(SECOND);
     drop(gate);
     stopper.join().unwrap();
-    assert_eq!(ssc.state(), State::Stopped);
+    assert_eq!(ssc.state(), ContextState::Stopped);
     assert_eq!(out.values().concat(), (0..1000).collect::<Vec<_>>());
     assert_eq!(times(&out), [1000, 2000, 3000, 4000]);
 }
@@ -326,7 +326,7 @@ fn a_graceful_stop_has_a_limit_and_an_immediate_one_drops_what_waits() {
         done.send(())
     });
     stopped.recv_timeout(LONG / 2).unwrap();
-    assert_eq!((ssc.state(), out.values()), (State::Stopped, vec![]));
+    assert_eq!((ssc.state(), out.values()), (ContextState::Stopped, vec![]));
 
     let ssc = context(&clock);
     let (began, begin) = mpsc::channel();
@@ -442,6 +442,6 @@ fn a_signal_stops_gracefully_and_leaves_the_default_behind() {
     ssc.core().stopping.wait();
     clock.set(at(1_000));
     ssc.await_termination().unwrap();
-    assert_eq!((out.values(), ssc.state()), (vec![vec![1]], State::Stopped));
+    assert_eq!((out.values(), ssc.state()), (vec![vec![1]], ContextState::Stopped));
     assert!(signals::DEFAULT.load(Ordering::SeqCst));
 }

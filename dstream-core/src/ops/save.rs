@@ -12,7 +12,7 @@ impl<T: Record<Owned: TextLine>> DStream<T> {
     /// Writes each batch into a folder of text files, `prefix-TIME.suffix`, or `prefix-TIME` without a suffix; `TIME` is the
     /// batch's time in milliseconds.
     ///
-    /// A record is a line, as in [`RddOps::save_as_text_file`](crate::RddOps::save_as_text_file), a partition a file `part-00000`,
+    /// A record is a line, as in [`RddActions::save_as_text_file`](crate::RddActions::save_as_text_file), a partition a file `part-00000`,
     /// and `_SUCCESS` stands beside them. The folder appears with all that is in it, or not at all; a batch that is run
     /// again replaces it with the same files.
     ///

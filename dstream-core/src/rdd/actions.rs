@@ -18,8 +18,8 @@ use crate::{Key, Pair, Record, Result, record::Portable};
 
 /// The actions of an [`Rdd`](crate::Rdd), and of chains of its transformations: they run the chain.
 ///
-/// Called on an `Rdd`, they borrow it (`records` are then references where a signature below says `Self::Item`); a chain
-/// is used up.
+/// A chain is used up. An `Rdd` is borrowed, so where a signature below says `Self::Item`, that is a reference to a record; where a
+/// reference would be of no use, as in `collect`, `take` and `reduce`, an [`Rdd`](crate::Rdd) has a method of the same name that clones.
 #[must_use = "a chain of transformations does nothing until an action, such as `collect` or `evaluate`, runs it"]
 pub trait RddActions: RddOps {
     /// All records, in order.

@@ -12,7 +12,7 @@ mod records;
 mod run;
 mod shuffle;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashMap, fmt, hash::Hash, sync::Arc};
 
 pub use actions::RddActions;
 pub use files::TextLine;
@@ -75,6 +75,20 @@ impl<T> Clone for Rdd<T> {
 impl<T: fmt::Debug> fmt::Debug for Rdd<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<K: Clone + Eq + Hash, V: Clone> Rdd<(K, V)> {
+    /// The pairs as a map; of several values of a key the last.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let pairs = Rdd::parallelize(vec![("a", 1), ("b", 5), ("a", 2)]);
+    /// assert_eq!(pairs.collect_as_map()["a"], 2);
+    /// ```
+    pub fn collect_as_map(&self) -> HashMap<K, V> {
+        self.iter().cloned().collect()
     }
 }
 
@@ -173,6 +187,62 @@ impl<T> Rdd<T> {
         T: Clone,
     {
         self.iter().take(n).cloned().collect()
+    }
+
+    /// The `n` largest records, the largest first.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// assert_eq!(Rdd::parallelize(vec![3, 9, 4]).top(2), [9, 4]);
+    /// ```
+    pub fn top(&self, n: usize) -> Vec<T>
+    where
+        T: Ord + Clone + Sync,
+    {
+        RddActions::top(self, n).into_iter().cloned().collect()
+    }
+
+    /// The `n` smallest records, the smallest first.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// assert_eq!(Rdd::parallelize(vec![3, 9, 4]).take_ordered(2), [3, 4]);
+    /// ```
+    pub fn take_ordered(&self, n: usize) -> Vec<T>
+    where
+        T: Ord + Clone + Sync,
+    {
+        RddActions::take_ordered(self, n).into_iter().cloned().collect()
+    }
+
+    /// Puts the records together two by two, in order; `None` if there is none. `f` must be associative.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// assert_eq!(Rdd::parallelize(vec![3, 9, 4]).reduce(|a, b| a + b), Some(16));
+    /// ```
+    pub fn reduce(&self, f: impl Fn(T, T) -> T + Sync) -> Option<T>
+    where
+        T: Clone + Send + Sync,
+    {
+        self.by_ref().map(T::clone).reduce(f)
+    }
+
+    /// As [`reduce`](Rdd::reduce), starting from `zero`, once in each partition and once for their results: it must be neutral.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// assert_eq!(Rdd::parallelize(vec![3, 9, 4]).fold(0, |a, b| a + b), 16);
+    /// ```
+    pub fn fold(&self, zero: T, f: impl Fn(T, T) -> T + Sync) -> T
+    where
+        T: Clone + Send + Sync,
+    {
+        self.by_ref().map(T::clone).fold(zero, f)
     }
 
     /// The records of each partition: moved out if nobody else holds them, cloned if somebody does.

@@ -257,10 +257,10 @@ pub trait RddOps: Sized {
     /// let some = Rdd::parallelize(vec![1, 3]);
     /// assert_eq!(nums.subtract(some).collect(), [2, 2]);
     /// ```
-    fn subtract<U: Send>(self, other: impl RddOps<Item = U>) -> Rdd<<Self::Item as Record>::Owned>
+    fn subtract<U>(self, other: impl RddOps<Item = U>) -> Rdd<<Self::Item as Record>::Owned>
     where
         Self::Item: Key<Owned: Key>,
-        U: Key<Owned = <Self::Item as Record>::Owned>,
+        U: Key<Owned = <Self::Item as Record>::Owned> + Send,
     {
         let other = other.map(|record| (record, ()));
         self.map(|record| (record, ())).subtract_by_key(other).keys().evaluate()
@@ -275,10 +275,10 @@ pub trait RddOps: Sized {
     /// let even = Rdd::parallelize(vec![2, 4]);
     /// assert_eq!(nums.intersection(even).collect(), [2]);
     /// ```
-    fn intersection<U: Send>(self, other: impl RddOps<Item = U>) -> Rdd<<Self::Item as Record>::Owned>
+    fn intersection<U>(self, other: impl RddOps<Item = U>) -> Rdd<<Self::Item as Record>::Owned>
     where
         Self::Item: Key<Owned: Key>,
-        U: Key<Owned = <Self::Item as Record>::Owned>,
+        U: Key<Owned = <Self::Item as Record>::Owned> + Send,
     {
         shuffle::intersect(self, other)
     }
@@ -299,7 +299,8 @@ pub trait RddOps: Sized {
     where
         Self::Item: Clone,
     {
-        let other: Arc<Vec<U>> = Arc::new(run(other, |records| records.collect::<Vec<_>>()).into_iter().flatten().collect());
+        let other: Arc<Vec<U>> =
+            Arc::new(run(other, |records| records.collect::<Vec<_>>()).into_iter().flatten().collect());
         self.flat_map(move |record| {
             let other = Arc::clone(&other);
             (0..other.len()).map(move |i| (record.clone(), other[i].clone()))

@@ -1,4 +1,4 @@
-//! Runs one task a partition, and brings panics home.
+//! Runs one task a partition.
 
 use std::{
     panic,
@@ -39,7 +39,7 @@ pub(crate) fn run_items<I: Send, O: Send>(items: Vec<I>, few: bool, task: impl F
     }
     let rest: Vec<I> = items.collect();
     if batch::is_catching() && rest.len() > 1 {
-        // Inside a batch: only the thread that panics knows the place, and only the driver's can report it.
+        // Inside a batch a panic is reported, not printed, on whichever thread it happens.
         for output in exec::run(rest, false, |item| batch::catch(|| task(item))) {
             match output {
                 Ok(output) => outputs.push(output),

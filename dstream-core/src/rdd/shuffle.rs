@@ -60,6 +60,7 @@ where
 }
 
 /// Gathers the values that both sides have for each key.
+#[allow(clippy::type_complexity)]
 pub(super) fn cogroup<K, V, Q, W>(
     left: impl RddOps<Item: Pair<Key = K, Value = V>>,
     right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
@@ -206,7 +207,10 @@ fn len<K, V>(tasks: &[Column<K, V>]) -> usize {
 }
 
 /// Sorts all records, and cuts them into as many partitions as there were.
-pub(super) fn sort<R: RddOps>(rdd: R, compare: impl Fn(&R::Item, &R::Item) -> Ordering + Sync) -> Rdd<R::Item> {
+pub(super) fn sort<R: RddOps>(
+    rdd: R,
+    compare: impl Fn(&R::Item, &R::Item) -> Ordering + Sync,
+) -> Rdd<R::Item> {
     let few = rdd.size_hint() < FEW;
     let parts = rdd.into_parts();
     let n = parts.len().max(1);

@@ -22,7 +22,8 @@ use std::{sync::Arc, time::Duration};
 
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
 pub use files::{
-    BinaryRecords, FileRecords, FileStream, OpenFile, TextFile, binary_records_stream, file_stream, text_file_stream,
+    BinaryRecords, FileRecords, FileStream, OpenFile, TextFile, binary_records_stream, file_stream,
+    text_file_stream,
 };
 pub use generator::{Generated, GeneratorStream, generator_stream};
 pub(crate) use input::AnyInput;

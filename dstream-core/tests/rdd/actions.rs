@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     thread,
     time::Duration,
 };
@@ -29,6 +32,10 @@ proptest! {
         prop_assert_eq!(chain().take_ordered(n), up[..n.min(up.len())].to_vec());
         up.reverse();
         prop_assert_eq!(chain().top(n), up[..n.min(up.len())].to_vec());
+        prop_assert_eq!(nums.top(n), up[..n.min(up.len())].to_vec());
+        prop_assert_eq!(nums.take_ordered(n), sorted(all.clone())[..n.min(up.len())].to_vec());
+        prop_assert_eq!(nums.reduce(u8::max), all.iter().copied().max());
+        prop_assert_eq!(nums.fold(0, u8::wrapping_add), all.iter().copied().fold(0, u8::wrapping_add));
 
         let text = |n: u8| n.to_string();
         let naive = all.iter().map(|n| text(*n)).collect::<String>();
@@ -51,6 +58,7 @@ proptest! {
         let mut counts: HashMap<String, u64> = HashMap::new();
         all.iter().for_each(|(k, _)| *counts.entry(k.clone()).or_default() += 1);
         prop_assert_eq!(pairs.count_by_key(), counts);
+        prop_assert_eq!(pairs.collect_as_map(), all.iter().cloned().collect::<HashMap<_, _>>());
         prop_assert_eq!(pairs.clone().map(|pair| pair).collect_as_map(), all.into_iter().collect::<HashMap<_, _>>());
     }
 }
@@ -74,7 +82,8 @@ fn few_and_fast_records_stay_on_the_callers_thread() {
     let nums = Rdd::parallelize_in((0..16u64).collect(), 4);
     let here = thread::current().id();
     // A thread that is put aside by the system may share out what is left; it is not put aside every time.
-    let alone = (0..20).any(|_| nums.by_ref().map(|_| thread::current().id()).collect().iter().all(|id| *id == here));
+    let alone =
+        (0..20).any(|_| nums.by_ref().map(|_| thread::current().id()).collect().iter().all(|id| *id == here));
     assert!(alone);
 }
 
@@ -86,4 +95,30 @@ fn a_panic_reaches_the_caller() {
         let text = panic.expect_err("panics").downcast_ref::<String>().cloned();
         assert!(text.is_some_and(|text| text.contains(&format!("record {}", n - 1))));
     }
+}
+
+#[test]
+fn a_panic_on_another_thread_of_a_batch_is_reported_and_not_printed() -> Result<(), dstream::Error> {
+    static PRINTED: AtomicUsize = AtomicUsize::new(0);
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        PRINTED.fetch_add(usize::from(panic.payload_as_str() == Some("elsewhere")), Relaxed);
+        print(panic);
+    }));
+    let place = line!() + 3;
+    let ssc = dstream::stream!(batch = 1s, conf = Config::new().threads(4), {
+        let nums = queue_stream(vec![vec![0; 10_000]]);
+        nums.foreach_rdd(|rdd| {
+            let driver = thread::current().id();
+            rdd.repartition(16).foreach_partition(|_| {
+                thread::sleep(Duration::from_millis(5));
+                assert!(thread::current().id() == driver, "elsewhere");
+            });
+        });
+    })?;
+    let error = ssc.run_batches(1).expect_err("the batch fails").to_string();
+    assert!(error.contains(&format!("`foreach_rdd` at {}:{}", file!(), place)), "{error}");
+    assert!(error.ends_with("failed: elsewhere"), "{error}");
+    assert_eq!(PRINTED.load(Relaxed), 0);
+    Ok(())
 }

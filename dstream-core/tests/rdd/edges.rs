@@ -96,6 +96,9 @@ fn large_records() {
     let large = |c: char| c.to_string().repeat(10 << 20);
     let pairs = Rdd::parallelize_in(vec![(large('k'), large('v')), ("small".to_owned(), large('w'))], 2);
     let joined = pairs.by_ref().join(&pairs);
-    assert_eq!(joined.by_ref().map(|(k, (v, w))| (k.len(), v.len() + w.len())).collect().iter().max(), Some(&(10 << 20, 20 << 20)));
+    assert_eq!(
+        joined.by_ref().map(|(k, (v, w))| (k.len(), v.len() + w.len())).collect().iter().max(),
+        Some(&(10 << 20, 20 << 20))
+    );
     assert_eq!(joined.sort_by_key().first().map(|(k, _)| k.len()), Some(10 << 20));
 }

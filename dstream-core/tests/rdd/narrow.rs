@@ -86,8 +86,10 @@ fn a_sample_has_its_fraction_in_every_partition() {
         assert!((12_000..13_000).contains(&part.len()), "{}", part.len());
     }
     // Not the same positions in each partition.
-    let firsts: Vec<u32> = sample.partitions().enumerate().map(|(i, part)| part[0] - 50_000 * i as u32).collect();
-    let second: Vec<u32> = sample.partitions().enumerate().map(|(i, part)| part[9] - 50_000 * i as u32).collect();
+    let firsts: Vec<u32> =
+        sample.partitions().enumerate().map(|(i, part)| part[0] - 50_000 * i as u32).collect();
+    let second: Vec<u32> =
+        sample.partitions().enumerate().map(|(i, part)| part[9] - 50_000 * i as u32).collect();
     assert!(firsts.windows(2).any(|w| w[0] != w[1]) || second.windows(2).any(|w| w[0] != w[1]));
 }
 

@@ -36,7 +36,8 @@ pub(super) fn write<P: Send>(
     });
     written.into_iter().collect::<Result<()>>()?;
     write_file(&temporary.0.join("_SUCCESS"), |_| Ok(()))?;
-    let publish = sync(&temporary.0).and_then(|()| place.replace(&temporary.0)).and_then(|()| sync(&place.parent));
+    let publish =
+        sync(&temporary.0).and_then(|()| place.replace(&temporary.0)).and_then(|()| sync(&place.parent));
     publish.map_err(|e| Error::io(format_args!("writing `{}`", path.display()), e))
 }
 
@@ -85,7 +86,10 @@ struct Place {
 impl Place {
     fn new(path: &Path) -> Result<Place> {
         let Some(name) = path.file_name() else {
-            return Err(Error::Invalid(format!("can't save to `{}`: expected the path of a folder", path.display())));
+            return Err(Error::Invalid(format!(
+                "can't save to `{}`: expected the path of a folder",
+                path.display()
+            )));
         };
         let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Ok(Place { path: path.to_owned(), parent: parent.to_owned(), name: name.to_owned() })

@@ -23,11 +23,7 @@ use std::{
 use serde::Serialize;
 
 use super::folder;
-use crate::{
-    Error, Rdd, RddOps, Record, Result,
-    rdd::run::run_items,
-    record::Portable,
-};
+use crate::{Error, Rdd, RddOps, Record, Result, rdd::run::run_items, record::Portable};
 
 const MAGIC: &[u8; 8] = b"dsobject";
 const VERSION: u32 = 1;
@@ -93,14 +89,15 @@ impl<T: Portable> Rdd<T> {
     /// // What was a `&str` is read as any kind of owned string.
     /// let pairs: Rdd<(String, u64)> = Rdd::object_file(&folder)?;
     /// assert_eq!(pairs.num_partitions(), 2);
-    /// assert_eq!(pairs.collect_as_map()[&"b".to_owned()], &2);
+    /// assert_eq!(pairs.collect_as_map()["b"], 2);
     /// # std::fs::remove_dir_all(folder)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn object_file(path: impl AsRef<Path>) -> Result<Rdd<T>> {
         let files = folder::parts(path.as_ref())?;
         let parts = run_items(files, false, |file| {
-            let bytes = fs::read(&file).map_err(|e| Error::io(format_args!("reading `{}`", file.display()), e))?;
+            let bytes =
+                fs::read(&file).map_err(|e| Error::io(format_args!("reading `{}`", file.display()), e))?;
             read(&bytes).map_err(|what| Error::Invalid(format!("object file `{}` {what}", file.display())))
         });
         Ok(Rdd::from_partitions(parts.into_iter().collect::<Result<Vec<_>>>()?))
@@ -121,7 +118,9 @@ fn read<T: Portable>(file: &[u8]) -> Result<Vec<T>, String> {
     let mut rest = rest.get(MAGIC.len()..).ok_or_else(cut_off)?;
     let version = u32::from_le_bytes(chunk(&mut rest).ok_or_else(cut_off)?);
     if version != VERSION {
-        return Err(format!("has version {version}, expected {VERSION}: it was written by another version of dstream"));
+        return Err(format!(
+            "has version {version}, expected {VERSION}: it was written by another version of dstream"
+        ));
     }
     let length = u32::from_le_bytes(chunk(&mut rest).ok_or_else(cut_off)?);
     let name = String::from_utf8_lossy(bytes(&mut rest, u64::from(length)).ok_or_else(cut_off)?);
@@ -136,7 +135,10 @@ fn read<T: Portable>(file: &[u8]) -> Result<Vec<T>, String> {
         let length = u64::from_le_bytes(chunk(&mut rest).ok_or_else(cut_off)?);
         let record = bytes(&mut rest, length).ok_or_else(cut_off)?;
         records.push(decode(record).map_err(|what| {
-            format!("has a record (number {}) that is no `{wanted}`: {what}; have its fields changed?", records.len())
+            format!(
+                "has a record (number {}) that is no `{wanted}`: {what}; have its fields changed?",
+                records.len()
+            )
         })?);
     }
     if records.len() as u64 != count {

@@ -1,11 +1,6 @@
 //! Text files: a record a line.
 
-use std::{
-    fmt::Debug,
-    fs,
-    io::Write,
-    path::Path,
-};
+use std::{fmt::Debug, fs, io::Write, path::Path};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -60,7 +55,8 @@ impl Rdd<CompactString> {
     pub fn text_file(path: impl AsRef<Path>) -> Result<Rdd<CompactString>> {
         let mut blocks = Vec::new();
         for file in folder::parts(path.as_ref())? {
-            let text = fs::read(&file).map_err(|e| Error::io(format_args!("reading `{}`", file.display()), e))?;
+            let text =
+                fs::read(&file).map_err(|e| Error::io(format_args!("reading `{}`", file.display()), e))?;
             cut(text.into(), &mut blocks);
         }
         let few = blocks.len() < FEW && blocks.iter().map(Block::weight).sum::<usize>() < FEW;
@@ -92,7 +88,10 @@ mod tests {
         cut(text.clone().into(), &mut blocks);
         assert_eq!(blocks.len(), 3);
         let lines = |blocks: &mut [TextBlock]| {
-            blocks.iter_mut().flat_map(|b| b.records().map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+            blocks
+                .iter_mut()
+                .flat_map(|b| b.records().map(str::to_owned).collect::<Vec<_>>())
+                .collect::<Vec<_>>()
         };
         assert_eq!(lines(&mut blocks), text.lines().collect::<Vec<_>>());
     }
