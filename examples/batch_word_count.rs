@@ -4,11 +4,15 @@
 //! cargo run --release --example batch_word_count                       this file's own words
 //! cargo run --release --example batch_word_count -- INPUT [OUTPUT]     and the counts go to the folder OUTPUT
 //! ```
-use std::{cmp::Reverse, env};
+use std::{
+    cmp::Reverse,
+    env,
+    io::{self, Write},
+};
 
 use dstream::prelude::*;
 
-fn main() -> dstream::Result<()> {
+fn main() -> anyhow::Result<()> {
     let mut args = env::args().skip(1);
     let input = args.next().unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/", file!()).to_owned());
 
@@ -21,7 +25,7 @@ fn main() -> dstream::Result<()> {
         Some(output) => counts.sort_by_key().save_as_text_file(output)?,
         None => {
             for (word, n) in counts.sort_by(|(word, n)| (Reverse(*n), word.clone())).take(10) {
-                println!("{n:>6} {word}");
+                writeln!(io::stdout(), "{n:>6} {word}")?;
             }
         }
     }

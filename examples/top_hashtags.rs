@@ -13,7 +13,9 @@ fn main() -> dstream::Result<()> {
     let ssc = dstream::stream!(batch = 1s, {
         let tweets = queue_stream(tweets);
         let tags = tweets.flat_map(|text| text.split_whitespace()).filter(|word| word.starts_with('#'));
-        let top = tags.count_by_value().transform(|rdd| rdd.sort_by(|(tag, n)| (std::cmp::Reverse(*n), tag.clone())));
+        let top = tags
+            .count_by_value()
+            .transform(|rdd| rdd.sort_by(|(tag, n)| (std::cmp::Reverse(*n), tag.clone())));
         top.print(3);
     })?;
     ssc.run_batches(2)

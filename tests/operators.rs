@@ -29,7 +29,9 @@ fn matches(left: &[(u8, u16)], right: &[(u8, u16)]) -> Vec<(u8, (Option<u16>, Op
             out.push((*k, (Some(*v), None)));
         }
     }
-    out.extend(right.iter().filter(|(q, _)| !left.iter().any(|(k, _)| k == q)).map(|(q, w)| (*q, (None, Some(*w)))));
+    out.extend(
+        right.iter().filter(|(q, _)| !left.iter().any(|(k, _)| k == q)).map(|(q, w)| (*q, (None, Some(*w)))),
+    );
     sorted(out)
 }
 
@@ -134,7 +136,8 @@ fn union_takes_any_number_of_streams() -> dstream::Result<()> {
 
 #[test]
 fn a_batch_is_joined_with_a_table_that_changes() -> dstream::Result<()> {
-    let spam = std::sync::Arc::new(std::sync::Mutex::new(Rdd::parallelize(vec![(CompactString::from("buy"), ())])));
+    let spam =
+        std::sync::Arc::new(std::sync::Mutex::new(Rdd::parallelize(vec![(CompactString::from("buy"), ())])));
     let table = std::sync::Arc::clone(&spam);
     let out = Collected::new();
     let ssc = dstream::stream!(batch = 1s, {
@@ -201,9 +204,14 @@ fn folders_of_batches_are_written_and_read_back() -> Result<(), Box<dyn std::err
         pairs.keys().save_as_text_files(path("keys"), "", skip_empty = true);
     })?;
     ssc.run_batches(2)?;
-    assert_eq!(std::fs::read_to_string(folder.path().join("text-1000.txt/part-00000"))?, "(\"a\", 1)\n(\"b\", 2)\n");
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("text-1000.txt/part-00000"))?,
+        "(\"a\", 1)\n(\"b\", 2)\n"
+    );
     assert_eq!(std::fs::read_to_string(folder.path().join("keys-1000/part-00000"))?, "a\nb\n");
-    assert!(folder.path().join("text-2000.txt/_SUCCESS").exists() && !folder.path().join("keys-2000").exists());
+    assert!(
+        folder.path().join("text-2000.txt/_SUCCESS").exists() && !folder.path().join("keys-2000").exists()
+    );
     let pairs: Rdd<(CompactString, u64)> = Rdd::object_file(folder.path().join("objects-1000"))?;
     assert_eq!(pairs.collect(), [("a".into(), 2), ("b".into(), 3)]);
     Ok(())
@@ -218,7 +226,11 @@ fn edges() -> dstream::Result<()> {
         let none = queue_stream(Vec::<Vec<(u8, u8)>>::new());
         none.join(none).union(none.map_values(|v| (v, v))).repartition(4).glom().collect_to(&empty);
         let large = queue_stream(vec![vec!["x".repeat(10 << 20), "y".repeat(10 << 20)]]);
-        large.map(|text| (text, 1)).group_by_key().map(|(text, ones)| (text.len(), ones.len())).collect_to(&big);
+        large
+            .map(|text| (text, 1))
+            .group_by_key()
+            .map(|(text, ones)| (text.len(), ones.len()))
+            .collect_to(&big);
     })?;
     ssc.run_batches(1)?;
     assert_eq!(units.values(), [vec![((), 3_000)]]);

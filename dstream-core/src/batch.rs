@@ -7,7 +7,10 @@ use std::{
     sync::Once,
 };
 
-use crate::{Block, Config, Error, Input, JobError, Result, Source, Time, exec::{Executor, run}};
+use crate::{
+    Block, Config, Error, Input, JobError, Result, Source, Time,
+    exec::{Executor, run},
+};
 
 /// What a step of a batch yields: a value, or why there is none.
 ///
@@ -110,13 +113,15 @@ impl<'a> Batch<'a> {
         let tasks = group(input?);
         run(tasks, false, |mut blocks| {
             catch(|| {
-                blocks.retain_mut(|block| block.open().map_err(|error| self.config.reports.report(error)).is_ok());
+                blocks.retain_mut(|block| {
+                    block.open().map_err(|error| self.config.reports.report(error)).is_ok()
+                });
                 body(&mut blocks)
             })
         })
-            .into_iter()
-            .collect::<std::result::Result<Vec<O>, Caught>>()
-            .map_err(|caught| Missing::Failed(Box::new(self.locate(ops, caught))))
+        .into_iter()
+        .collect::<std::result::Result<Vec<O>, Caught>>()
+        .map_err(|caught| Missing::Failed(Box::new(self.locate(ops, caught))))
     }
 
     /// Runs `step`, which may call the user's code, on the driver's thread.

@@ -28,6 +28,9 @@ pub enum Error {
         /// What happened.
         message: String,
     },
+    /// A checkpoint could not be written, or can't be gone on from.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::CheckpointError),
     /// The operating system refused something.
     #[error("{what}: {error}")]
     Io {

@@ -15,16 +15,18 @@ mod receiver;
 mod record;
 mod report;
 mod source;
+mod state;
 mod table;
 pub mod testing;
 mod time;
+mod window;
 
 pub mod prelude;
 #[doc(hidden)]
 pub mod private;
 
 pub use bytes::{Bytes, BytesMut};
-pub use checkpoint::{Changes, Stateful, decode};
+pub use checkpoint::{Changes, CheckpointError, CheckpointStore, LocalDir, Stateful, decode};
 pub use clock::{Clock, ManualClock, Signal, SystemClock};
 pub use compact_str::CompactString;
 pub use config::Config;
@@ -35,9 +37,11 @@ pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};
 pub use receiver::{Receiver, ReceiverContext, ReceiverStream, receiver_stream};
 pub use record::{Data, Key, Pair, Portable, Record};
 pub use source::{
-    BinaryRecords, Block, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated, GeneratorStream, Input,
-    IntoSource, LengthDecoder, ListenTextStream, OpenFile, QueueStream, RateStream, SocketStream, SocketTextStream,
-    Source, SourceContext, TextBlock, TextFile, binary_records_stream, file_stream, generator_stream,
-    listen_text_stream, queue_stream, rate_stream, socket_stream, socket_text_stream, text_file_stream,
+    BinaryRecords, Block, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated, GeneratorStream,
+    Input, IntoSource, LengthDecoder, ListenTextStream, OpenFile, QueueStream, RateStream, SocketStream,
+    SocketTextStream, Source, SourceContext, TextBlock, TextFile, binary_records_stream, file_stream,
+    generator_stream, listen_text_stream, queue_stream, rate_stream, socket_stream, socket_text_stream,
+    text_file_stream,
 };
+pub use state::{InitialState, State};
 pub use time::Time;

@@ -1,23 +1,26 @@
 //! What expansions of `stream!` name. Not part of the public interface: it changes with the macro.
 
+#[allow(deprecated)] // Its use is the warning.
+pub use crate::ops::not_needed;
 pub use crate::{
     batch::{Batch, Missing, OpMeta, Step},
-    context::Builder,
+    context::{Builder, Hoisted},
     ops::{
         Collect, CombineByKey, Count, First, Print, Reduce, Save, collect_to, foreach_partition, foreach_rdd,
         full_outer, group_of, group_with, groups_joined, inner, left_outer, right_outer,
     },
-    source::{Block, Input},
     rdd::RddBlock,
+    source::{Block, Input},
+    state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
     table::Scatter,
+    window::{
+        CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, Partials,
+        ReduceByKeyAndWindow, ReduceByWindow, WindowOf, WindowSpec,
+    },
 };
 pub use serde;
-#[allow(deprecated)] // Its use is the warning.
-pub use crate::ops::not_needed;
 
-use crate::{
-    DStream, IntoSource, Key, Outcome, Pair, Partition, Rdd, RddOps, Record, Result, Source, Time,
-};
+use crate::{DStream, IntoSource, Key, Outcome, Pair, Partition, Rdd, RddOps, Record, Result, Source, Time};
 
 /// Calls a closure with a record that fixes its argument's type.
 #[inline(always)]
@@ -37,18 +40,6 @@ pub fn call3<A, B, C, R>(a: A, b: B, c: C, f: impl FnOnce(A, B, C) -> R) -> R {
     f(a, b, c)
 }
 
-/// Puts a key before each item.
-#[inline(always)]
-pub fn with_key<K: Clone, I: IntoIterator>(key: K, items: I) -> impl Iterator<Item = (K, I::Item)> {
-    items.into_iter().map(move |item| (key.clone(), item))
-}
-
-/// Compares owned keys. Here, not in the expansion of the derive: there, a type without `Eq` would be reported twice.
-#[inline(always)]
-pub fn same_key<K: Key<Owned = K>>(key: &K, owned: &K) -> bool {
-    key == owned
-}
-
 /// Takes a pair apart.
 #[inline(always)]
 pub fn pair<K, V, P: Pair<Key = K, Value = V>>(record: P) -> (K, V) {
@@ -66,10 +57,27 @@ pub fn split<A, R>(tasks: Step<Vec<(A, R)>>) -> (Step<Vec<A>>, Step<Vec<R>>) {
     }
 }
 
+/// Tasks whose records are of the same type. Implemented by itself alone.
+#[diagnostic::on_unimplemented(
+    message = "the streams of a union have records of different types",
+    label = "puts `{A}` and `{Self}` together",
+    note = "map them to one type first"
+)]
+pub trait SameAs<A> {
+    /// The same value.
+    fn same(self) -> A;
+}
+
+impl<A> SameAs<A> for A {
+    fn same(self) -> A {
+        self
+    }
+}
+
 /// The tasks of two stages that end in the same sink, in order.
-pub fn append<A>(first: Step<Vec<A>>, second: Step<Vec<A>>) -> Step<Vec<A>> {
+pub fn append<A, B: SameAs<A>>(first: Step<Vec<A>>, second: Step<Vec<B>>) -> Step<Vec<A>> {
     let mut tasks = first?;
-    tasks.extend(second?);
+    tasks.extend(second?.into_iter().map(B::same));
     Ok(tasks)
 }
 

@@ -25,6 +25,14 @@ impl<K, V> Entry<K, V> {
         self.value.map(|value| (self.key, value))
     }
 
+    /// An entry of a table with this seed.
+    pub(crate) fn new(seed: u64, key: K, value: V) -> Self
+    where
+        K: std::hash::Hash,
+    {
+        Entry { hash: Table::<K, V>::hash(seed, &key), key, value: Some(value) }
+    }
+
     /// Hash, key and value.
     pub(crate) fn into_parts(self) -> Option<(u64, K, V)> {
         self.value.map(|value| (self.hash, self.key, value))
@@ -32,10 +40,15 @@ impl<K, V> Entry<K, V> {
 }
 
 /// See the module's documentation.
-#[derive(Debug)]
+///
+/// Keys of a table that lives longer than a batch can be [removed](Table::remove). The index of a removed key is given to
+/// a later one, and until then its entry has no value; so such a table must have a value for every key that is in it.
+#[derive(Debug, Clone)]
 pub(crate) struct Table<K, V> {
     hasher: FixedState,
     entries: Vec<Entry<K, V>>,
+    /// The indices of removed keys.
+    free: Vec<u32>,
     /// 0 for a free slot; else the upper half of the hash over the entry's index plus one.
     slots: Vec<u64>,
 }
@@ -46,7 +59,7 @@ const FEWEST_SLOTS: usize = 16;
 impl<K, V> Table<K, V> {
     /// An empty table; it allocates at its first insert. `seed` decides where keys go.
     pub(crate) fn new(seed: u64) -> Self {
-        Table { hasher: FixedState::with_seed(seed), entries: Vec::new(), slots: Vec::new() }
+        Table { hasher: FixedState::with_seed(seed), entries: Vec::new(), free: Vec::new(), slots: Vec::new() }
     }
 
     /// A table with room for `n` keys.
@@ -97,10 +110,18 @@ impl<K, V> Table<K, V> {
     {
         match self.find(hash, |owned| key.same_key(owned)) {
             Ok(at) => at,
-            Err(slot) => {
-                self.insert(slot, Entry { hash, key, value: None });
-                self.entries.len() - 1
-            }
+            Err(slot) => self.insert(slot, Entry { hash, key, value: None }),
+        }
+    }
+
+    /// The index of an owned key, which is inserted with what `create` gives if it is new.
+    pub(crate) fn intern_with(&mut self, hash: u64, key: K, create: impl FnOnce() -> V) -> usize
+    where
+        K: Key<Owned = K>,
+    {
+        match self.find(hash, |owned| key.same_key(owned)) {
+            Ok(at) => at,
+            Err(slot) => self.insert(slot, Entry { hash, key, value: Some(create()) }),
         }
     }
 
@@ -125,6 +146,96 @@ impl<K, V> Table<K, V> {
         &mut self.entries[index].value
     }
 
+    /// How many entries there are, those without a value included: indices are below this.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many keys are in the table.
+    pub(crate) fn live(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Key and value at this index.
+    pub(crate) fn at(&self, index: usize) -> Option<(&K, &V)> {
+        let Entry { key, value, .. } = self.entries.get(index)?;
+        value.as_ref().map(|value| (key, value))
+    }
+
+    /// Key and value at this index, to change the value.
+    pub(crate) fn at_mut(&mut self, index: usize) -> Option<(&K, &mut V)> {
+        let Entry { key, value, .. } = self.entries.get_mut(index)?;
+        value.as_mut().map(|value| (&*key, value))
+    }
+
+    /// Keys and values, in the order of their indices.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().filter_map(|entry| entry.value.as_ref().map(|value| (&entry.key, value)))
+    }
+
+    /// The values, in the same order.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.iter_mut().filter_map(|entry| entry.value.as_mut())
+    }
+
+    /// Takes a key out of the table; the other keys keep their indices.
+    pub(crate) fn remove(&mut self, index: usize) -> Option<V> {
+        let Entry { hash, value, .. } = self.entries.get_mut(index)?;
+        let value = value.take()?;
+        let mask = self.slots.len() - 1;
+        let mut gap = *hash as usize & mask;
+        while self.slots[gap] & !TAG != index as u64 + 1 {
+            gap = (gap + 1) & mask;
+        }
+        self.free.push(index as u32);
+        // What stands behind the gap moves up, so that no probe ends too early: all but what is nearer to its own place.
+        let mut at = gap;
+        loop {
+            self.slots[gap] = 0;
+            loop {
+                at = (at + 1) & mask;
+                let slot = self.slots[at];
+                if slot == 0 {
+                    return Some(value);
+                }
+                let home = self.entries[(slot & !TAG) as usize - 1].hash as usize & mask;
+                if at.wrapping_sub(home) & mask >= at.wrapping_sub(gap) & mask {
+                    self.slots[gap] = slot;
+                    gap = at;
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Gives up the room of removed keys if they are many: returns the new index of each old one, if they changed.
+    pub(crate) fn compact(&mut self) -> Option<Vec<u32>> {
+        if self.free.len() <= (self.entries.len() / 2).max(512) {
+            return None;
+        }
+        let mut next = 0;
+        let moved = self.entries.iter().map(|entry| {
+            let index = next;
+            next += u32::from(entry.value.is_some());
+            index
+        });
+        let moved = moved.collect();
+        self.free = Vec::new();
+        self.entries.retain(|entry| entry.value.is_some());
+        self.entries.shrink_to_fit();
+        self.slots = Vec::new();
+        self.resize((self.entries.len() * 4).next_power_of_two().max(FEWEST_SLOTS));
+        Some(moved)
+    }
+
+    /// The hash of a key, as this table and all others with its seed have it.
+    pub(crate) fn hash(seed: u64, key: &K) -> u64
+    where
+        K: std::hash::Hash,
+    {
+        FixedState::with_seed(seed).hash_one(key)
+    }
+
     /// Adds an entry of another table with the same seed.
     #[inline]
     pub(crate) fn merge(&mut self, entry: Entry<K, V>, f: impl FnOnce(V, V) -> V)
@@ -139,7 +250,9 @@ impl<K, V> Table<K, V> {
                     (old, new) => old.or(new),
                 };
             }
-            Err(slot) => self.insert(slot, entry),
+            Err(slot) => {
+                self.insert(slot, entry);
+            }
         }
     }
 
@@ -167,9 +280,17 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    fn insert(&mut self, slot: usize, entry: Entry<K, V>) {
-        self.slots[slot] = entry.hash & TAG | (self.entries.len() as u64 + 1);
-        self.entries.push(entry);
+    fn insert(&mut self, slot: usize, entry: Entry<K, V>) -> usize {
+        let at = match self.free.pop() {
+            Some(at) => at as usize,
+            None => self.entries.len(),
+        };
+        self.slots[slot] = entry.hash & TAG | (at as u64 + 1);
+        match self.entries.get_mut(at) {
+            Some(freed) => *freed = entry,
+            None => self.entries.push(entry),
+        }
+        at
     }
 
     #[cold]
@@ -177,7 +298,11 @@ impl<K, V> Table<K, V> {
         self.slots.clear();
         self.slots.resize(slots, 0);
         let mask = slots - 1;
+        let holes = !self.free.is_empty();
         for (index, entry) in self.entries.iter().enumerate() {
+            if holes && entry.value.is_none() {
+                continue;
+            }
             let mut at = entry.hash as usize & mask;
             while self.slots[at] != 0 {
                 at = (at + 1) & mask;
@@ -231,6 +356,11 @@ impl<K, V> Scatter<K, V> {
     }
 }
 
+/// The bucket of a key of any table with this seed.
+pub(crate) fn bucket_of<K: std::hash::Hash, V>(entry: &Entry<K, V>, buckets: usize) -> usize {
+    bucket(entry.hash, buckets)
+}
+
 /// The bucket of a hash: its upper half scaled to `buckets`.
 fn bucket(hash: u64, buckets: usize) -> usize {
     (((hash >> 32) * buckets as u64) >> 32) as usize
@@ -245,7 +375,7 @@ mod tests {
     use super::*;
 
     /// Keys whose hashes collide in every bit: all of them in one probe chain.
-    #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+    #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
     struct Colliding(u8);
 
     impl Hash for Colliding {
@@ -301,6 +431,57 @@ mod tests {
                 prop_assert_eq!(keys.iter().filter(|k| **k == key.0).count() as u64, n);
             }
         }
+    }
+
+    /// Removal leaves every other key where it is found, at its index, also when all keys collide.
+    fn check_removal<K: Key<Owned = K> + Clone + Eq + Ord>(steps: Vec<(bool, K)>) {
+        let mut table: Table<K, K> = Table::new(5);
+        let mut naive: std::collections::BTreeMap<K, usize> = Default::default();
+        for (n, (remove, key)) in steps.into_iter().enumerate() {
+            let hash = Table::<K, K>::hash(5, &key);
+            if remove {
+                let at = table.get(hash, &key);
+                assert_eq!(at, naive.remove(&key));
+                assert_eq!(at.and_then(|at| table.remove(at)).is_some(), at.is_some());
+            } else {
+                let at = table.intern_with(hash, key.clone(), || key.clone());
+                assert_eq!(*naive.entry(key).or_insert(at), at);
+            }
+            if n % 50 == 49
+                && let Some(moved) = table.compact()
+            {
+                naive.values_mut().for_each(|at| *at = moved[*at] as usize);
+            }
+            assert_eq!(table.live(), naive.len());
+        }
+        for (key, at) in &naive {
+            assert!(table.at(*at) == Some((key, key)));
+            assert_eq!(table.get(Table::<K, K>::hash(5, key), key), Some(*at));
+        }
+        assert_eq!(table.iter().count(), naive.len());
+    }
+
+    proptest! {
+        #[test]
+        fn removal_leaves_the_others(steps in proptest::collection::vec((any::<bool>(), 0u8..40), 0..600)) {
+            check_removal(steps);
+        }
+
+        #[test]
+        fn removal_leaves_the_others_of_a_chain(steps in proptest::collection::vec((any::<bool>(), 0u8..20), 0..300)) {
+            check_removal(steps.into_iter().map(|(remove, key)| (remove, Colliding(key))).collect());
+        }
+    }
+
+    #[test]
+    fn many_removed_keys_give_up_their_room() {
+        let all = (0..3_000u32).map(|n| (false, n)).chain((0..2_900).map(|n| (true, n)));
+        check_removal(all.chain((2_000..2_950).map(|n| (false, n))).collect());
+        let mut table: Table<u32, ()> = Table::new(0);
+        (0..3_000).for_each(|n| drop(table.intern_with(Table::<u32, ()>::hash(0, &n), n, || ())));
+        (0..2_900).for_each(|at| table.remove(at).unwrap());
+        assert!(table.compact().is_some());
+        assert_eq!(table.len(), 100);
     }
 
     #[test]

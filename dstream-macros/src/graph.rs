@@ -145,7 +145,8 @@ pub(crate) fn build(pipeline: &Pipeline, diags: &mut Diags) -> Graph {
     }
     let nodes = &mut build.graph.nodes;
     for id in (0..nodes.len()).rev() {
-        nodes[id].live = nodes[id].is_output() || nodes[id].consumers.iter().any(|(reader, _)| nodes[*reader].live);
+        nodes[id].live =
+            nodes[id].is_output() || nodes[id].consumers.iter().any(|(reader, _)| nodes[*reader].live);
     }
     build.graph
 }
@@ -258,6 +259,10 @@ impl Build<'_> {
                 let plural = if found == 1 { "" } else { "s" };
                 let message = format!("this closure has {found} argument{plural}: expected `{}`", spec.usage);
                 self.diags.error_at(arg, message);
+                return false;
+            }
+            if let (Arg::Stream | Arg::Streams, syn::Expr::Closure(_) | syn::Expr::Lit(_)) = (kind, arg) {
+                self.diags.error_at(arg, format_args!("expected a stream: `{}`", spec.usage));
                 return false;
             }
             if let (Arg::Closure(_), syn::Expr::Lit(_)) = (kind, arg) {

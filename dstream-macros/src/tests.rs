@@ -167,9 +167,16 @@ fn summary(name: &str) -> String {
     for text in sources.filter_map(|path| std::fs::read_to_string(path).ok()) {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let method = [format!("pub fn {name}("), format!("pub fn {name}<")];
-        let Some(at) = lines.iter().position(|line| method.iter().any(|start| line.starts_with(start))) else { continue };
-        let start = lines[..at].iter().rposition(|l| !l.starts_with("///") && !l.starts_with("#[")).map_or(0, |n| n + 1);
-        let paragraph = lines[start..at].iter().take_while(|l| **l != "///").map(|l| l.trim_start_matches("/// "));
+        let Some(at) = lines.iter().position(|line| method.iter().any(|start| line.starts_with(start)))
+        else {
+            continue;
+        };
+        let start = lines[..at]
+            .iter()
+            .rposition(|l| !l.starts_with("///") && !l.starts_with("#["))
+            .map_or(0, |n| n + 1);
+        let paragraph =
+            lines[start..at].iter().take_while(|l| **l != "///").map(|l| l.trim_start_matches("/// "));
         let paragraph = paragraph.collect::<Vec<_>>().join(" ");
         return paragraph.split_inclusive(". ").next().unwrap_or_default().trim().replace('|', "\\|");
     }
@@ -191,7 +198,13 @@ fn the_page_of_operators_is_up_to_date() {
         };
         let usage = spec.usage.replace('|', "\\|");
         let options: Vec<String> = spec.options.iter().map(|option| format!("`{option}`")).collect();
-        let row = [format!("`{}`", spec.name), format!("`{usage}`"), options.join(", "), kind.to_owned(), summary(spec.name)];
+        let row = [
+            format!("`{}`", spec.name),
+            format!("`{usage}`"),
+            options.join(", "),
+            kind.to_owned(),
+            summary(spec.name),
+        ];
         page += &format!("| {} |\n", row.join(" | "));
     }
     page += "\n*In the loop*: part of the one loop over a partition. *Whole batch*: ends a stage; its result is read by the next. \
@@ -230,5 +243,42 @@ proptest! {
         edits in prop::collection::vec((0u8..4, any::<u8>(), any_token()), 0..60),
     ) {
         derives(mutate(tokens(item), &mut edits.into_iter()))?;
+    }
+}
+
+#[test]
+fn stages_of_typical_pipelines() {
+    for (program, expected) in [
+        ("s().count().print(); ", "s () > count"),
+        ("s().map(f).filter(g).foreach_rdd(h);", "s () > map > filter > foreach_rdd"),
+        ("s().map(f).reduce(g).print();", "s () > map > reduce"),
+        (
+            "s().group_by_key().flat_map_values(f).print();",
+            "s () > group_by_key\ngroup_by_key > flat_map_values > print",
+        ),
+        (
+            "s().combine_by_key(f, g, h).values().reduce(i).print();",
+            "s () > combine_by_key\ncombine_by_key > values > reduce",
+        ),
+        (
+            "let a = s().keys(); let b = t(); a.join(b.map(f)).keys().print();",
+            "s () > keys > join\nt () > map > join\njoin > keys > print",
+        ),
+        ("let a = s(); a.cogroup(a).print();", "s () > (cogroup | cogroup)"),
+        // A batch that is there as a whole is counted, transformed and put out without another pass.
+        ("let a = s().count_by_value(); a.count().print(); a.transform(f).print();", "s () > count_by_value"),
+        (
+            "s().transform(f).map(g).save_as_text_files(p);",
+            "s () > transform\ntransform > map > save_as_text_files",
+        ),
+        ("s().repartition(4).map_partitions(f).glom().print();", "s () > repartition"),
+        ("let a = s().cache(); a.print(); a.map(f).print();", "s () > cache > (print | map > print)"),
+        (
+            "let a = s(); let b = t(); let c = u(); a.union(b, c).print();",
+            "s () > union > print\nt () > union > print\nu () > union > print",
+        ),
+        ("let _a = s().count_by_value(); t().print();", "t () > print"),
+    ] {
+        check_stages(&format!("batch = 1s, {{ {program} }}"), expected);
     }
 }

@@ -4,8 +4,24 @@
 //! describes what is written.
 
 mod changes;
+mod compact;
+mod error;
+mod frame;
+mod fs;
+mod manifest;
+mod merge;
+mod recovery;
+mod segment;
+mod store;
+mod writer;
 
 pub use changes::{Changes, decode};
+pub use error::CheckpointError;
+pub use store::{CheckpointStore, LocalDir};
+
+pub(crate) use manifest::{PendingBatch, Progress};
+pub(crate) use recovery::{Recovered, Restored, Session, Slot};
+pub(crate) use writer::{Checkpointer, Policy};
 
 /// What an operator keeps between batches. A checkpoint holds it as a map from keys to values, both in bytes.
 pub trait Stateful: Send {

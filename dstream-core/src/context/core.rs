@@ -10,6 +10,7 @@ use std::{
 use super::{
     ContextState,
     generator::{self, Generator},
+    hoisted::Operator,
     jobs::{self, Jobs},
     signals,
 };
@@ -47,6 +48,8 @@ pub(super) struct Life {
     pub(super) stop_begun: bool,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
     pub(super) pipelines: Vec<Pipeline>,
+    /// What has something to keep from batch to batch, in the order of the program.
+    pub(super) operators: Vec<Operator>,
     /// While a started context is active.
     pub(super) run: Option<Run>,
     pub(super) error: Option<Error>,
@@ -99,6 +102,7 @@ impl Core {
             stop_begun: false,
             inputs: Vec::new(),
             pipelines: Vec::new(),
+            operators: Vec::new(),
             run: None,
             error: None,
         };
@@ -286,7 +290,11 @@ impl Core {
         let mut life = self.lock();
         life.state = ContextState::Stopped;
         life.run = None;
-        let gone = (std::mem::take(&mut life.inputs), std::mem::take(&mut life.pipelines));
+        let gone = (
+            std::mem::take(&mut life.inputs),
+            std::mem::take(&mut life.pipelines),
+            std::mem::take(&mut life.operators),
+        );
         drop(life);
         self.changed.notify_all();
         drop(gone);

@@ -4,6 +4,7 @@ mod bounded;
 mod builder;
 mod core;
 mod generator;
+mod hoisted;
 mod jobs;
 mod signals;
 #[cfg(test)]
@@ -16,8 +17,12 @@ use std::{
 };
 
 pub use builder::Builder;
+pub use hoisted::Hoisted;
 
-use self::core::{Core, Life, Stepper, check_outputs};
+use self::{
+    core::{Core, Life, Stepper, check_outputs},
+    hoisted::Operator,
+};
 use crate::{Config, Error, Result, batch::Pipeline, source::AnyInput};
 
 /// Where a context is in its life. There is no way back.
@@ -107,6 +112,13 @@ impl StreamingContext {
         let mut life = self.core().lock();
         life.can_add("a source")?;
         life.inputs.push(Arc::from(input));
+        Ok(())
+    }
+
+    fn add_operator(&self, operator: Operator) -> Result<()> {
+        let mut life = self.core().lock();
+        life.can_add("an operator")?;
+        life.operators.push(operator);
         Ok(())
     }
 

@@ -119,17 +119,26 @@ impl Batch<'_> {
 /// Merges the entries that the tasks have for one bucket, in the order of the tasks.
 pub(crate) fn merge<K: Key<Owned = K>, C>(
     seed: u64,
-    mut column: Vec<Vec<Entry<K, C>>>,
+    column: Vec<Vec<Entry<K, C>>>,
     f: impl Fn(C, C) -> C,
 ) -> Vec<(K, C)> {
+    merge_entries(seed, column, f).into_iter().filter_map(Entry::into_pair).collect()
+}
+
+/// As [`merge`], with the hashes.
+pub(crate) fn merge_entries<K: Key<Owned = K>, C>(
+    seed: u64,
+    mut column: Vec<Vec<Entry<K, C>>>,
+    f: impl Fn(C, C) -> C,
+) -> Vec<Entry<K, C>> {
     column.retain(|entries| !entries.is_empty());
     if column.len() < 2 {
         // The keys of one task are distinct already.
-        return column.into_iter().flatten().filter_map(Entry::into_pair).collect();
+        return column.pop().unwrap_or_default();
     }
     let mut table = Table::with_capacity(seed, column.iter().map(Vec::len).max().unwrap_or(0));
     for entry in column.into_iter().flatten() {
         table.merge(entry, &f);
     }
-    table.into_entries().into_iter().filter_map(Entry::into_pair).collect()
+    table.into_entries()
 }

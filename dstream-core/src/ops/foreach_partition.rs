@@ -1,10 +1,6 @@
 //! `foreach_partition`.
 
-use crate::{
-    DStream, Outcome, Rdd, Record, Result, Time,
-    exec::run,
-    record::Data,
-};
+use crate::{DStream, Outcome, Rdd, Record, Result, Time, exec::run, record::Data};
 
 impl<T: Record> DStream<T> {
     /// Calls `f` with each partition of each batch: `|partition|`, or `|partition, time|` with the batch's time.

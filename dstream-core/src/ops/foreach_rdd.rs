@@ -32,7 +32,7 @@ impl<T: Record> DStream<T> {
 
 /// What the closure of `foreach_rdd` may return: `()`, or a `Result<(), E>` with any error.
 #[diagnostic::on_unimplemented(
-    message = "`foreach_rdd` can't use a `{Self}`",
+    message = "an output can't use a `{Self}`",
     label = "must return `()` or `Result<(), E>`",
     note = "end the closure's last statement with `;`, or return `Ok(())`"
 )]

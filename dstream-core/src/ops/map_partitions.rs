@@ -24,7 +24,10 @@ impl<T: Record> DStream<T> {
     /// assert_eq!(out.values(), [vec![6]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn map_partitions<I: IntoIterator>(self, f: impl Fn(std::vec::IntoIter<T::Owned>) -> I) -> DStream<I::Item> {
+    pub fn map_partitions<I: IntoIterator>(
+        self,
+        f: impl Fn(std::vec::IntoIter<T::Owned>) -> I,
+    ) -> DStream<I::Item> {
         drop(f);
         DStream::typed()
     }

@@ -86,7 +86,12 @@ impl Save {
         self.write(rdd, |path| save_objects(rdd, path), time)
     }
 
-    fn write<T>(&self, rdd: &Rdd<T>, save: impl FnOnce(&std::path::Path) -> Result<()>, time: Time) -> Result<()> {
+    fn write<T>(
+        &self,
+        rdd: &Rdd<T>,
+        save: impl FnOnce(&std::path::Path) -> Result<()>,
+        time: Time,
+    ) -> Result<()> {
         if self.skip_empty && rdd.is_empty() {
             return Ok(());
         }

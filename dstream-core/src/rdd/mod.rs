@@ -97,6 +97,15 @@ impl<T> Rdd<T> {
         Rdd { partitions: partitions.into_iter().map(Arc::new).collect() }
     }
 
+    /// The partitions of several, in order, shared and not copied. Empty ones are left out.
+    pub(crate) fn concat<'a>(rdds: impl IntoIterator<Item = &'a Rdd<T>>) -> Self
+    where
+        T: 'a,
+    {
+        let partitions = rdds.into_iter().flat_map(|rdd| &rdd.partitions);
+        Rdd { partitions: partitions.filter(|p| !p.is_empty()).cloned().collect() }
+    }
+
     /// An `Rdd` of the records of `records`, cut into up to 16 partitions of at least 1,024 records.
     ///
     /// ```

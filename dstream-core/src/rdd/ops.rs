@@ -18,6 +18,11 @@ use crate::{Key, Record};
 ///
 /// A wide transformation gives as many partitions as the larger of its inputs has, at least 1. Fewer come from
 /// [`coalesce`](RddOps::coalesce) behind it, more from [`repartition`](RddOps::repartition) in front.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an `Rdd`",
+    label = "expected an `Rdd` or a chain of its operations",
+    note = "an action such as `count()` ends a chain: return the chain before it, or `Rdd::parallelize(vec![..])`"
+)]
 pub trait RddOps: Sized {
     /// A record.
     type Item: Send;

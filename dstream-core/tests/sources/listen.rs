@@ -26,7 +26,9 @@ impl Fixture {
         let (bind, bound) = mpsc::channel();
         let clock = ManualClock::new(at(0));
         let reported = Reported::default();
-        let mut source = receiver_stream(stream.on_bound(move |address| drop(bind.send(address))));
+        let mut source = receiver_stream(stream.on_bound(move |address| {
+            let _ = bind.send(address);
+        }));
         source.start(&source_context(&clock, configure(reported.config()))).unwrap();
         Fixture { clock, reported, source, bound }
     }

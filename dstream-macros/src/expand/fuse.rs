@@ -133,9 +133,8 @@ fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStrea
             match nest {
                 Nest::None => quote_spanned!(span => #before #rest),
                 Nest::If(condition) => quote_spanned!(span => #before if #condition { #rest }),
-                Nest::For(items) => {
-                    let record = &out.record;
-                    quote_spanned!(span => #before for #record in (#items) { #rest })
+                Nest::For { item, items, bind } => {
+                    quote_spanned!(span => #before for #item in (#items) { #bind #rest })
                 }
             }
         }

@@ -77,12 +77,14 @@ fn arguments(call: &Call, names: &HashSet<String>) -> TokenStream {
         return mend(&call.tokens);
     }
     let spec = ops::find(&call.name);
-    let args = call.args.iter().enumerate().map(|(at, arg)| match spec.and_then(|spec| spec.arg(at, call.args.len())) {
-        Some(Arg::Stream | Arg::Streams) => {
-            let tokens = quote!(#arg).into_iter().collect();
-            chain(&parse::chain(tokens, &mut Default::default()), names)
+    let args = call.args.iter().enumerate().map(|(at, arg)| {
+        match spec.and_then(|spec| spec.arg(at, call.args.len())) {
+            Some(Arg::Stream | Arg::Streams) => {
+                let tokens = quote!(#arg).into_iter().collect();
+                chain(&parse::chain(tokens, &mut Default::default()), names)
+            }
+            _ => quote!(#arg),
         }
-        _ => quote!(#arg),
     });
     quote!(#(#args),*)
 }

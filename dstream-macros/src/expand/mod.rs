@@ -166,7 +166,12 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
             let value = match &spec.kind {
                 Kind::Wide(wide) if node.live => (wide.hoist)(&op),
                 Kind::Output(output) => (output.hoist)(&op),
-                Kind::Same(code) => return code(&op),
+                Kind::Same(hoist) => {
+                    let warning =
+                        name.filter(|_| unused).map(|name| quote_spanned!(op.span() => let #name = ();));
+                    let code = hoist(&op);
+                    return quote!(#code #warning);
+                }
                 _ => None,
             };
             let value = value.map(|value| quote_spanned!(op.span() => let #hoisted = #value;));
@@ -188,11 +193,27 @@ fn fed(graph: &Graph, stages: &[Stage], id: NodeId, port: usize) -> TokenStream 
         .filter(|(sink, _)| (sink.node, sink.port) == (id, port))
         .collect();
     feeds.sort_by(|(a, _), (b, _)| a.way.cmp(&b.way));
+    // Where the streams do not fit each other, the error belongs to the union.
+    let union = union_above(graph, graph.nodes[id].inputs[port]).resolved_at(Span::mixed_site());
+    let several = feeds.len() > 1;
     let joined = feeds
         .into_iter()
-        .map(|(_, tasks)| tasks.into_token_stream())
-        .reduce(|first, second| quote_spanned!(span => ::dstream::__private::append(#first, #second)));
+        .map(|(_, mut tasks)| {
+            if several {
+                tasks.set_span(union);
+            }
+            tasks.into_token_stream()
+        })
+        .reduce(|first, second| quote_spanned!(union => ::dstream::__private::append(#first, #second)));
     joined.unwrap_or_default()
+}
+
+/// The nearest operator with several inputs on the way up from `id`.
+fn union_above(graph: &Graph, id: NodeId) -> Span {
+    match graph.nodes[id].inputs.as_slice() {
+        [only] if !graph.nodes[id].is_root() => union_above(graph, *only),
+        _ => graph.nodes[id].span(),
+    }
 }
 
 /// Makes the batch of an operator that needs the whole of its inputs, or of an output, out of its sinks.

@@ -1,5 +1,7 @@
 //! `flat_map`.
 
+use proc_macro2::TokenStream;
+
 use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -13,5 +15,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
 
 fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
     let applied = op.apply(flow.value(op.span()));
-    Fused { before: applied.before, nest: Nest::For(applied.value), out: op.out() }
+    let out = op.out();
+    let nest = Nest::For { item: out.record.clone(), items: applied.value, bind: TokenStream::new() };
+    Fused { before: applied.before, nest, out }
 }

@@ -19,6 +19,8 @@ fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
     let applied = op.apply(quote_spanned!(op.span() => #value));
     let (bind, items, pair) = (applied.before, applied.value, pair(op, flow.value(op.span())));
     let before = quote_spanned!(op.span() => let (#key, #value) = #pair; #bind);
-    let items = quote_spanned!(op.span() => ::dstream::__private::with_key(#key, #items));
-    Fused { before, nest: Nest::For(items), out: op.out() }
+    let (item, out) = (local("i", op.id, op.span()), op.out());
+    let record = &out.record;
+    let bind = quote_spanned!(op.span() => let #record = (::core::clone::Clone::clone(&#key), #item););
+    Fused { before, nest: Nest::For { item, items, bind }, out }
 }

@@ -3,10 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 
-use super::{Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, combine_by_key::pair, partitions, plain_editor};
+use super::{
+    Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, combine_by_key::pair, partitions, plain_editor,
+};
 
-pub(super) static INNER: OpSpec =
-    spec("join", "join(other)", |op, tasks| finish(op, tasks, "inner"));
+pub(super) static INNER: OpSpec = spec("join", "join(other)", |op, tasks| finish(op, tasks, "inner"));
 pub(super) static LEFT_OUTER: OpSpec =
     spec("left_outer_join", "left_outer_join(other)", |op, tasks| finish(op, tasks, "left_outer"));
 pub(super) static RIGHT_OUTER: OpSpec =
@@ -24,7 +25,12 @@ const fn spec(
         usage,
         forms: &[&[Arg::Stream]],
         options: &["partitions"],
-        kind: Kind::Wide(Wide { keeps: Keeps::Nothing, hoist: partitions, reads: Reads::Records(SCATTER), finish }),
+        kind: Kind::Wide(Wide {
+            keeps: Keeps::Nothing,
+            hoist: partitions,
+            reads: Reads::Records(SCATTER),
+            finish,
+        }),
         editor: plain_editor,
     }
 }

@@ -72,7 +72,8 @@ impl OpSpec {
     /// What it keeps between batches when it is called like this.
     pub(crate) fn keeps(&self, call: &Call) -> Keeps {
         let closures = call.args.iter().enumerate();
-        let closures = closures.filter(|(at, _)| matches!(self.arg(*at, call.args.len()), Some(Arg::Closure(_))));
+        let closures =
+            closures.filter(|(at, _)| matches!(self.arg(*at, call.args.len()), Some(Arg::Closure(_))));
         match &self.kind {
             // With an inverse, a window's result is made of the one before: it is state.
             Kind::Wide(Wide { keeps: Keeps::Window, .. }) if closures.count() > 1 => Keeps::State,
@@ -236,7 +237,12 @@ pub(crate) struct Fused {
 pub(crate) enum Nest {
     None,
     If(TokenStream),
-    For(TokenStream),
+    /// For each item of an expression; the code binds the record.
+    For {
+        item: Ident,
+        items: TokenStream,
+        bind: TokenStream,
+    },
 }
 
 impl Op<'_> {

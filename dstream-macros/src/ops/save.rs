@@ -5,11 +5,14 @@ use quote::{quote, quote_spanned};
 
 use super::{Arg, Editor, Kind, Op, OpSpec, Output, collect};
 
-pub(super) static TEXT: OpSpec =
-    spec("save_as_text_files", "save_as_text_files(prefix)` or `save_as_text_files(prefix, suffix)", |op, rdd, time| {
+pub(super) static TEXT: OpSpec = spec(
+    "save_as_text_files",
+    "save_as_text_files(prefix)` or `save_as_text_files(prefix, suffix)",
+    |op, rdd, time| {
         let save = op.hoisted();
         quote_spanned!(op.span() => #save.text(#rdd, #time))
-    });
+    },
+);
 
 pub(super) static OBJECTS: OpSpec = spec(
     "save_as_object_files",

@@ -14,8 +14,10 @@ use crate::Time;
 /// What the user has said about the files.
 pub(super) struct Rules {
     pub(super) settle: Duration,
-    pub(super) filter: Option<Box<dyn Fn(&Path) -> bool + Send>>,
+    pub(super) filter: Option<Filter>,
 }
+
+type Filter = Box<dyn Fn(&Path) -> bool + Send>;
 
 /// What a stream of files knows from batch to batch.
 #[derive(Clone, Debug, Default)]

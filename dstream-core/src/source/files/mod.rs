@@ -73,9 +73,12 @@ pub struct FileStream<B> {
     reports: Reports,
     unlisted: Occasionally,
     /// Cuts a file into partitions, without opening it.
-    cut: Box<dyn Fn(&Arc<FoundFile>) -> Vec<B> + Send>,
+    cut: Cut<B>,
     invalid: Option<Error>,
 }
+
+/// One virtual call a file.
+type Cut<B> = Box<dyn Fn(&Arc<FoundFile>) -> Vec<B> + Send>;
 
 impl<B> FileStream<B> {
     fn new(

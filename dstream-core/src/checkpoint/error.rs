@@ -1,0 +1,113 @@
+//! What can go wrong with a checkpoint.
+
+use std::{fmt, io, sync::Arc};
+
+/// What went wrong with a checkpoint. No error deletes anything.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The storage refused something.
+    #[error("{what}: {error}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The answer.
+        error: Arc<io::Error>,
+    },
+    /// A file is not what was written.
+    #[error("`{file}` {what}")]
+    Damaged {
+        /// The file.
+        file: String,
+        /// What was found and what was expected.
+        what: String,
+    },
+    /// A file is whole, but this version can't read it.
+    #[error(
+        "`{file}` has format version {found}, expected {known}: go on with the dstream that wrote it, or a newer one"
+    )]
+    Newer {
+        /// The file.
+        file: String,
+        /// Its version.
+        found: u32,
+        /// What this version of dstream writes.
+        known: u32,
+    },
+    /// There are files, but nothing to start from.
+    #[error(
+        "no whole checkpoint in `{place}`: {}; put back what is missing, or move it all away to start empty",
+        .problems.join("; ")
+    )]
+    NothingWhole {
+        /// The directory.
+        place: String,
+        /// What is wrong with each of the files.
+        problems: Vec<String>,
+    },
+    /// Two programs can't go on from the same checkpoint.
+    #[error(
+        "checkpoint `{place}` is in use by {owner}: stop that program first, or give this one another directory"
+    )]
+    Busy {
+        /// The directory.
+        place: String,
+        /// Who has it.
+        owner: String,
+    },
+    /// Operators that had state are not in the program any more.
+    #[error(
+        "checkpoint `{file}` holds state of {}, which the program does not have: expected operators of these names; \
+         bring them back, or let their state go with `forget = [{}]`",
+        quoted(.operators, '`'), quoted(.operators, '"')
+    )]
+    Vanished {
+        /// The file.
+        file: String,
+        /// The names of the operators.
+        operators: Vec<String>,
+    },
+    /// The state of an operator can't be read as the types it has now.
+    #[error(
+        "state of `{operator}` in `{file}` does not fit: found `{stored}`, expected `{program}` ({what}); convert it \
+         with `migrate`, or let it go with `forget = [\"{operator}\"]`"
+    )]
+    Types {
+        /// The file.
+        file: String,
+        /// The name of the operator.
+        operator: String,
+        /// The types of the checkpoint.
+        stored: String,
+        /// The types of the program.
+        program: String,
+        /// Where they part.
+        what: String,
+    },
+    /// The call does not fit the checkpoint.
+    #[error("{0}")]
+    Invalid(String),
+    /// A key or value can't be written.
+    #[error("state of `{operator}` can't be written: {what}")]
+    Unwritable {
+        /// The name of the operator.
+        operator: String,
+        /// What its `Serialize` says.
+        what: String,
+    },
+}
+
+fn quoted(names: &[String], quote: char) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("{quote}{name}{quote}")).collect();
+    names.join(", ")
+}
+
+impl CheckpointError {
+    pub(super) fn io(what: impl fmt::Display, error: io::Error) -> CheckpointError {
+        CheckpointError::Io { what: what.to_string(), error: Arc::new(error) }
+    }
+
+    pub(super) fn damaged(file: impl Into<String>, what: impl fmt::Display) -> CheckpointError {
+        CheckpointError::Damaged { file: file.into(), what: what.to_string() }
+    }
+}

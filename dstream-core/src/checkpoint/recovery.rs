@@ -1,0 +1,262 @@
+//! Going on from a checkpoint.
+
+use std::{
+    any::Any,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use super::{
+    CheckpointError, CheckpointStore, Checkpointer, Stateful,
+    frame::Kind,
+    manifest::{Manifest, Operator, Progress, Segment, object_name, parse_name},
+    merge::merge,
+    segment::SegmentReader,
+    writer::{Kept, Policy},
+};
+
+type Result<T, E = CheckpointError> = std::result::Result<T, E>;
+
+/// A checkpoint that no other process writes to, before the program goes on from it.
+pub(crate) struct Session {
+    store: Arc<dyn CheckpointStore>,
+    lock: Box<dyn Any + Send + Sync>,
+    /// The first number that no object has.
+    next: u64,
+    recovered: Option<Recovered>,
+}
+
+/// What there is to go on from.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    number: u64,
+    /// As a person writes it.
+    file: String,
+    manifest: Manifest,
+    /// Other manifests that can be read, the oldest first.
+    older: Vec<(u64, Manifest)>,
+    /// Newer checkpoints that are not whole, and why.
+    passed_over: Vec<(u64, CheckpointError)>,
+}
+
+/// An operator of the program, and its state.
+pub(crate) struct Slot<'a> {
+    /// The name that its state is found by.
+    pub(crate) name: &'a str,
+    /// What it is: `update_state_by_key`.
+    pub(crate) kind: &'a str,
+    /// Where its state goes.
+    pub(crate) state: &'a mut dyn Stateful,
+}
+
+/// What became of the state of the checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Restored {
+    /// Operators that have their state back.
+    pub(crate) continued: Vec<String>,
+    /// Operators of the program that the checkpoint does not have: they start empty.
+    pub(crate) new: Vec<String>,
+    /// Operators whose state was let go.
+    pub(crate) forgotten: Vec<String>,
+    /// How many entries came back.
+    pub(crate) entries: u64,
+}
+
+impl Session {
+    /// Looks for the newest whole checkpoint, and reads all of it once to know that it is whole.
+    ///
+    /// If a newer one is damaged, that is logged as a warning. If there are files but no whole checkpoint, that is an error: a program
+    /// starts empty only where there is nothing.
+    pub(crate) fn open(store: Arc<dyn CheckpointStore>) -> Result<Session> {
+        let lock = store.lock()?;
+        let names = list(&*store)?;
+        let recovered = Recovered::find(&*store, &names)?;
+        if let Some(recovered) = &recovered {
+            for (_, error) in &recovered.passed_over {
+                tracing::warn!(
+                    "a newer checkpoint can't be used, the program goes on from `{}`: {error}",
+                    recovered.file
+                );
+            }
+        }
+        let numbers = names.iter().filter_map(|name| parse_name(name)).map(|(_, number)| number);
+        let next = numbers.max().map_or(0, |number| number.saturating_add(1));
+        Ok(Session { store, lock, next, recovered })
+    }
+
+    /// What there is to go on from; `None` if there is nothing at all.
+    pub(crate) fn recovered(&self) -> Option<&Recovered> {
+        self.recovered.as_ref()
+    }
+
+    /// Gives the operators their state back, and begins to write. An operator of the checkpoint that is not in the
+    /// program must be in `forget`; one that is in both is forgotten, too, if it is there.
+    pub(crate) fn resume(
+        self,
+        operators: &mut [Slot<'_>],
+        forget: &[String],
+        policy: Policy,
+    ) -> Result<(Checkpointer, Restored)> {
+        let names: BTreeSet<_> = operators.iter().map(|slot| slot.name).collect();
+        if names.len() != operators.len() {
+            return Err(CheckpointError::Invalid(
+                "two operators with state have the same name, expected each its own".into(),
+            ));
+        }
+        let mut restored = match &self.recovered {
+            Some(recovered) => recovered.restore(&*self.store, operators, forget)?,
+            None => Restored::default(),
+        };
+        let described = operators.iter().map(|slot| Operator {
+            name: slot.name.to_owned(),
+            kind: slot.kind.to_owned(),
+            fingerprint: slot.state.fingerprint(),
+        });
+        let described: Vec<_> = described.collect();
+        restored.new =
+            described.iter().map(|o| o.name.clone()).filter(|o| !restored.continued.contains(o)).collect();
+        restored.new.retain(|name| !restored.forgotten.contains(name));
+
+        let (mut segments, mut kept, mut doubtful) = (Vec::new(), Vec::new(), None);
+        if let Some(recovered) = self.recovered {
+            kept.extend(recovered.older.iter().map(|(number, manifest)| Kept::new(*number, manifest)));
+            kept.push(Kept::new(recovered.number, &recovered.manifest));
+            doubtful = recovered.passed_over.iter().map(|(number, _)| *number).max();
+            segments = recovered.manifest.segments;
+        }
+        let begun = restored.continued.iter().cloned().collect();
+        let start =
+            super::writer::Start { next: self.next, operators: described, begun, segments, kept, doubtful };
+        Ok((Checkpointer::start(self.store, self.lock, policy, start), restored))
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("store", &self.store).field("recovered", &self.recovered).finish()
+    }
+}
+
+impl Recovered {
+    /// How far the program was.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.manifest.progress
+    }
+
+    /// The file that says so.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The operators that have state in it.
+    pub(crate) fn operators(&self) -> &[Operator] {
+        &self.manifest.operators
+    }
+
+    pub(super) fn find(store: &dyn CheckpointStore, names: &[String]) -> Result<Option<Recovered>> {
+        let numbers = |wanted| {
+            names.iter().filter_map(|name| parse_name(name)).filter(move |(kind, _)| *kind == wanted)
+        };
+        let mut checkpoints: Vec<_> = numbers(Kind::Checkpoint).map(|(_, number)| number).collect();
+        checkpoints.sort_unstable();
+        let mut passed_over = Vec::new();
+        while let Some(number) = checkpoints.pop() {
+            let object = object_name(Kind::Checkpoint, number);
+            match whole(store, &object) {
+                Ok(manifest) => {
+                    let older = checkpoints.into_iter().filter_map(|number| {
+                        Some((number, Manifest::read(store, &object_name(Kind::Checkpoint, number)).ok()?))
+                    });
+                    let file = store.describe(&object);
+                    return Ok(Some(Recovered {
+                        number,
+                        file,
+                        manifest,
+                        older: older.collect(),
+                        passed_over,
+                    }));
+                }
+                Err(error @ CheckpointError::Damaged { .. }) => passed_over.push((number, error)),
+                // What can't be read now may be whole: to pass it over would lose what it holds.
+                Err(error) => return Err(error),
+            }
+        }
+        let mut problems: Vec<_> = passed_over.iter().map(|(_, error)| error.to_string()).collect();
+        problems.extend(
+            names
+                .iter()
+                .filter(|name| parse_name(name).is_none_or(|(kind, _)| kind == Kind::Merged))
+                .map(|name| format!("`{}` is no checkpoint", store.describe(name))),
+        );
+        match problems.is_empty() {
+            true => Ok(None),
+            false => Err(CheckpointError::NothingWhole { place: store.describe(""), problems }),
+        }
+    }
+
+    fn restore(
+        &self,
+        store: &dyn CheckpointStore,
+        operators: &mut [Slot<'_>],
+        forget: &[String],
+    ) -> Result<Restored> {
+        let stored: BTreeMap<&str, &Operator> = self.operators().iter().map(|o| (&*o.name, o)).collect();
+        let mut slots: BTreeMap<&str, &mut Slot<'_>> =
+            operators.iter_mut().map(|slot| (slot.name, slot)).collect();
+        let (forgotten, kept): (Vec<_>, Vec<_>) =
+            stored.keys().map(|name| (*name).to_owned()).partition(|name| forget.contains(name));
+        let (continued, vanished): (Vec<_>, Vec<_>) =
+            kept.into_iter().partition(|name| slots.contains_key(&**name));
+        if !vanished.is_empty() {
+            return Err(CheckpointError::Vanished { file: self.file.clone(), operators: vanished });
+        }
+        slots.retain(|name, _| continued.iter().any(|c| c == name));
+
+        let unfit = |slot: &Slot<'_>, what| CheckpointError::Types {
+            file: self.file.clone(),
+            operator: slot.name.to_owned(),
+            stored: stored.get(slot.name).map_or_else(String::new, |o| o.fingerprint.clone()),
+            program: slot.state.fingerprint(),
+            what,
+        };
+        let mut entries = 0;
+        merge(store, &self.manifest.segments, |operator, key, value| {
+            if let (Some(slot), Some(value)) = (slots.get_mut(operator), value) {
+                entries += 1;
+                slot.state.restore(key, value).map_err(|what| unfit(slot, what))?;
+            }
+            Ok(())
+        })?;
+        for slot in slots.values_mut() {
+            slot.state.restored().map_err(|what| unfit(slot, what))?;
+        }
+        Ok(Restored { continued, new: Vec::new(), forgotten, entries })
+    }
+}
+
+/// The names of all objects.
+pub(super) fn list(store: &dyn CheckpointStore) -> Result<Vec<String>> {
+    let mut names = store
+        .list("")
+        .map_err(|e| CheckpointError::io(format_args!("listing checkpoint `{}`", store.describe("")), e))?;
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Reads a checkpoint to the last byte of its last segment.
+fn whole(store: &dyn CheckpointStore, object: &str) -> Result<Manifest> {
+    let manifest = Manifest::read(store, object)?;
+    let read = |segment: &Segment| -> Result<()> {
+        let mut reader = SegmentReader::open(store, segment)?;
+        while reader.advance()? {}
+        Ok(())
+    };
+    // One that changes nothing is no segment, but has an end all the same.
+    let own = manifest.segments.iter().any(|s| s.object == object);
+    if !own {
+        read(&Segment { object: object.to_owned(), ..Segment::default() })?;
+    }
+    manifest.segments.iter().try_for_each(read)?;
+    Ok(manifest)
+}

@@ -1,0 +1,162 @@
+//! Where the objects of a checkpoint are: the seam for object stores, and a local directory.
+
+use std::{
+    any::Any,
+    fmt,
+    io::{self, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use super::{
+    CheckpointError,
+    fs::{Fs, Lock, OsFs},
+};
+
+/// Immutable objects with names, all in one place. Nothing is ever appended or overwritten, so that an object store can be one.
+pub trait CheckpointStore: Send + Sync + fmt::Debug {
+    /// Makes the object `name` of what `write` writes. When this returns, the object is there and survives a loss of power; if
+    /// it fails, no part of the object can be seen, unless what failed is the very last step.
+    fn put(
+        &self,
+        name: &str,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError>;
+
+    /// Reads an object from its beginning.
+    fn get(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
+
+    /// The names of all objects that begin with `prefix`, in any order.
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>>;
+
+    /// Removes an object.
+    fn delete(&self, name: &str) -> io::Result<()>;
+
+    /// Makes this process the only one that writes, until the result is dropped or the process ends.
+    fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, CheckpointError>;
+
+    /// The place as a person writes it, or that of the object `name` if it is not empty.
+    fn describe(&self, name: &str) -> String;
+}
+
+/// A local directory.
+///
+/// An object is written under another name, brought to the disk, and renamed; then the directory is brought to the
+/// disk. After a sync that failed every later write fails, until the directory is opened again: the system may have
+/// dropped what it could not write and says so only once, so that a second sync would promise what is not there.
+pub struct LocalDir {
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+    poisoned: OnceLock<String>,
+}
+
+/// Begins the names of files that are being written.
+const TEMPORARY: &str = ".tmp-";
+const LOCK: &str = ".lock";
+
+impl LocalDir {
+    /// The directory `dir`, which is made if it is not there.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<LocalDir, CheckpointError> {
+        LocalDir::with_fs(Arc::new(OsFs), dir.into())
+    }
+
+    /// The directory `dir`, to be read only.
+    pub(super) fn existing(dir: &Path) -> LocalDir {
+        LocalDir { fs: Arc::new(OsFs), dir: dir.to_owned(), poisoned: OnceLock::new() }
+    }
+
+    pub(super) fn with_fs(fs: Arc<dyn Fs>, dir: PathBuf) -> Result<LocalDir, CheckpointError> {
+        fs.create_dir(&dir)
+            // What the last process renamed but could not sync is made safe before anything builds on it.
+            .and_then(|()| fs.sync_dir(&dir))
+            .map_err(|e| CheckpointError::io(format_args!("opening checkpoint `{}`", dir.display()), e))?;
+        Ok(LocalDir { fs, dir, poisoned: OnceLock::new() })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.poisoned.get() {
+            None => Ok(()),
+            Some(why) => Err(io::Error::other(format!(
+                "nothing is written after a failed sync ({why}), since what is on the disk is unknown; restart the program \
+                 to go on from what is there"
+            ))),
+        }
+    }
+
+    fn poison(&self, result: io::Result<()>) -> io::Result<()> {
+        result.inspect_err(|e| {
+            // Only the first failure is the cause.
+            let _ = self.poisoned.set(e.to_string());
+        })
+    }
+}
+
+impl CheckpointStore for LocalDir {
+    fn put(
+        &self,
+        name: &str,
+        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), CheckpointError>,
+    ) -> Result<(), CheckpointError> {
+        let failed = |e| CheckpointError::io(format_args!("writing `{}`", self.describe(name)), e);
+        self.check().map_err(failed)?;
+        let temporary = self.dir.join(format!("{TEMPORARY}{name}"));
+        let written = (|| {
+            let mut out = BufWriter::with_capacity(1 << 16, self.fs.create(&temporary).map_err(failed)?);
+            write(&mut out)?;
+            let mut file = out.into_inner().map_err(|e| failed(e.into_error()))?;
+            self.poison(file.sync()).map_err(failed)?;
+            drop(file);
+            self.fs.rename(&temporary, &self.dir.join(name)).map_err(failed)
+        })();
+        if written.is_err() {
+            // Gives its space back. If that fails too, the next start tries again.
+            let _ = self.fs.remove(&temporary);
+        }
+        written?;
+        self.poison(self.fs.sync_dir(&self.dir)).map_err(failed)
+    }
+
+    fn get(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
+        self.fs.open(&self.dir.join(name))
+    }
+
+    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
+        let mut names = self.fs.list(&self.dir)?;
+        // Our own hidden files, other directories, and what other programs hide are no objects.
+        names.retain(|name| !name.starts_with('.') && !name.ends_with('/') && name.starts_with(prefix));
+        Ok(names)
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        self.check()?;
+        self.fs.remove(&self.dir.join(name))
+    }
+
+    fn lock(&self) -> Result<Lock, CheckpointError> {
+        let path = self.dir.join(LOCK);
+        let failed = |e| CheckpointError::io(format_args!("locking `{}`", path.display()), e);
+        let lock = self.fs.lock(&path).map_err(failed)?;
+        let lock = lock.map_err(|owner| CheckpointError::Busy { place: self.describe(""), owner })?;
+        // Now that nobody writes them any more, half-written files of a killed process can go.
+        for name in self.fs.list(&self.dir).map_err(failed)? {
+            if name.starts_with(TEMPORARY) {
+                self.fs.remove(&self.dir.join(name)).map_err(failed)?;
+            }
+        }
+        Ok(lock)
+    }
+
+    fn describe(&self, name: &str) -> String {
+        if name.is_empty() {
+            self.dir.display().to_string()
+        } else {
+            self.dir.join(name).display().to_string()
+        }
+    }
+}
+
+impl fmt::Debug for LocalDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LocalDir").field(&self.dir).finish()
+    }
+}

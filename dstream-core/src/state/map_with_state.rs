@@ -1,0 +1,277 @@
+//! `map_with_state`: a function of every record, which sees and changes the state of its key.
+
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
+
+use super::{
+    Bucket, InitialState, StateView,
+    store::{Held, Stores},
+};
+use crate::{
+    Key, Rdd, Time,
+    batch::{Batch, Missing, OpMeta, Step},
+    checkpoint::{Changes, Stateful},
+    exec::exchange,
+    ops::{FEW, entries},
+    record::{Data, Portable},
+    table::Entry,
+};
+
+/// What [`map_with_state`](crate::DStream::map_with_state) knows of one key, as its function sees it.
+///
+/// A change that can't be made (see the methods) is a panic, which fails the batch and names the operator.
+#[derive(Debug)]
+pub struct State<S> {
+    value: Option<S>,
+    changed: bool,
+    removed: bool,
+    timing_out: bool,
+}
+
+impl<S> State<S> {
+    fn new(value: Option<S>, timing_out: bool) -> Self {
+        State { value, changed: false, removed: false, timing_out }
+    }
+
+    /// Whether there is a state.
+    pub fn exists(&self) -> bool {
+        self.value.is_some()
+    }
+
+    /// The state, if there is one.
+    pub fn get(&self) -> Option<&S> {
+        self.value.as_ref()
+    }
+
+    /// The state, to be changed in place; counts as an [`update`](State::update), and can't be used where that can't.
+    #[track_caller]
+    pub fn get_mut(&mut self) -> Option<&mut S> {
+        self.check("changed");
+        self.changed |= self.value.is_some();
+        self.value.as_mut()
+    }
+
+    /// Sets the state. Not after [`remove`](State::remove) in the same call, and not while it times out.
+    #[track_caller]
+    pub fn update(&mut self, state: S) {
+        self.check("updated");
+        self.changed = true;
+        self.value = Some(state);
+    }
+
+    /// Removes the state. Not twice in the same call, and not while it times out, which removes it anyway.
+    #[track_caller]
+    pub fn remove(&mut self) {
+        self.check("removed");
+        self.removed = true;
+        self.value = None;
+    }
+
+    /// Whether this call is the last one for the key, since nothing came for it during the `timeout`.
+    pub fn is_timing_out(&self) -> bool {
+        self.timing_out
+    }
+
+    #[track_caller]
+    fn check(&self, what: &str) {
+        assert!(!self.removed, "the state can't be {what}: it has been removed in this call");
+        assert!(!self.timing_out, "the state can't be {what}: it is timing out, and will be removed");
+    }
+}
+
+/// The state of one `map_with_state`.
+#[derive(Debug)]
+pub struct MapWithState<K, S> {
+    stores: Stores<K, S>,
+    timeout: Option<Duration>,
+    /// One for each bucket.
+    deadlines: Vec<Mutex<Deadlines>>,
+}
+
+/// The keys of a bucket by the batch that refreshed them, oldest first. A key that was refreshed again is also further back,
+/// and knows the batch that counts.
+type Deadlines = VecDeque<(Time, Vec<u32>)>;
+
+impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
+    /// Nothing is known, in `buckets` tables. With a `timeout`, a key for which nothing came for longer is removed.
+    pub fn new(buckets: usize, timeout: Option<Duration>) -> Self {
+        MapWithState { stores: Stores::new(buckets), timeout, deadlines: Vec::new() }
+    }
+
+    /// The state before the first batch, as if it had come with that.
+    pub fn initial(mut self, pairs: impl InitialState<K, S>) -> Self {
+        self.stores.start_with(pairs);
+        self
+    }
+
+    /// Calls `f` for each record of a batch, in order, then for each key that times out: `|key, value, state|`. Yields what
+    /// the calls gave, and the state after the batch.
+    #[allow(clippy::type_complexity)]
+    pub fn step<V: Data, I: IntoIterator<Item: Data>>(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        tasks: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        f: impl Fn(&K, Option<V>, &mut State<S>) -> I + Sync,
+    ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
+        self.step_timed(batch, op, tasks, |_, key, value, state| f(key, value, state))
+    }
+
+    /// As [`step`](Self::step): `|time, key, value, state|`.
+    #[allow(clippy::type_complexity)]
+    pub fn step_timed<V: Data, I: IntoIterator<Item: Data>>(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        tasks: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
+    ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
+        match self.run(batch, op, tasks, f) {
+            Ok(events) => (Ok(Rdd::from_partitions(events)), Ok(self.stores.view())),
+            Err(missing) => (Err(missing.clone()), Err(missing)),
+        }
+    }
+
+    fn run<V: Data, I: IntoIterator<Item: Data>>(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        tasks: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
+    ) -> Result<Vec<Vec<I::Item>>, Missing> {
+        self.open(batch);
+        let few = tasks.as_ref().is_ok_and(|tasks| entries(tasks) < FEW);
+        let buckets = self.deadlines.len();
+        let input = tasks.map(|tasks| exchange(tasks, buckets).into_iter().zip(&self.deadlines).collect());
+        let (time, timeout) = (batch.time(), self.timeout);
+        self.stores.step(batch, op, input, |_| few, |bucket, (column, deadlines): (Vec<Vec<Entry<K, V>>>, _)| {
+            // Each bucket has its own: nobody waits.
+            let mut deadlines: std::sync::MutexGuard<'_, Deadlines> =
+                Mutex::lock(deadlines).unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
+            for (hash, key, value) in column.into_iter().flatten().filter_map(Entry::into_parts) {
+                calls.record(hash, key, value, &f);
+            }
+            calls.sweep(&f);
+            calls.out
+        })
+    }
+
+    /// Before the first batch: every key that is there has a deadline.
+    fn open(&mut self, batch: &Batch<'_>) {
+        if !self.stores.is_new() {
+            return;
+        }
+        self.stores.open(batch);
+        let deadlines = &mut self.deadlines;
+        let timeout = self.timeout;
+        self.stores.each(|bucket| {
+            let mut own = Deadlines::new();
+            for at in (0..bucket.keys.len()).filter(|_| timeout.is_some()) {
+                if let Some((_, held)) = bucket.keys.at(at) {
+                    note(&mut own, held.seen, at);
+                }
+            }
+            deadlines.push(Mutex::new(own));
+        });
+    }
+}
+
+/// Notes that the key at this index was refreshed; times don't go back.
+fn note(deadlines: &mut Deadlines, time: Time, at: usize) {
+    match deadlines.back_mut() {
+        Some((last, keys)) if *last == time => keys.push(at as u32),
+        _ => deadlines.push_back((time, vec![at as u32])),
+    }
+}
+
+/// The calls of the user's function in one bucket and batch.
+struct Calls<'a, K, S, U> {
+    bucket: &'a mut Bucket<K, S>,
+    deadlines: &'a mut Deadlines,
+    time: Time,
+    timeout: Option<Duration>,
+    out: Vec<U>,
+}
+
+impl<K: Key<Owned = K> + Data, S: Data, U> Calls<'_, K, S, U> {
+    fn record<V, I: IntoIterator<Item = U>>(
+        &mut self,
+        hash: u64,
+        key: K,
+        value: V,
+        f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I,
+    ) {
+        let at = self.bucket.keys.get(hash, &key);
+        let held = at.and_then(|at| self.bucket.keys.at_mut(at)).and_then(|(_, held)| held.state.take());
+        let mut state = State::new(held, false);
+        self.out.extend(f(self.time, &key, Some(value), &mut state));
+        let State { value, changed, .. } = state;
+        match (at, value) {
+            (None, None) => {}
+            (None, Some(state)) => {
+                let time = self.time;
+                let at = self.bucket.keys.intern_with(hash, key, || Held::new(Some(state), time));
+                self.bucket.touch(at);
+                if self.timeout.is_some() {
+                    note(self.deadlines, time, at);
+                }
+            }
+            (Some(at), None) => self.bucket.remove(at),
+            (Some(at), Some(state)) => {
+                let refresh = changed || self.timeout.is_some();
+                if let Some((_, held)) = self.bucket.keys.at_mut(at) {
+                    held.state = Some(state);
+                    if refresh {
+                        let before = std::mem::replace(&mut held.seen, self.time);
+                        if self.timeout.is_some() && before != self.time {
+                            note(self.deadlines, self.time, at);
+                        }
+                        self.bucket.touch(at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Removes what nothing came for, after a last call.
+    fn sweep<V, I: IntoIterator<Item = U>>(&mut self, f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I) {
+        let Some(timeout) = self.timeout else { return };
+        let threshold = self.time - timeout;
+        while let Some((seen, _)) = self.deadlines.front()
+            && *seen < threshold
+            && let Some((seen, keys)) = self.deadlines.pop_front()
+        {
+            for at in keys.into_iter().map(|at| at as usize) {
+                let Some((key, held)) = self.bucket.keys.at_mut(at) else { continue };
+                if held.seen == seen {
+                    let mut state = State::new(held.state.take(), true);
+                    self.out.extend(f(self.time, key, None, &mut state));
+                    self.bucket.remove(at);
+                }
+            }
+        }
+        if let Some(moved) = self.bucket.compact() {
+            let keys = self.deadlines.iter_mut().flat_map(|(_, keys)| keys);
+            keys.for_each(|at| *at = moved[*at as usize]);
+        }
+    }
+}
+
+impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for MapWithState<K, S> {
+    fn fingerprint(&self) -> String {
+        self.stores.fingerprint()
+    }
+
+    fn changes(&mut self, out: &mut Changes) {
+        self.stores.changes(out);
+    }
+
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        self.stores.restore(key, value)
+    }
+
+    fn restored(&mut self) -> Result<(), String> {
+        self.stores.restored();
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! `update_state_by_key`: a function of every key, in every batch.
+
+use super::{
+    Bucket, InitialState, StateView,
+    store::{Held, Stores},
+};
+use crate::{
+    Key, Time,
+    batch::{Batch, OpMeta, Step},
+    checkpoint::{Changes, Stateful},
+    ops::FEW,
+    record::{Data, Portable},
+    table::Entry,
+    window::Partials,
+};
+
+/// The state of one `update_state_by_key`.
+#[derive(Debug)]
+pub struct UpdateStateByKey<K, S> {
+    stores: Stores<K, S>,
+}
+
+impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
+    /// Nothing is known, in `buckets` tables.
+    pub fn new(buckets: usize) -> Self {
+        UpdateStateByKey { stores: Stores::new(buckets) }
+    }
+
+    /// The state before the first batch.
+    pub fn initial(mut self, pairs: impl InitialState<K, S>) -> Self {
+        self.stores.start_with(pairs);
+        self
+    }
+
+    /// Updates the state with the groups of a batch: `|new, old|`.
+    pub fn step<V: Data>(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        input: Step<Partials<K, Vec<V>>>,
+        f: impl Fn(&[V], Option<S>) -> Option<S> + Sync,
+    ) -> Step<StateView<K, S>> {
+        self.step_timed(batch, op, input, |_, _, new, old| f(new, old))
+    }
+
+    /// As [`step`](Self::step): `|key, new, old|`.
+    pub fn step_keyed<V: Data>(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        input: Step<Partials<K, Vec<V>>>,
+        f: impl Fn(&K, &[V], Option<S>) -> Option<S> + Sync,
+    ) -> Step<StateView<K, S>> {
+        self.step_timed(batch, op, input, |_, key, new, old| f(key, new, old))
+    }
+
+    /// As [`step`](Self::step): `|time, key, new, old|`.
+    pub fn step_timed<V: Data>(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        input: Step<Partials<K, Vec<V>>>,
+        f: impl Fn(Time, &K, &[V], Option<S>) -> Option<S> + Sync,
+    ) -> Step<StateView<K, S>> {
+        let few = input.as_ref().is_ok_and(|partials| partials.len() < FEW);
+        let input = input.map(Partials::into_buckets);
+        let small = |stores: &Stores<K, S>| few && stores.live() < FEW;
+        self.stores.step(batch, op, input, small, |bucket, groups| update(bucket, batch.time(), groups, &f))?;
+        Ok(self.stores.view())
+    }
+}
+
+fn update<K, S, V>(
+    bucket: &mut Bucket<K, S>,
+    time: Time,
+    groups: Vec<Entry<K, Vec<V>>>,
+    f: impl Fn(Time, &K, &[V], Option<S>) -> Option<S>,
+) where
+    K: Key<Owned = K> + Portable,
+    S: Portable,
+{
+    // By the index of the key.
+    let mut news: Vec<Vec<V>> = Vec::new();
+    for (hash, key, values) in groups.into_iter().filter_map(Entry::into_parts) {
+        let at = bucket.keys.intern_with(hash, key, || Held::new(None, time));
+        if news.len() <= at {
+            news.resize_with(at + 1, Vec::new);
+        }
+        news[at] = values;
+    }
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for at in 0..bucket.keys.len() {
+        let logged = bucket.is_logged();
+        let Some((key, held)) = bucket.keys.at_mut(at) else { continue };
+        let new = news.get(at).map_or(&[][..], Vec::as_slice);
+        let old = held.state.take();
+        let known = old.is_some();
+        // Every state passes through `f`. So that a checkpoint need not write them all, those without news are compared.
+        let compare = logged && new.is_empty() && !held.touched;
+        if compare {
+            before = written(&old, before);
+        }
+        match f(time, key, new, old) {
+            Some(state) => {
+                held.state = Some(state);
+                if compare {
+                    after = written(&held.state, after);
+                }
+                if !compare || before != after || before.is_empty() {
+                    held.seen = time;
+                    bucket.touch(at);
+                }
+            }
+            None if known => bucket.remove(at),
+            None => drop(bucket.keys.remove(at)),
+        }
+    }
+    bucket.compact();
+}
+
+/// The bytes of a state, in the room of `buffer`; none if it can't be written.
+fn written<S: Portable>(state: &Option<S>, mut buffer: Vec<u8>) -> Vec<u8> {
+    buffer.clear();
+    postcard::to_extend(state, buffer).unwrap_or_default()
+}
+
+impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for UpdateStateByKey<K, S> {
+    fn fingerprint(&self) -> String {
+        self.stores.fingerprint()
+    }
+
+    fn changes(&mut self, out: &mut Changes) {
+        self.stores.changes(out);
+    }
+
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        self.stores.restore(key, value)
+    }
+
+    fn restored(&mut self) -> Result<(), String> {
+        self.stores.restored();
+        Ok(())
+    }
+}

@@ -1,0 +1,74 @@
+//! What a state operator yields: its tables, borrowed.
+
+use std::sync::Arc;
+
+use super::Bucket;
+use crate::{
+    Block, Key, Rdd, Record,
+    batch::Step,
+    exec::run,
+    ops::FEW,
+    record::Data,
+};
+
+/// All keys of a state with what is known of them, after a batch.
+///
+/// It shares the tables of the operator. When the next batch changes them in place nobody may hold a view any more; if
+/// somebody does, the tables are copied first.
+#[derive(Debug)]
+pub struct StateView<K, S> {
+    buckets: Vec<Arc<Bucket<K, S>>>,
+}
+
+impl<K, S> Clone for StateView<K, S> {
+    fn clone(&self) -> Self {
+        StateView { buckets: self.buckets.clone() }
+    }
+}
+
+impl<K, S> StateView<K, S> {
+    pub(super) fn new(buckets: Vec<Arc<Bucket<K, S>>>) -> Self {
+        StateView { buckets }
+    }
+}
+
+impl<K: Key<Owned = K> + Data, S: Data> StateView<K, S> {
+    /// The buckets as the input of a stage, whose records are `(&K, &S)`.
+    pub fn blocks(view: &Step<Self>) -> Step<Vec<StateBlock<K, S>>> {
+        let view = view.as_ref().map_err(Clone::clone)?;
+        let full = view.buckets.iter().filter(|bucket| bucket.keys.live() > 0);
+        Ok(full.map(|bucket| StateBlock(Arc::clone(bucket))).collect())
+    }
+
+    /// A copy, for an output that needs the whole: a partition a bucket.
+    pub fn rdd(view: &Step<Self>) -> Step<Rdd<(K, S)>> {
+        let view = view.as_ref().map_err(Clone::clone)?;
+        let small = view.buckets.iter().map(|bucket| bucket.keys.live()).sum::<usize>() < FEW;
+        let copies = run(view.buckets.iter().collect(), small, |bucket| {
+            let mut copy = Vec::with_capacity(bucket.keys.live());
+            copy.extend(pairs(bucket).map(Record::own));
+            copy
+        });
+        Ok(Rdd::from_partitions(copies))
+    }
+}
+
+fn pairs<K, S>(bucket: &Bucket<K, S>) -> impl Iterator<Item = (&K, &S)> {
+    bucket.keys.iter().filter_map(|(key, held)| held.state.as_ref().map(|state| (key, state)))
+}
+
+/// One bucket of a [`StateView`], on its way into a stage.
+#[derive(Debug)]
+pub struct StateBlock<K, S>(Arc<Bucket<K, S>>);
+
+impl<K: Data, S: Data> Block for StateBlock<K, S> {
+    type Record<'a> = (&'a K, &'a S);
+
+    fn records(&mut self) -> impl Iterator<Item = (&K, &S)> {
+        pairs(&self.0)
+    }
+
+    fn weight(&self) -> usize {
+        self.0.keys.live() * size_of::<(K, S)>().max(1)
+    }
+}

@@ -1,0 +1,144 @@
+//! What all keyed windows have in common: buckets that advance in parallel, and a checkpoint of their partials.
+
+use std::{any::type_name, fmt};
+
+use super::{Partials, WindowSpec, frame::Frame, ring::Ring};
+use crate::{
+    Key, Rdd, Time,
+    batch::{Batch, OpMeta, Step},
+    checkpoint::{Changes, Stateful, decode},
+    exec::run,
+    ops::FEW,
+    record::{Data, Portable},
+    table::{Entry, bucket_of},
+};
+
+/// A window of keyed partials. `D` is what is derived from the partials of a key.
+pub struct Keyed<K, V, D> {
+    frame: Frame<()>,
+    buckets: usize,
+    /// One for each bucket, from the first batch on: only a batch knows the seed.
+    rings: Vec<Ring<K, V, D>>,
+    /// What came back from a checkpoint, until the first batch.
+    back: Vec<(Time, Vec<(K, V)>)>,
+}
+
+impl<K, V, D> fmt::Debug for Keyed<K, V, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyed").field("frame", &self.frame).field("buckets", &self.buckets).finish_non_exhaustive()
+    }
+}
+
+/// What a bucket has to do in a batch.
+pub(super) struct Turn<K, V> {
+    pub(super) time: Time,
+    /// Batches up to this time leave.
+    pub(super) cutoff: Time,
+    pub(super) entries: Vec<Entry<K, V>>,
+}
+
+impl<K, V, D> Keyed<K, V, D> {
+    /// An empty window, whose keys are shared out over `buckets`.
+    pub fn new(spec: WindowSpec, buckets: usize) -> Self {
+        Keyed { frame: Frame::new(spec), buckets, rings: Vec::new(), back: Vec::new() }
+    }
+}
+
+impl<K, V, D> Keyed<K, V, D>
+where
+    K: Key<Owned = K> + Data,
+    V: Data,
+    D: Default + Send,
+{
+    /// Lets every bucket `advance` by a batch and, if the window is due, `emit` what is in it.
+    pub(super) fn slide<O: Send>(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        input: Step<Partials<K, V>>,
+        advance: impl Fn(&mut Ring<K, V, D>, Turn<K, V>) + Sync,
+        emit: impl Fn(&mut Ring<K, V, D>) -> Vec<O> + Sync,
+    ) -> Step<Rdd<O>> {
+        let input = self.frame.admit(batch, input)?;
+        self.open(batch.seed());
+        let cutoff = self.frame.cutoff(batch);
+        let mut small = input.as_ref().map_or(0, Partials::len) < FEW;
+        let mut entries = match input {
+            Some(partials) => {
+                self.frame.keep(batch, ());
+                partials.into_buckets()
+            }
+            None => Vec::new(),
+        };
+        entries.resize_with(self.buckets, Vec::new);
+        // Also when the window can't be answered: what comes and goes now is in later ones, or is not.
+        let answer = self.frame.answer(batch, op);
+        small &= answer.is_err() || self.rings.iter().map(Ring::live).sum::<usize>() < FEW;
+        let guarded = std::slice::from_ref(op);
+        let out = run(self.rings.iter_mut().zip(entries).collect(), small, |(ring, entries)| {
+            let turn = Turn { time: batch.time(), cutoff, entries };
+            let advanced = batch.guard(guarded, || advance(ring, turn));
+            if answer.is_err() {
+                return Ok(Vec::new());
+            }
+            advanced?;
+            batch.guard(guarded, || emit(ring))
+        });
+        answer?;
+        Ok(Rdd::from_partitions(out.into_iter().collect::<Step<Vec<_>>>()?))
+    }
+
+    /// Makes the buckets, and puts into them what came back from a checkpoint.
+    fn open(&mut self, seed: u64) {
+        if !self.rings.is_empty() {
+            return;
+        }
+        self.rings.resize_with(self.buckets, || Ring::new(seed));
+        self.back.sort_by_key(|(time, _)| *time);
+        for (time, pairs) in std::mem::take(&mut self.back) {
+            let mut entries: Vec<Vec<Entry<K, V>>> = Vec::new();
+            entries.resize_with(self.buckets, Vec::new);
+            for (key, value) in pairs {
+                let entry = Entry::new(seed, key, value);
+                entries[bucket_of(&entry, self.buckets)].push(entry);
+            }
+            for (ring, entries) in self.rings.iter_mut().zip(entries) {
+                // The user's functions are called when it is used.
+                ring.stale = true;
+                ring.enter(time, entries, |_, _| ());
+            }
+        }
+    }
+}
+
+impl<K, V, D> Stateful for Keyed<K, V, D>
+where
+    K: Key<Owned = K> + Portable,
+    V: Portable,
+    D: Default + Send,
+{
+    fn fingerprint(&self) -> String {
+        format!("window<{}, {}>", type_name::<K>(), type_name::<V>())
+    }
+
+    fn changes(&mut self, out: &mut Changes) {
+        let (rings, back) = (&self.rings, &self.back);
+        self.frame.changes(out, |time, ()| {
+            let unopened = back.iter().filter(|(at, _)| *at == time).flat_map(|(_, pairs)| pairs);
+            let opened = rings.iter().flat_map(|ring| ring.partials(time));
+            unopened.map(|(key, value)| (key, value)).chain(opened).collect::<Vec<_>>()
+        });
+    }
+
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        let (time, pairs): (Time, Option<Vec<(K, V)>>) = (decode(key)?, decode(value)?);
+        self.frame.restore(time, pairs.as_ref().map(|_| ()));
+        self.back.extend(pairs.map(|pairs| (time, pairs)));
+        Ok(())
+    }
+
+    fn restored(&mut self) -> Result<(), String> {
+        self.frame.restored();
+        Ok(())
+    }
+}

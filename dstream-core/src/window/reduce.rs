@@ -1,0 +1,89 @@
+//! `reduce_by_window`: the keyed windows with a single key.
+
+use super::{InverseByKeyAndWindow, Partials, ReduceByKeyAndWindow, WindowSpec};
+use crate::{
+    Rdd,
+    batch::{Batch, OpMeta, Step},
+    checkpoint::{Changes, Stateful},
+    record::{Data, Portable},
+};
+
+/// `reduce_by_window(f, ..)`.
+#[derive(Debug)]
+pub struct ReduceByWindow<T>(ReduceByKeyAndWindow<(), T>);
+
+/// `reduce_by_window(f, inverse, ..)`.
+#[derive(Debug)]
+pub struct InverseByWindow<T>(InverseByKeyAndWindow<(), T>);
+
+impl<T: Data> ReduceByWindow<T> {
+    /// An empty window.
+    pub fn new(spec: WindowSpec) -> Self {
+        ReduceByWindow(ReduceByKeyAndWindow::new(spec, 1))
+    }
+
+    /// Adds what a batch was reduced to. If the window is due: what `f` makes of its batches, or nothing if all are empty.
+    pub fn step(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        input: Step<Rdd<T>>,
+        f: impl Fn(T, T) -> T + Sync,
+    ) -> Step<Rdd<T>> {
+        self.0.step(batch, op, single(batch, input), f, |(), _| true).map(without_key)
+    }
+}
+
+impl<T: Data> InverseByWindow<T> {
+    /// An empty window.
+    pub fn new(spec: WindowSpec) -> Self {
+        InverseByWindow(InverseByKeyAndWindow::new(spec, 1))
+    }
+
+    /// As [`ReduceByWindow::step`]; what leaves is taken back by `inverse`.
+    pub fn step(
+        &mut self,
+        batch: &Batch<'_>,
+        op: &OpMeta,
+        input: Step<Rdd<T>>,
+        f: impl Fn(T, T) -> T + Sync,
+        inverse: impl Fn(T, T) -> T + Sync,
+    ) -> Step<Rdd<T>> {
+        self.0.step(batch, op, single(batch, input), f, inverse, |(), _| true).map(without_key)
+    }
+}
+
+fn single<T: Data>(batch: &Batch<'_>, input: Step<Rdd<T>>) -> Step<Partials<(), T>> {
+    let value = input?.into_vecs().into_iter().flatten().next();
+    Ok(Partials::of_one(batch.seed(), value))
+}
+
+fn without_key<T: Clone>(pairs: Rdd<((), T)>) -> Rdd<T> {
+    let values = |part: Vec<((), T)>| part.into_iter().map(|((), value)| value).collect();
+    Rdd::from_partitions(pairs.into_vecs().into_iter().map(values))
+}
+
+/// Both are kept as the keyed window is.
+macro_rules! stateful {
+    ($($window:ident),*) => {$(
+        impl<T: Portable> Stateful for $window<T> {
+            fn fingerprint(&self) -> String {
+                self.0.fingerprint()
+            }
+
+            fn changes(&mut self, out: &mut Changes) {
+                self.0.changes(out);
+            }
+
+            fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+                self.0.restore(key, value)
+            }
+
+            fn restored(&mut self) -> Result<(), String> {
+                self.0.restored()
+            }
+        }
+    )*};
+}
+
+stateful!(ReduceByWindow, InverseByWindow);

@@ -1,0 +1,51 @@
+//! Every example that needs no peer, run as a user runs it.
+
+use std::process::{Command, Output};
+
+fn run(example: &str, args: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--example", example, "--"])
+        .args(args)
+        .output()
+        .unwrap_or_else(|error| panic!("cargo can't be run: {error}"));
+    assert!(output.status.success(), "{example}: {}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// The records that an example prints, batch by batch.
+fn batches(example: &str) -> Vec<Vec<String>> {
+    let text = String::from_utf8_lossy(&run(example, &[]).stdout).into_owned();
+    let bodies = text.split("Time: ").skip(1);
+    bodies
+        .map(|body| {
+            body.lines().skip(2).map(str::to_owned).filter(|l| !l.is_empty() && !l.starts_with('-')).collect()
+        })
+        .collect()
+}
+
+fn sorted(mut batches: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    batches.iter_mut().for_each(|batch| batch.sort());
+    batches
+}
+
+#[test]
+fn queue_word_count() {
+    let counts = sorted(batches("queue_word_count"));
+    assert_eq!(counts[0], ["(\"hello\", 2)", "(\"world\", 1)"]);
+    assert!(counts[1].is_empty());
+    assert_eq!(counts[2], ["(\"aaa\", 1)", "(\"bbb\", 1)", "(\"ccc\", 2)", "(\"ddd\", 1)"]);
+}
+
+#[test]
+fn spam_join() {
+    let counts = sorted(batches("spam_join"));
+    assert_eq!(counts, [vec!["(\"the\", 3)", "(\"win\", 3)"], vec!["(\"the\", 3)"]]);
+}
+
+#[test]
+fn top_hashtags() {
+    assert_eq!(
+        batches("top_hashtags"),
+        [vec!["(\"#rust\", 3)", "(\"#streams\", 2)"], vec!["(\"#monday\", 1)"]]
+    );
+}

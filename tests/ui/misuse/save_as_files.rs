@@ -1,0 +1,11 @@
+use dstream::prelude::*;
+
+fn main() {
+    let _ = dstream::stream!(batch = 1s, {
+        let lines = socket_text_stream("localhost", 9999);
+        let pairs = lines.map(|line| (line, 1u64));
+        lines.save_as_text_files("out", "txt", skip_empties = true);
+        lines.save_as_object_files().print();
+        pairs.print();
+    });
+}
