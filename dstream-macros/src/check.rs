@@ -116,7 +116,7 @@ fn state(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     }
     for node in &graph.nodes {
         if let NodeKind::Op { spec, call } = &node.kind
-            && spec.keeps(call) == Keeps::State
+            && matches!(spec.keeps(call), Keeps::State | Keeps::Snapshots)
         {
             diags.error(
                 call.name.span(),

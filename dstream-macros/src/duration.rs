@@ -13,21 +13,33 @@ const HINT: &str =
 
 /// The expression of type `Duration` that `value` stands for. Literals are checked here, the rest by its type.
 pub(crate) fn duration(value: &TokenStream, diags: &mut Diags) -> TokenStream {
-    let span = span_of(value).resolved_at(Span::mixed_site());
-    let millis = match syn::parse2::<Expr>(value.clone()) {
-        Ok(Expr::Lit(ExprLit { lit, .. })) => millis(&lit),
-        Ok(_) => return quote_spanned!(span => { let __ds_d: ::core::time::Duration = #value; __ds_d }),
+    match syn::parse2::<Expr>(value.clone()) {
+        Ok(value) => {
+            check(&value, diags);
+            tokens(&value)
+        }
         Err(error) => {
             diags.syntax(error);
-            return TokenStream::new();
-        }
-    };
-    match millis {
-        Ok(millis) => quote_spanned!(span => ::core::time::Duration::from_millis(#millis)),
-        Err(message) => {
-            diags.error_at(value, message);
             TokenStream::new()
         }
+    }
+}
+
+/// Reports a literal that is no duration.
+pub(crate) fn check(value: &Expr, diags: &mut Diags) {
+    if let Expr::Lit(ExprLit { lit, .. }) = value
+        && let Err(message) = millis(lit)
+    {
+        diags.error_at(value, message);
+    }
+}
+
+/// The expression of type `Duration` that a checked value stands for.
+pub(crate) fn tokens(value: &Expr) -> TokenStream {
+    let span = span_of(value).resolved_at(Span::mixed_site());
+    match literal(value) {
+        Some(millis) => quote_spanned!(span => ::core::time::Duration::from_millis(#millis)),
+        None => quote_spanned!(span => { let __ds_d: ::core::time::Duration = #value; __ds_d }),
     }
 }
 

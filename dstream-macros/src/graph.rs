@@ -9,7 +9,7 @@ use crate::{
     ast::{Call, Chain, Pipeline},
     closure,
     diag::{Diags, did_you_mean, one_of},
-    ops::{self, Arg, Kind, OpSpec},
+    ops::{self, Arg, Keeps, Kind, OpSpec},
     parse,
 };
 
@@ -96,6 +96,36 @@ impl Graph {
         match spec.find(call, |arg| matches!(arg, Arg::Slide)) {
             Some(slide) => crate::duration::literal(slide),
             None => self.slide_millis(self.nodes[window].inputs[0], batch),
+        }
+    }
+
+    /// The name under which a checkpoint keeps what a node has between batches: that of its `let`, or the nearest one above
+    /// it with its own operator behind; numbered where that is taken.
+    pub(crate) fn kept_name(&self, id: NodeId) -> String {
+        let own = self.plain_name(id);
+        let taken = (0..id).filter(|before| self.keeps(*before) && self.plain_name(*before) == own).count();
+        if taken == 0 { own } else { format!("{own}#{}", taken + 1) }
+    }
+
+    fn keeps(&self, id: NodeId) -> bool {
+        matches!(&self.nodes[id].kind, NodeKind::Op { spec, call } if spec.keeps(call) != Keeps::Nothing)
+    }
+
+    fn plain_name(&self, id: NodeId) -> String {
+        let node = &self.nodes[id];
+        match (&node.name, &node.kind) {
+            (Some(name), _) => name.to_string(),
+            (None, NodeKind::Op { spec, .. }) => {
+                let mut above = node.inputs.first().copied();
+                while let Some(at) = above {
+                    if let Some(name) = &self.nodes[at].name {
+                        return format!("{name}.{}", spec.name);
+                    }
+                    above = self.nodes[at].inputs.first().copied();
+                }
+                spec.name.to_owned()
+            }
+            (None, _) => String::new(),
         }
     }
 
@@ -265,6 +295,9 @@ impl Build<'_> {
                 self.diags.error_at(arg, format_args!("expected a stream: `{}`", spec.usage));
                 return false;
             }
+            if let Arg::Length | Arg::Slide = kind {
+                crate::duration::check(arg, self.diags);
+            }
             if let (Arg::Closure(_), syn::Expr::Lit(_)) = (kind, arg) {
                 self.diags.error_at(arg, format_args!("expected a closure: `{}`", spec.usage));
                 return false;
@@ -288,6 +321,10 @@ impl Build<'_> {
         true
     }
 
+    fn yields_snapshots(&self, id: NodeId) -> bool {
+        matches!(&self.graph.nodes[id].kind, NodeKind::Op { spec, call } if spec.keeps(call) == Keeps::Snapshots)
+    }
+
     /// Ends a statement: names its stream, or makes sure that it ends in an output.
     fn end(&mut self, end: NodeId, bindings: Option<&[Ident]>) {
         let (output, poison, span) = {
@@ -307,6 +344,15 @@ impl Build<'_> {
             Some([name]) => {
                 self.names.insert(name.to_string(), end);
                 self.graph.nodes[end].name.get_or_insert_with(|| name.clone());
+            }
+            Some([events, snapshots]) if self.yields_snapshots(end) => {
+                self.names.insert(events.to_string(), end);
+                self.graph.nodes[end].name.get_or_insert_with(|| events.clone());
+                let NodeKind::Op { call, .. } = &self.graph.nodes[end].kind else { return };
+                let kind = NodeKind::Op { spec: &ops::SNAPSHOTS, call: call.clone() };
+                let second = self.graph.add(kind, vec![end]);
+                self.names.insert(snapshots.to_string(), second);
+                self.graph.nodes[second].name = Some(snapshots.clone());
             }
             Some(names @ [_, second, ..]) => {
                 if !poison {

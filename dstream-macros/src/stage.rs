@@ -91,7 +91,7 @@ pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool 
     let takes = match &spec.kind {
         Kind::Output(_) => true,
         Kind::Wide(wide) => match &wide.reads {
-            Reads::Whole => true,
+            Reads::Whole | Reads::View => true,
             Reads::Records(sink) => sink.of_whole.is_some(),
         },
         Kind::Narrow(_) | Kind::Same(_) => false,

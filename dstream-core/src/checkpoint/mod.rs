@@ -8,19 +8,28 @@ mod compact;
 mod error;
 mod frame;
 mod fs;
+mod inspect;
 mod manifest;
 mod merge;
 mod recovery;
 mod segment;
+#[cfg(test)]
+pub(crate) mod sim;
 mod store;
+#[cfg(test)]
+mod tests;
+mod wal;
 mod writer;
 
 pub use changes::{Changes, decode};
 pub use error::CheckpointError;
+pub use inspect::inspect_checkpoint;
 pub use store::{CheckpointStore, LocalDir};
 
+pub(crate) use fs::OsFs;
 pub(crate) use manifest::{PendingBatch, Progress};
 pub(crate) use recovery::{Recovered, Restored, Session, Slot};
+pub(crate) use wal::{LogBlock, LogOptions, LogPosition, WriteAheadLog};
 pub(crate) use writer::{Checkpointer, Policy};
 
 /// What an operator keeps between batches. A checkpoint holds it as a map from keys to values, both in bytes.

@@ -154,6 +154,15 @@ impl Recovered {
         &self.manifest.operators
     }
 
+    /// Newer checkpoints that are not whole, and why.
+    pub(crate) fn passed_over(&self) -> &[(u64, CheckpointError)] {
+        &self.passed_over
+    }
+
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.manifest.segments
+    }
+
     pub(super) fn find(store: &dyn CheckpointStore, names: &[String]) -> Result<Option<Recovered>> {
         let numbers = |wanted| {
             names.iter().filter_map(|name| parse_name(name)).filter(move |(kind, _)| *kind == wanted)

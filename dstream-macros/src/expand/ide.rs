@@ -11,6 +11,7 @@ use quote::{quote, quote_spanned};
 
 use crate::{
     ast::{Call, Chain, Pipeline},
+    duration,
     ops::{self, Arg, Editor, OpSpec},
     parse,
 };
@@ -83,6 +84,7 @@ fn arguments(call: &Call, names: &HashSet<String>) -> TokenStream {
                 let tokens = quote!(#arg).into_iter().collect();
                 chain(&parse::chain(tokens, &mut Default::default()), names)
             }
+            Some(Arg::Length | Arg::Slide) => duration::tokens(arg),
             _ => quote!(#arg),
         }
     });

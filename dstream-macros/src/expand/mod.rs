@@ -10,9 +10,9 @@ use crate::{
     ast::{Call, Pipeline},
     closure::local,
     diag::Diags,
-    duration::duration,
+    duration::{self, duration},
     graph::{Graph, Node, NodeId, NodeKind},
-    ops::{Kind, Op, OpSpec, Reads, Wide},
+    ops::{Arg, Keeps, Kind, Op, OpSpec, Reads, Wide},
     stage::{self, Stage},
 };
 
@@ -60,7 +60,9 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     };
     let name = optional(setting("name").map(|n| quote_spanned!(site => ::std::string::String::from(#n))));
     let conf = optional(setting("conf").map(ToTokens::to_token_stream));
-    quote_spanned!(site => ::dstream::__private::Builder::create(#name, #batch, #conf))
+    let checkpoint = setting("checkpoint").map(|at| quote_spanned!(site => ::std::path::PathBuf::from(#at)));
+    let checkpoint = optional(checkpoint);
+    quote_spanned!(site => ::dstream::__private::Builder::create(#name, #batch, #conf, #checkpoint))
 }
 
 /// The code of a pipeline without errors.
@@ -175,11 +177,38 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
                 _ => None,
             };
             let value = value.map(|value| quote_spanned!(op.span() => let #hoisted = #value;));
+            let kept = match &spec.kind {
+                Kind::Wide(Wide { keep: Some(keep), .. }) if node.live => {
+                    Some(keep_between(graph, &op, spec, *keep))
+                }
+                _ => None,
+            };
             let warning = name.filter(|_| unused).map(|name| quote_spanned!(op.span() => let #name = ();));
-            quote!(#value #warning)
+            quote!(#value #kept #warning)
         }
         NodeKind::Poison => TokenStream::new(),
     }
+}
+
+/// What an operator keeps between batches: checked, and known to the checkpoints by its name.
+fn keep_between(graph: &Graph, op: &Op<'_>, spec: &OpSpec, keep: fn(&Op<'_>) -> TokenStream) -> TokenStream {
+    let (span, meta, kept, name) = (op.span(), &op.meta, op.kept(), graph.kept_name(op.id));
+    let window = spec.find(op.call, |arg| matches!(arg, Arg::Length)).map(|length| {
+        let (window, length) = (op.window(), duration::tokens(length));
+        let optional = |value: Option<TokenStream>| match value {
+            Some(value) => quote_spanned!(span => ::core::option::Option::Some(#value)),
+            None => quote_spanned!(span => ::core::option::Option::None),
+        };
+        let slide = optional(spec.find(op.call, |arg| matches!(arg, Arg::Slide)).map(duration::tokens));
+        let parent = graph.nodes[graph.nodes[op.id].inputs[0]].slide.map(|parent| {
+            let parent = local("w", parent, span);
+            quote_spanned!(span => #parent.slide)
+        });
+        let parent = optional(parent);
+        quote_spanned!(span => let #window = __ds_builder.window(#length, #slide, #parent, &#meta);)
+    });
+    let value = keep(op);
+    quote_spanned!(span => #window let #kept = __ds_builder.stateful(#name, &#meta, #value);)
 }
 
 /// The step that has come of the sinks that feed an input of a node, from all stages, in the order of the unions between.
@@ -246,16 +275,29 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
             });
             finish(&op, &rdds.collect::<Vec<_>>())
         }
+        Kind::Wide(Wide { reads: Reads::View, finish, .. }) => {
+            let view = view(node.inputs[0], span);
+            finish(&op, &[quote!(#view)])
+        }
         Kind::Output(_) if !stage::taken_whole(graph, id, node.inputs[0]) => collected(0),
         _ => return TokenStream::new(),
     };
     let rdd = result(id, span);
+    if spec.keeps(call) == Keeps::Snapshots {
+        let view = view(id, span);
+        return quote_spanned!(span => let (#rdd, #view) = #step;);
+    }
     quote_spanned!(span => let #rdd = #step;)
 }
 
 /// The variable that holds the finished step of node `id`.
 fn result(id: NodeId, span: Span) -> proc_macro2::Ident {
     local("n", id, span)
+}
+
+/// The variable that holds the state of node `id` after the batch.
+fn view(id: NodeId, span: Span) -> proc_macro2::Ident {
+    local("view", id, span)
 }
 
 /// Hands the batch to an output.

@@ -11,6 +11,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &["partitions"],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: partitions,
         reads: Reads::Records(SCATTER),
         finish: |op, tasks| {

@@ -11,17 +11,21 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: no_hoist,
-        reads: Reads::Records(Sink {
-            new: |op| quote_spanned!(op.span() => ::dstream::__private::Count::new()),
-            push: |op, _| {
-                let sink = &op.sink;
-                quote_spanned!(op.span() => #sink.push();)
-            },
-            needs_record: false,
-            of_whole: Some(|op, rdd| quote_spanned!(op.span() => __ds_batch.count_all(&#rdd))),
-        }),
+        reads: Reads::Records(SINK),
         finish: |op, tasks| quote_spanned!(op.span() => __ds_batch.count(#(#tasks),*)),
     }),
     editor: plain_editor,
+};
+
+/// Adds up, without looking at the records.
+pub(super) const SINK: Sink = Sink {
+    new: |op| quote_spanned!(op.span() => ::dstream::__private::Count::new()),
+    push: |op, _| {
+        let sink = &op.sink;
+        quote_spanned!(op.span() => #sink.push();)
+    },
+    needs_record: false,
+    of_whole: Some(|op, rdd| quote_spanned!(op.span() => __ds_batch.count_all(&#rdd))),
 };

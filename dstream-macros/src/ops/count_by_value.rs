@@ -16,6 +16,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &["partitions"],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: partitions,
         reads: Reads::Records(Sink {
             new: sink,

@@ -11,6 +11,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdd| quote_spanned!(op.span() => __ds_batch.glom(#(#rdd),*)),

@@ -1,9 +1,10 @@
 //! `group_by_key`: `combine_by_key` whose combiners are vectors.
 
+use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
 use super::{
-    Keeps, Kind, OpSpec, Reads, Sink, Wide,
+    Keeps, Kind, Op, OpSpec, Reads, Sink, Wide,
     combine_by_key::{finish, pair, sink},
     partitions, plain_editor,
 };
@@ -15,21 +16,28 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &["partitions"],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: partitions,
-        reads: Reads::Records(Sink {
-            new: sink,
-            push: |op, record| {
-                let (sink, pair) = (&op.sink, pair(op, record));
-                quote_spanned!(op.span() =>
-                    #sink.push(#pair, ::dstream::__private::group_of, ::dstream::__private::group_with);
-                )
-            },
-            needs_record: true,
-            of_whole: None,
-        }),
-        finish: |op, tasks| {
-            finish(op, tasks, Some(quote_spanned!(op.span() => ::dstream::__private::groups_joined)))
-        },
+        reads: Reads::Records(SINK),
+        finish: |op, tasks| finish(op, tasks, joined(op)),
     }),
     editor: plain_editor,
 };
+
+/// Collects the values of each key.
+pub(super) const SINK: Sink = Sink {
+    new: sink,
+    push: |op, record| {
+        let (sink, pair) = (&op.sink, pair(op, record));
+        quote_spanned!(op.span() =>
+            #sink.push(#pair, ::dstream::__private::group_of, ::dstream::__private::group_with);
+        )
+    },
+    needs_record: true,
+    of_whole: None,
+};
+
+/// Puts the groups of two tasks together.
+pub(super) fn joined(op: &Op<'_>) -> Option<TokenStream> {
+    Some(quote_spanned!(op.span() => ::dstream::__private::groups_joined))
+}

@@ -27,6 +27,7 @@ const fn spec(
         options: &["partitions"],
         kind: Kind::Wide(Wide {
             keeps: Keeps::Nothing,
+            keep: None,
             hoist: partitions,
             reads: Reads::Records(SCATTER),
             finish,

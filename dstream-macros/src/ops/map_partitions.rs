@@ -12,6 +12,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdd| {

@@ -6,6 +6,8 @@ mod collect_to;
 mod combine_by_key;
 mod count;
 mod count_by_value;
+mod count_by_value_and_window;
+mod count_by_window;
 mod filter;
 mod flat_map;
 mod flat_map_values;
@@ -13,19 +15,25 @@ mod foreach_partition;
 mod foreach_rdd;
 mod glom;
 mod group_by_key;
+mod group_by_key_and_window;
 mod join;
 mod keys;
 mod map;
 mod map_partitions;
 mod map_values;
+mod map_with_state;
 mod print;
 mod reduce;
 mod reduce_by_key;
+mod reduce_by_key_and_window;
+mod reduce_by_window;
 mod repartition;
 mod save;
 mod transform;
 mod union;
+mod update_state_by_key;
 mod values;
+mod window;
 
 use std::collections::BTreeSet;
 
@@ -136,6 +144,8 @@ pub(crate) enum Kind {
 /// An operator that needs the whole batch.
 pub(crate) struct Wide {
     pub(crate) keeps: Keeps,
+    /// What it keeps, as an expression that is evaluated once, when the pipeline is built, and named `op.kept()`.
+    pub(crate) keep: Option<fn(&Op<'_>) -> TokenStream>,
     /// An expression that is evaluated once, when the pipeline is built, and named `op.hoisted()`.
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) reads: Reads,
@@ -151,6 +161,8 @@ pub(crate) enum Keeps {
     Window,
     /// State that only a checkpoint can save.
     State,
+    /// State whose snapshots are a second stream: `let (events, snapshots) = ..`.
+    Snapshots,
 }
 
 /// What an operator that needs the whole batch takes of each of its inputs.
@@ -159,6 +171,8 @@ pub(crate) enum Reads {
     Records(Sink),
     /// The batch as `Step<Rdd<_>>`.
     Whole,
+    /// The state of the operator that it reads, as `Step<StateView<_, _>>`.
+    View,
 }
 
 pub(crate) struct Sink {
@@ -261,7 +275,12 @@ impl Op<'_> {
         local("w", self.id, self.span())
     }
 
-    /// What it holds between batches.
+    /// What it keeps between batches.
+    pub(crate) fn kept(&self) -> Ident {
+        local("kept", self.id, self.span())
+    }
+
+    /// What it needs of every batch.
     pub(crate) fn hoisted(&self) -> Ident {
         local("h", self.id, self.span())
     }
@@ -288,6 +307,11 @@ fn partitions(op: &Op<'_>) -> Option<TokenStream> {
         None => quote_spanned!(span => ::core::option::Option::None),
     };
     Some(quote_spanned!(span => __ds_builder.partitions(#asked, &#place)))
+}
+
+/// The closure given as a named option, or `default`.
+fn option_or(op: &Op<'_>, name: &str, default: TokenStream) -> TokenStream {
+    op.call.option(name).map(callable).unwrap_or(default)
 }
 
 fn no_hoist(_: &Op<'_>) -> Option<TokenStream> {
@@ -319,13 +343,15 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 32] = [
+pub(crate) static OPS: [&OpSpec; 40] = [
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
     &combine_by_key::SPEC,
     &count::SPEC,
     &count_by_value::SPEC,
+    &count_by_value_and_window::SPEC,
+    &count_by_window::SPEC,
     &filter::SPEC,
     &flat_map::SPEC,
     &flat_map_values::SPEC,
@@ -334,16 +360,20 @@ pub(crate) static OPS: [&OpSpec; 32] = [
     &join::FULL_OUTER,
     &glom::SPEC,
     &group_by_key::SPEC,
+    &group_by_key_and_window::SPEC,
     &join::INNER,
     &keys::SPEC,
     &join::LEFT_OUTER,
     &map::SPEC,
     &map_partitions::SPEC,
     &map_values::SPEC,
+    &map_with_state::SPEC,
     &cache::PERSIST,
     &print::SPEC,
     &reduce::SPEC,
     &reduce_by_key::SPEC,
+    &reduce_by_key_and_window::SPEC,
+    &reduce_by_window::SPEC,
     &repartition::SPEC,
     &join::RIGHT_OUTER,
     &save::OBJECTS,
@@ -351,8 +381,12 @@ pub(crate) static OPS: [&OpSpec; 32] = [
     &transform::TRANSFORM,
     &transform::WITH,
     &union::SPEC,
+    &update_state_by_key::SPEC,
     &values::SPEC,
+    &window::SPEC,
 ];
+
+pub(crate) use map_with_state::SNAPSHOTS;
 
 /// The operator of this name.
 pub(crate) fn find(name: &Ident) -> Option<&'static OpSpec> {

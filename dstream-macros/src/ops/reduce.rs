@@ -1,8 +1,9 @@
 //! `reduce`.
 
+use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Arg, Keeps, Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
+use super::{Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -12,20 +13,27 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: no_hoist,
-        reads: Reads::Records(Sink {
-            new: |op| quote_spanned!(op.span() => ::dstream::__private::Reduce::new()),
-            push: |op, record| {
-                let (sink, f) = (&op.sink, op.call.args.first().map(callable));
-                quote_spanned!(op.span() => #sink.push(#record, #f);)
-            },
-            needs_record: true,
-            of_whole: None,
-        }),
-        finish: |op, tasks| {
-            let (meta, f) = (&op.meta, op.call.args.first().map(callable));
-            quote_spanned!(op.span() => __ds_batch.reduce(&#meta, #(#tasks,)* #f))
-        },
+        reads: Reads::Records(SINK),
+        finish: |op, tasks| reduced(op, tasks),
     }),
     editor: plain_editor,
 };
+
+/// Reduces the records of a task by the first argument.
+pub(super) const SINK: Sink = Sink {
+    new: |op| quote_spanned!(op.span() => ::dstream::__private::Reduce::new()),
+    push: |op, record| {
+        let (sink, f) = (&op.sink, op.call.args.first().map(callable));
+        quote_spanned!(op.span() => #sink.push(#record, #f);)
+    },
+    needs_record: true,
+    of_whole: None,
+};
+
+/// Reduces the tasks.
+pub(super) fn reduced(op: &Op<'_>, tasks: &[TokenStream]) -> TokenStream {
+    let (meta, f) = (&op.meta, op.call.args.first().map(callable));
+    quote_spanned!(op.span() => __ds_batch.reduce(&#meta, #(#tasks,)* #f))
+}

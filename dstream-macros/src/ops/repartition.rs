@@ -11,6 +11,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: |op| {
             let (n, place) = (op.call.args.first().map(|n| quote!(#n)), &op.meta);
             Some(quote_spanned!(op.span() =>

@@ -11,6 +11,7 @@ pub(super) static TRANSFORM: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdd| {
@@ -28,6 +29,7 @@ pub(super) static WITH: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Nothing,
+        keep: None,
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdds| {

@@ -227,3 +227,44 @@ fn list(folder: &Path, names: &mut Vec<OsString>) -> io::Result<()> {
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
     matches!(name.as_encoded_bytes().first(), Some(b'_' | b'.'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A listing of folders without files, some of which could not be listed.
+    fn listing(folders: &[(&str, bool)]) -> Listing {
+        let paths = || folders.iter().map(|(folder, _)| PathBuf::from(folder));
+        let incomplete = folders.iter().filter(|(_, complete)| !complete).map(|(folder, _)| folder.into());
+        Listing {
+            folders: paths().map(|folder| (folder, Vec::new())).collect(),
+            incomplete: incomplete.collect(),
+            problems: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_has_surely_gone_is_forgotten() {
+        let remembered = |listing: &Listing| {
+            let mut seen = Seen { listing: 7, ..Seen::default() };
+            for folder in ["a", "b", "c"] {
+                seen.folders.entry(folder.into()).or_default();
+                seen.mark(&folder.into(), &"file".into(), MarkState::Taken);
+            }
+            seen.listing = 8;
+            seen.forget(listing);
+            let mut kept: Vec<_> = seen
+                .folders
+                .into_iter()
+                .filter(|(_, marks)| !marks.is_empty())
+                .map(|(folder, _)| folder)
+                .collect();
+            kept.sort();
+            kept
+        };
+        let all = ["a", "b", "c"].map(PathBuf::from);
+        assert_eq!(remembered(&listing(&[("a", true), ("b", false)])), all[1..2]);
+        assert_eq!(remembered(&listing(&[("a", false), ("b", false), ("c", false)])), all);
+        assert_eq!(remembered(&listing(&[])), all);
+    }
+}

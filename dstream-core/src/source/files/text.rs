@@ -80,8 +80,7 @@ fn lines_from(mut file: io::Take<File>, piece: &Range<u64>, len: u64) -> io::Res
     read_more(&mut file, piece.end - from, &mut bytes)?;
     let begin = match piece.start {
         0 => 0,
-        // The line that a line end in the last byte begins belongs to the next piece.
-        _ => match memchr::memchr(b'\n', &bytes[..bytes.len() - 1]) {
+        _ => match memchr::memchr(b'\n', &bytes) {
             Some(at) => at + 1,
             None => return Ok(Vec::new()),
         },

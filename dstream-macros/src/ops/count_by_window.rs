@@ -1,0 +1,28 @@
+//! `count_by_window`.
+
+use quote::{quote, quote_spanned};
+
+use super::{
+    Arg, Keeps, Kind, OpSpec, Reads, Sink, Wide, count, no_hoist, plain_editor,
+    window::{kept, step},
+};
+
+pub(super) static SPEC: OpSpec = OpSpec {
+    name: "count_by_window",
+    usage: "count_by_window(length, slide)",
+    forms: &[&[Arg::Length, Arg::Slide]],
+    options: &[],
+    kind: Kind::Wide(Wide {
+        keeps: Keeps::Window,
+        keep: Some(|op| kept(op, "CountByWindow")),
+        hoist: no_hoist,
+        reads: Reads::Records(Sink {
+            of_whole: Some(|op, rdd| {
+                step(op, &quote_spanned!(op.span() => __ds_batch.count_all(&#rdd)), &quote!())
+            }),
+            ..count::SINK
+        }),
+        finish: |op, tasks| step(op, &quote_spanned!(op.span() => __ds_batch.count(#(#tasks),*)), &quote!()),
+    }),
+    editor: plain_editor,
+};
