@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Source, SourceContext};
-use crate::{Error, Result, Time};
+use crate::{
+    Bytes, Error, Result, Time,
+    checkpoint::{Changes, Stateful},
+};
 
 /// A source that belongs to a context, and the blocks planned for batches that have not run yet.
 ///
@@ -19,7 +22,23 @@ pub struct Input<S: Source> {
 
 struct Shared<S: Source> {
     source: S,
-    planned: VecDeque<(Time, Result<Vec<S::Block>>)>,
+    planned: VecDeque<Planned<S>>,
+}
+
+/// What a batch that has not run yet will get.
+struct Planned<S: Source> {
+    time: Time,
+    blocks: Result<Vec<S::Block>>,
+    taken: Taken,
+}
+
+/// What a checkpoint must know of a source's part of a batch.
+#[derive(Default)]
+pub(crate) struct Taken {
+    /// What the source says of it, if it can give it again.
+    pub(crate) record: Option<Bytes>,
+    /// What the source has learnt.
+    pub(crate) changes: Changes,
 }
 
 impl<S: Source> fmt::Debug for Input<S> {
@@ -42,10 +61,22 @@ impl<S: Source> Input<S> {
     /// The blocks planned for `time`; none if it was never planned.
     pub(crate) fn take(&self, time: Time) -> Result<Vec<S::Block>> {
         let mut shared = self.lock();
-        match shared.planned.iter().position(|(planned, _)| *planned == time) {
-            Some(at) => shared.planned.remove(at).map_or(Ok(Vec::new()), |(_, blocks)| blocks),
-            None => Ok(Vec::new()),
+        let at = shared.planned.iter().position(|planned| planned.time == time);
+        at.and_then(|at| shared.planned.remove(at)).map_or(Ok(Vec::new()), |planned| planned.blocks)
+    }
+
+    fn add(&self, time: Time, blocks: impl FnOnce(&mut S) -> Result<Vec<S::Block>>) {
+        let mut shared = self.lock();
+        let Shared { source, planned } = &mut *shared;
+        // A source is somebody's code: its panic must cost one batch, not the clock's thread.
+        let blocks = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| blocks(source))).unwrap_or_else(|panic| {
+            Err(Error::source(source.name(), format_args!("panicked: {}", crate::batch::panic_text(&*panic))))
+        });
+        let mut taken = Taken { record: source.taken(), changes: Changes::default() };
+        if let Some(state) = source.state() {
+            state.lock().unwrap_or_else(PoisonError::into_inner).changes(&mut taken.changes);
         }
+        planned.push_back(Planned { time, blocks, taken });
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared<S>> {
@@ -60,6 +91,12 @@ pub(crate) trait AnyInput: Send + Sync {
     fn start(&self, context: &SourceContext) -> Result<()>;
     /// Decides what belongs to the batch at `time`.
     fn plan(&self, time: Time);
+    /// Plans a batch that was begun before a restart: what it had then.
+    fn replay(&self, time: Time, record: &[u8]);
+    /// What a checkpoint must know of the batch at `time`, which is planned; once.
+    fn taken(&self, time: Time) -> Taken;
+    /// What a checkpoint must hold of the source.
+    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>>;
     fn has_pending(&self) -> bool;
     fn is_exhausted(&self) -> Option<bool>;
     fn stop(&self);
@@ -75,17 +112,21 @@ impl<S: Source> AnyInput for Input<S> {
     }
 
     fn plan(&self, time: Time) {
+        self.add(time, |source| source.batch(time));
+    }
+
+    fn replay(&self, time: Time, record: &[u8]) {
+        self.add(time, |source| source.replay(time, record));
+    }
+
+    fn taken(&self, time: Time) -> Taken {
         let mut shared = self.lock();
-        let Shared { source, planned } = &mut *shared;
-        // A source is somebody's code: its panic must cost one batch, not the clock's thread.
-        let blocks = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| source.batch(time)))
-            .unwrap_or_else(|panic| {
-                Err(Error::source(
-                    source.name(),
-                    format_args!("panicked: {}", crate::batch::panic_text(&*panic)),
-                ))
-            });
-        planned.push_back((time, blocks));
+        let planned = shared.planned.iter_mut().find(|planned| planned.time == time);
+        planned.map(|planned| std::mem::take(&mut planned.taken)).unwrap_or_default()
+    }
+
+    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
+        self.lock().source.state()
     }
 
     fn has_pending(&self) -> bool {

@@ -17,8 +17,11 @@ mod socket_stream;
 mod tcp;
 mod text;
 
-use crate::{Clock, Config, Result, Signal, Time};
-use std::{sync::Arc, time::Duration};
+use crate::{Bytes, Clock, Config, Result, Signal, Time, checkpoint::Stateful};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
 pub use files::{
@@ -148,6 +151,23 @@ pub trait Source: Send + 'static {
     /// Asked between the batches of [`run_to_end`](crate::StreamingContext::run_to_end), and before the first of them.
     fn is_exhausted(&mut self) -> Option<bool> {
         None
+    }
+
+    /// What a checkpoint must hold for the source to go on where it was; `None` if there is nothing. After a restart it is
+    /// given back between `start` and the first batch.
+    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
+        None
+    }
+
+    /// What the last call of `batch` gave, in the source's own words, so that `replay` can give it once more; `None` if it
+    /// was nothing, or can't be had again.
+    fn taken(&self) -> Option<Bytes> {
+        None
+    }
+
+    /// Gives a batch once more that was begun before a restart, as `taken` has described it.
+    fn replay(&mut self, _time: Time, _taken: &[u8]) -> Result<Vec<Self::Block>> {
+        Ok(Vec::new())
     }
 
     /// Called once, at the stop: stop receiving, and let what was received be had by a last call of `batch`.

@@ -27,6 +27,67 @@ pub(super) struct Seen {
     start: Time,
     /// Counts listings: what is not in the latest one has gone.
     listing: u64,
+    /// What no checkpoint has been told yet; `None` before the first.
+    untold: Option<Vec<(PathBuf, OsString)>>,
+    /// Whether what is known came back from a checkpoint.
+    restored: bool,
+}
+
+/// The keys under which a checkpoint has it.
+#[derive(Serialize, Deserialize)]
+enum Known {
+    Start,
+    File(OsString, OsString),
+}
+
+impl Stateful for Seen {
+    fn fingerprint(&self) -> String {
+        "files".into()
+    }
+
+    fn changes(&mut self, out: &mut Changes) {
+        match self.untold.replace(Vec::new()) {
+            Some(untold) => {
+                for (folder, name) in untold {
+                    let mark = self.folders.get(&folder).and_then(|marks| marks.get(&name)).map(|mark| mark.state);
+                    let key = Known::File(folder.into(), name);
+                    match mark {
+                        Some(state) => out.put(&key, &state),
+                        None => out.delete(&key),
+                    }
+                }
+            }
+            None => {
+                out.clear();
+                out.put(&Known::Start, &self.start);
+                for (folder, marks) in &self.folders {
+                    for (name, mark) in marks {
+                        out.put(&Known::File(folder.clone().into(), name.clone()), &mark.state);
+                    }
+                }
+            }
+        }
+    }
+
+    fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
+        if !std::mem::replace(&mut self.restored, true) {
+            // What was there at this start says nothing: some of it came while the program was down.
+            self.folders.clear();
+        }
+        match decode(key)? {
+            Known::Start => self.start = decode(value)?,
+            Known::File(folder, name) => {
+                let mark = Mark { state: decode(value)?, listing: 0 };
+                self.folders.entry(folder.into()).or_default().insert(name, mark);
+            }
+        }
+        Ok(())
+    }
+
+    fn restored(&mut self) -> Result<(), String> {
+        self.untold = Some(Vec::new());
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +96,7 @@ struct Mark {
     listing: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum MarkState {
     /// It was there at the start.
     Left,
@@ -130,6 +191,9 @@ impl Seen {
     fn mark(&mut self, folder: &PathBuf, name: &OsString, state: MarkState) {
         if let Some(marks) = self.folders.get_mut(folder) {
             marks.insert(name.clone(), Mark { state, listing: self.listing });
+            if let Some(untold) = &mut self.untold {
+                untold.push((folder.clone(), name.clone()));
+            }
         }
     }
 
@@ -140,12 +204,31 @@ impl Seen {
             return;
         }
         let listed: HashSet<&PathBuf> = listing.folders.iter().map(|(folder, _)| folder).collect();
-        self.folders.retain(|folder, _| listed.contains(folder));
+        let mut untold = self.untold.take();
+        let mut gone = |folder: &PathBuf, name: &OsString| {
+            if let Some(untold) = &mut untold {
+                untold.push((folder.clone(), name.clone()));
+            }
+        };
+        self.folders.retain(|folder, marks| {
+            let stays = listed.contains(folder);
+            if !stays {
+                marks.keys().for_each(|name| gone(folder, name));
+            }
+            stays
+        });
         for (folder, marks) in &mut self.folders {
             if !listing.incomplete.contains(folder) {
-                marks.retain(|_, mark| mark.listing == self.listing);
+                marks.retain(|name, mark| {
+                    let stays = mark.listing == self.listing;
+                    if !stays {
+                        gone(folder, name);
+                    }
+                    stays
+                });
             }
         }
+        self.untold = untold;
     }
 }
 
