@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Block, Config, Error, Input, JobError, Result, Source, Time,
-    exec::{Executor, run},
+    exec::run,
 };
 
 /// What a step of a batch yields: a value, or why there is none.
@@ -51,14 +51,27 @@ impl OpMeta {
     }
 }
 
+/// Which outputs of a batch have run; a batch that runs again does not repeat them.
+pub(crate) trait OutputLog: Sync {
+    fn is_done(&self, time: Time, output: usize) -> bool;
+    fn done(&self, time: Time, output: usize);
+}
+
 /// One batch on its way through the pipelines of a context.
-#[derive(Debug)]
 pub struct Batch<'a> {
     time: Time,
     zero: Time,
-    exec: &'a Executor,
     config: &'a Config,
+    log: &'a dyn OutputLog,
+    /// How many outputs came before the next, in all pipelines.
+    outputs: usize,
     failures: Vec<JobError>,
+}
+
+impl std::fmt::Debug for Batch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batch").field("time", &self.time).finish_non_exhaustive()
+    }
 }
 
 /// Bytes below which neighbouring blocks share one task: starting a task costs more than so little work.
@@ -67,17 +80,13 @@ const SMALL_TASK: usize = 64 << 10;
 const LARGE_TASK: usize = 4 << 20;
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(time: Time, zero: Time, exec: &'a Executor, config: &'a Config) -> Batch<'a> {
-        Batch { time, zero, exec, config, failures: Vec::new() }
+    pub(crate) fn new(time: Time, zero: Time, config: &'a Config, log: &'a dyn OutputLog) -> Batch<'a> {
+        Batch { time, zero, config, log, outputs: 0, failures: Vec::new() }
     }
 
     /// The failures of the batch, in the order of the outputs; empty if all went well.
     pub(crate) fn finish(self) -> Vec<JobError> {
         self.failures
-    }
-
-    pub(crate) fn exec(&self) -> &'a Executor {
-        self.exec
     }
 
     /// The time of the batch.
@@ -132,15 +141,23 @@ impl<'a> Batch<'a> {
     /// Runs one output, if its input is due. Its failure is noted and the outputs after it still run.
     pub fn output<T>(&mut self, op: &OpMeta, input: &Step<T>, emit: impl FnOnce(&T, Time) -> Result<()>) {
         let time = self.time;
+        let output = self.outputs;
+        self.outputs += 1;
+        if self.log.is_done(time, output) {
+            return;
+        }
         let outcome = match input {
             Ok(value) => self
                 .guard(std::slice::from_ref(op), || emit(value, time))
                 .and_then(|emitted| emitted.map_err(|error| self.failed(op, error.to_string()))),
             Err(inherited) => Err(inherited.clone()),
         };
-        if let Err(Missing::Failed(failure)) = outcome {
-            tracing::error!("{failure}");
-            self.failures.push(*failure);
+        match outcome {
+            Err(Missing::Failed(failure)) => {
+                tracing::error!("{failure}");
+                self.failures.push(*failure);
+            }
+            Ok(()) | Err(Missing::NotDue) => self.log.done(time, output),
         }
     }
 
@@ -273,4 +290,17 @@ impl From<Box<JobError>> for Error {
     fn from(error: Box<JobError>) -> Error {
         Error::Job(*error)
     }
+}
+
+/// For tests of one operator: no output has run.
+#[cfg(test)]
+pub(crate) struct NothingDone;
+
+#[cfg(test)]
+impl OutputLog for NothingDone {
+    fn is_done(&self, _: Time, _: usize) -> bool {
+        false
+    }
+
+    fn done(&self, _: Time, _: usize) {}
 }

@@ -20,7 +20,11 @@ pub use crate::{
 };
 pub use serde;
 
-use crate::{DStream, IntoSource, Key, Outcome, Pair, Partition, Rdd, RddOps, Record, Result, Source, Time};
+use std::time::Duration;
+
+use crate::{
+    DStream, Data, IntoSource, Key, Outcome, Pair, Partition, Portable, Rdd, RddOps, Record, Result, Source, State, Time,
+};
 
 /// Calls a closure with a record that fixes its argument's type.
 #[inline(always)]
@@ -139,4 +143,82 @@ impl<T: Record> Timed<T> {
 /// A handle on the user's `Collected`.
 pub fn collected<T>(out: &crate::testing::Collected<T>) -> crate::testing::Collected<T> {
     out.clone()
+}
+
+impl<K: Key, V: Record> Timed<(K, V)> {
+    /// `update_state_by_key` with the batch's time and the key.
+    pub fn update_state_by_key<S: Portable>(
+        self,
+        f: impl Fn(Time, &K::Owned, &[V::Owned], Option<S>) -> Option<S>,
+    ) -> DStream<(&'static K::Owned, &'static S)> {
+        drop((self.0, f));
+        DStream::typed()
+    }
+
+    /// `map_with_state` with the batch's time.
+    #[allow(clippy::type_complexity)]
+    pub fn map_with_state<S: Portable, I: IntoIterator<Item: Data>>(
+        self,
+        f: impl Fn(Time, &K::Owned, Option<V::Owned>, &mut State<S>) -> I,
+    ) -> (DStream<I::Item>, DStream<(&'static K::Owned, &'static S)>) {
+        drop((self.0, f));
+        (DStream::typed(), DStream::typed())
+    }
+}
+
+/// For editors: a stream whose operator has the key as its first argument.
+#[derive(Debug)]
+pub struct Keyed<T>(DStream<T>);
+
+/// For editors: see [`Keyed`].
+pub fn keyed<T>(stream: DStream<T>) -> Keyed<T> {
+    Keyed(stream)
+}
+
+impl<K: Key, V: Record> Keyed<(K, V)> {
+    /// `update_state_by_key` with the key.
+    pub fn update_state_by_key<S: Portable>(
+        self,
+        f: impl Fn(&K::Owned, &[V::Owned], Option<S>) -> Option<S>,
+    ) -> DStream<(&'static K::Owned, &'static S)> {
+        drop((self.0, f));
+        DStream::typed()
+    }
+}
+
+/// For editors: a stream whose window has an inverse.
+#[derive(Debug)]
+pub struct WithInverse<T>(DStream<T>);
+
+/// For editors: see [`WithInverse`].
+pub fn with_inverse<T>(stream: DStream<T>) -> WithInverse<T> {
+    WithInverse(stream)
+}
+
+impl<T: Record> WithInverse<T> {
+    /// `reduce_by_window` with an inverse.
+    pub fn reduce_by_window(
+        self,
+        f: impl Fn(T::Owned, T::Owned) -> T::Owned,
+        inverse: impl Fn(T::Owned, T::Owned) -> T::Owned,
+        length: Duration,
+        slide: Duration,
+    ) -> DStream<T::Owned> {
+        drop((self.0, f, inverse, length, slide));
+        DStream::typed()
+    }
+}
+
+impl<K: Key, V: Record> WithInverse<(K, V)> {
+    /// `reduce_by_key_and_window` with an inverse.
+    pub fn reduce_by_key_and_window(
+        self,
+        f: impl Fn(V::Owned, V::Owned) -> V::Owned,
+        inverse: impl Fn(V::Owned, V::Owned) -> V::Owned,
+        length: Duration,
+        slide: Duration,
+    ) -> DStream<(K::Owned, V::Owned)> {
+        drop((self.0, f, inverse, length, slide));
+        DStream::typed()
+    }
 }

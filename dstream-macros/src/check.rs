@@ -10,7 +10,7 @@ use crate::{
     ops::{Arg, Keeps},
 };
 
-const SETTINGS: [&str; 4] = ["batch", "checkpoint", "name", "conf"];
+const SETTINGS: [&str; 5] = ["batch", "checkpoint", "forget", "name", "conf"];
 
 /// Reports every broken rule.
 pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {

@@ -49,10 +49,11 @@ impl StreamingContext {
             std::mem::take(&mut life.pipelines)
         };
         let outputs = pipelines.iter().map(|p| p.outputs).sum();
-        let next = core.config.clock.now().next_multiple_of(core.interval);
         let begun =
             check_outputs(outputs).and_then(|()| core.is_exhausted()).and_then(|_| core.start_inputs(true));
-        let outcome = begun.and_then(|()| drain(core, stepper.insert(Stepper { pipelines, next })));
+        let outcome = begun.and_then(|()| core.go_on()).and_then(|(planned, next)| {
+            drain(core, stepper.insert(Stepper { pipelines, next, planned }))
+        });
         drop(stepper);
         core.stop(false);
         outcome

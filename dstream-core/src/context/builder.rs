@@ -1,6 +1,6 @@
 //! What `stream!` expands to calls this: it puts a pipeline into a context.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::{
     StreamingContext,
@@ -21,10 +21,19 @@ pub struct Builder {
 
 impl Builder {
     /// For `stream!(batch = .., {})`: a context of its own.
-    pub fn create(name: Option<String>, batch: Duration, config: Option<Config>) -> Builder {
+    pub fn create(
+        name: Option<String>,
+        batch: Duration,
+        config: Option<Config>,
+        checkpoint: Option<PathBuf>,
+        forget: Vec<String>,
+    ) -> Builder {
         let context = StreamingContext::with_config(batch, config.unwrap_or_default());
         if let (Ok(context), Some(name)) = (&context, name) {
             context.set_name(name);
+        }
+        if let (Ok(context), Some(folder)) = (&context, checkpoint) {
+            context.set_checkpoint(folder, forget);
         }
         Builder { context }
     }

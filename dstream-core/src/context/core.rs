@@ -1,6 +1,7 @@
 //! What all handles and threads of a context share, and how it starts and stops.
 
 use std::{
+    path::PathBuf,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread,
@@ -9,6 +10,7 @@ use std::{
 
 use super::{
     ContextState,
+    checkpoints::{Checkpoints, Resumed},
     generator::{self, Generator},
     hoisted::Operator,
     jobs::{self, Jobs},
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::{
     Config, Error, Result, Signal, SourceContext, Time,
-    batch::{Pipeline, panic_text},
+    batch::{OutputLog, Pipeline, panic_text},
     exec::Executor,
     source::AnyInput,
 };
@@ -36,6 +38,8 @@ pub(super) struct Core {
     /// Set when the sources are to stop.
     pub(super) stopping: Signal,
     pub(super) life: Mutex<Life>,
+    /// The checkpoints, from the start to the end.
+    pub(super) checkpoints: Mutex<Option<Checkpoints>>,
     /// Notified when `life` has a new state or a first error.
     pub(super) changed: Condvar,
     /// The pipelines, while `run_batches` drives them. Whoever holds the lock runs batches.
@@ -46,6 +50,11 @@ pub(super) struct Life {
     pub(super) name: String,
     pub(super) state: ContextState,
     pub(super) stop_begun: bool,
+    /// Where checkpoints go, and the operators whose state may be let go.
+    pub(super) checkpoint: Option<PathBuf>,
+    pub(super) forget: Vec<String>,
+    /// How many outputs all pipelines have.
+    pub(super) outputs: usize,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
     pub(super) pipelines: Vec<Pipeline>,
     /// What has something to keep from batch to batch, in the order of the program.
@@ -64,6 +73,8 @@ pub(super) struct Run {
 pub(super) struct Stepper {
     pub(super) pipelines: Vec<Pipeline>,
     pub(super) next: Time,
+    /// A batch that had begun before a restart: it is planned already.
+    pub(super) planned: Option<Time>,
 }
 
 impl Life {
@@ -100,6 +111,9 @@ impl Core {
             name: config.name.clone(),
             state: ContextState::Initialized,
             stop_begun: false,
+            checkpoint: None,
+            forget: Vec::new(),
+            outputs: 0,
             inputs: Vec::new(),
             pipelines: Vec::new(),
             operators: Vec::new(),
@@ -113,6 +127,7 @@ impl Core {
             config,
             stopping: Signal::new(),
             life: Mutex::new(life),
+            checkpoints: Mutex::new(None),
             changed: Condvar::new(),
             stepper: Mutex::new(None),
         })
@@ -171,13 +186,17 @@ impl Core {
             let mut life = self.lock();
             (std::mem::take(&mut life.pipelines), life.inputs.clone())
         };
-        check_outputs(pipelines.iter().map(|p| p.outputs).sum())?;
+        check_outputs(self.lock().outputs)?;
         if self.config.handle_signals {
             signals::enable()?;
         }
         self.start_inputs(false)?;
+        let (pending, next) = self.go_on()?;
         let jobs = Arc::new(Jobs::default());
-        let generator = Arc::new(Generator::new(&self.config.clock, self.interval, inputs));
+        if let Some(pending) = pending {
+            jobs.push(pending);
+        }
+        let generator = Arc::new(Generator::new(&self.config.clock, self.interval, inputs, next));
         let mut life = self.lock();
         if life.stop_begun {
             return Err(Error::State("this context has been stopped while it started".into()));
@@ -185,6 +204,36 @@ impl Core {
         jobs::spawn(self, &jobs, pipelines)?;
         life.run = Some(Run { jobs: Arc::clone(&jobs), generator: Arc::clone(&generator) });
         generator::spawn(generator, jobs)
+    }
+
+    /// Opens the checkpoint, if there is one, behind the start of the sources. Returns a batch that had begun before a restart, and
+    /// the first batch behind it: those that were missed come first.
+    pub(super) fn go_on(&self) -> Result<(Option<Time>, Time)> {
+        let fresh = || self.config.clock.now().next_multiple_of(self.interval);
+        let Some(folder) = self.lock().checkpoint.clone() else { return Ok((None, fresh())) };
+        let (checkpoints, resumed) = Checkpoints::open(self, &folder)?;
+        *self.lock_checkpoints() = Some(checkpoints);
+        Ok(match resumed {
+            Some(Resumed { pending, zero, next }) => {
+                self.zero.get_or_init(|| zero);
+                (pending, next)
+            }
+            None => (None, fresh()),
+        })
+    }
+
+    fn lock_checkpoints(&self) -> MutexGuard<'_, Option<Checkpoints>> {
+        self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the checkpoints, if there are any. What goes wrong there is reported, and costs no batch: nothing is
+    /// acknowledged, and the next checkpoint holds what this one should have held.
+    pub(super) fn checkpoint(&self, step: impl FnOnce(&mut Checkpoints) -> Result<()>) {
+        if let Some(checkpoints) = &mut *self.lock_checkpoints()
+            && let Err(error) = step(checkpoints)
+        {
+            self.config.reports.report(error);
+        }
     }
 
     /// Keeps the first failure for who waits for the end.
@@ -296,6 +345,8 @@ impl Core {
             std::mem::take(&mut life.operators),
         );
         drop(life);
+        // The folder is free for another program from here on.
+        drop(self.lock_checkpoints().take());
         self.changed.notify_all();
         drop(gone);
         if let Ok(mut stepper) = self.stepper.try_lock() {
@@ -312,12 +363,28 @@ impl Core {
                 if !last && self.lock().stop_begun {
                     break;
                 }
-                let time = stepper.next;
-                stepper.next = time + self.interval;
-                inputs.iter().for_each(|input| input.plan(time));
+                let time = match stepper.planned.take() {
+                    Some(planned) => planned,
+                    None => {
+                        let time = stepper.next;
+                        stepper.next = time + self.interval;
+                        inputs.iter().for_each(|input| input.plan(time));
+                        time
+                    }
+                };
                 first = first.and(jobs::run_batch(self, &mut stepper.pipelines, time));
             }
             first
         })
+    }
+}
+
+impl OutputLog for Core {
+    fn is_done(&self, time: Time, output: usize) -> bool {
+        self.lock_checkpoints().as_ref().is_some_and(|checkpoints| checkpoints.is_done(time, output))
+    }
+
+    fn done(&self, time: Time, output: usize) {
+        self.checkpoint(|checkpoints| checkpoints.done(time, output));
     }
 }

@@ -10,12 +10,14 @@ use std::{
 };
 
 use super::jobs::Jobs;
-use crate::{Clock, Error, Result, Signal, source::AnyInput};
+use crate::{Clock, Error, Result, Signal, Time, source::AnyInput};
 
 pub(super) struct Generator {
     clock: Arc<dyn Clock>,
     interval: Duration,
     inputs: Vec<Arc<dyn AnyInput>>,
+    /// The time of the first batch.
+    first: Time,
     /// The sources have stopped: one more batch is the last.
     finishing: AtomicBool,
     /// Ends it before the next batch time.
@@ -27,9 +29,10 @@ impl Generator {
         clock: &Arc<dyn Clock>,
         interval: Duration,
         inputs: Vec<Arc<dyn AnyInput>>,
+        first: Time,
     ) -> Generator {
         let clock = Arc::clone(clock);
-        Generator { clock, interval, inputs, finishing: AtomicBool::new(false), stop: Signal::new() }
+        Generator { clock, interval, inputs, first, finishing: AtomicBool::new(false), stop: Signal::new() }
     }
 
     /// The sources have stopped: if they still hold something the next batch takes it and is the last one.
@@ -45,7 +48,7 @@ impl Generator {
     }
 
     fn run(&self, jobs: &Jobs) {
-        let mut time = self.clock.now().next_multiple_of(self.interval);
+        let mut time = self.first;
         // Never skips: after a delay the deadlines that have passed are all reached at once.
         while self.clock.wait_until(time, &self.stop) {
             let last = self.finishing.load(Ordering::SeqCst);

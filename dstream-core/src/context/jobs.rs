@@ -108,7 +108,8 @@ pub(super) fn spawn(core: &Arc<Core>, jobs: &Arc<Jobs>, mut pipelines: Vec<Pipel
 /// Runs every pipeline over one batch, and returns the first failure.
 pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
     let zero = *core.zero.get_or_init(|| time - core.interval);
-    let mut batch = Batch::new(time, zero, &core.exec, &core.config);
+    core.checkpoint(|checkpoints| checkpoints.begin(time, zero));
+    let mut batch = Batch::new(time, zero, &core.config, core);
     let mut panicked = None;
     for pipeline in pipelines {
         // Stages and outputs catch the user's panics; what comes through is a fault of an expansion or of this crate, and
@@ -121,7 +122,9 @@ pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> 
             panicked.get_or_insert(failure);
         }
     }
-    match batch.finish().into_iter().next().or(panicked) {
+    let failure = batch.finish().into_iter().next().or(panicked);
+    core.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
+    match failure {
         Some(failure) => Err(failure.into()),
         None => Ok(()),
     }

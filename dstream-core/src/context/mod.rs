@@ -2,6 +2,7 @@
 
 mod bounded;
 mod builder;
+mod checkpoints;
 mod core;
 mod generator;
 mod hoisted;
@@ -12,6 +13,7 @@ mod tests;
 
 use std::{
     fmt,
+    path::PathBuf,
     sync::{Arc, PoisonError, TryLockError},
     time::Duration,
 };
@@ -99,6 +101,12 @@ impl StreamingContext {
         self.core().interval
     }
 
+    pub(crate) fn set_checkpoint(&self, folder: PathBuf, forget: Vec<String>) {
+        let mut life = self.core().lock();
+        life.checkpoint = Some(folder);
+        life.forget = forget;
+    }
+
     pub(crate) fn default_partitions(&self) -> usize {
         self.core().exec.default_partitions()
     }
@@ -125,6 +133,7 @@ impl StreamingContext {
     pub(crate) fn add_pipeline(&self, pipeline: Pipeline) -> Result<()> {
         let mut life = self.core().lock();
         life.can_add("a pipeline")?;
+        life.outputs += pipeline.outputs;
         life.pipelines.push(pipeline);
         Ok(())
     }
@@ -244,14 +253,17 @@ impl StreamingContext {
                 ContextState::Active => {}
                 ContextState::Initialized => {
                     life.state = ContextState::Active;
-                    let next = core.config.clock.now().next_multiple_of(core.interval);
-                    *stepper = Some(Stepper { pipelines: std::mem::take(&mut life.pipelines), next });
+                    let pipelines = std::mem::take(&mut life.pipelines);
+                    let outputs = life.outputs;
                     drop(life);
-                    let outputs = stepper.iter().flat_map(|s| &s.pipelines).map(|p| p.outputs).sum();
-                    if let Err(error) = check_outputs(outputs).and_then(|()| core.start_inputs(false)) {
-                        drop(stepper);
-                        core.stop(false);
-                        return Err(error);
+                    let begun = check_outputs(outputs).and_then(|()| core.start_inputs(false));
+                    match begun.and_then(|()| core.go_on()) {
+                        Ok((planned, next)) => *stepper = Some(Stepper { pipelines, next, planned }),
+                        Err(error) => {
+                            drop(stepper);
+                            core.stop(false);
+                            return Err(error);
+                        }
                     }
                 }
             }

@@ -23,6 +23,8 @@ pub struct Input<S: Source> {
 struct Shared<S: Source> {
     source: S,
     planned: VecDeque<Planned<S>>,
+    /// Whether somebody wants to know what a batch has taken.
+    checkpointed: bool,
 }
 
 /// What a batch that has not run yet will get.
@@ -55,7 +57,7 @@ impl<S: Source> Clone for Input<S> {
 
 impl<S: Source> Input<S> {
     pub(crate) fn new(source: S) -> Self {
-        Input { shared: Arc::new(Mutex::new(Shared { source, planned: VecDeque::new() })) }
+        Input { shared: Arc::new(Mutex::new(Shared { source, planned: VecDeque::new(), checkpointed: false })) }
     }
 
     /// The blocks planned for `time`; none if it was never planned.
@@ -67,14 +69,17 @@ impl<S: Source> Input<S> {
 
     fn add(&self, time: Time, blocks: impl FnOnce(&mut S) -> Result<Vec<S::Block>>) {
         let mut shared = self.lock();
-        let Shared { source, planned } = &mut *shared;
+        let Shared { source, planned, checkpointed } = &mut *shared;
         // A source is somebody's code: its panic must cost one batch, not the clock's thread.
         let blocks = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| blocks(source))).unwrap_or_else(|panic| {
             Err(Error::source(source.name(), format_args!("panicked: {}", crate::batch::panic_text(&*panic))))
         });
-        let mut taken = Taken { record: source.taken(), changes: Changes::default() };
-        if let Some(state) = source.state() {
-            state.lock().unwrap_or_else(PoisonError::into_inner).changes(&mut taken.changes);
+        let mut taken = Taken::default();
+        if *checkpointed {
+            taken.record = source.taken();
+            if let Some(state) = source.state() {
+                state.lock().unwrap_or_else(PoisonError::into_inner).changes(&mut taken.changes);
+            }
         }
         planned.push_back(Planned { time, blocks, taken });
     }
@@ -95,7 +100,7 @@ pub(crate) trait AnyInput: Send + Sync {
     fn replay(&self, time: Time, record: &[u8]);
     /// What a checkpoint must know of the batch at `time`, which is planned; once.
     fn taken(&self, time: Time) -> Taken;
-    /// What a checkpoint must hold of the source.
+    /// What a checkpoint must hold of the source; from now on, it is told of each batch.
     fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>>;
     fn has_pending(&self) -> bool;
     fn is_exhausted(&self) -> Option<bool>;
@@ -126,7 +131,9 @@ impl<S: Source> AnyInput for Input<S> {
     }
 
     fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
-        self.lock().source.state()
+        let mut shared = self.lock();
+        shared.checkpointed = true;
+        shared.source.state()
     }
 
     fn has_pending(&self) -> bool {

@@ -143,17 +143,23 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         let buckets = self.deadlines.len();
         let input = tasks.map(|tasks| exchange(tasks, buckets).into_iter().zip(&self.deadlines).collect());
         let (time, timeout) = (batch.time(), self.timeout);
-        self.stores.step(batch, op, input, |_| few, |bucket, (column, deadlines): (Vec<Vec<Entry<K, V>>>, _)| {
-            // Each bucket has its own: nobody waits.
-            let mut deadlines: std::sync::MutexGuard<'_, Deadlines> =
-                Mutex::lock(deadlines).unwrap_or_else(std::sync::PoisonError::into_inner);
-            let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
-            for (hash, key, value) in column.into_iter().flatten().filter_map(Entry::into_parts) {
-                calls.record(hash, key, value, &f);
-            }
-            calls.sweep(&f);
-            calls.out
-        })
+        self.stores.step(
+            batch,
+            op,
+            input,
+            |_| few,
+            |bucket, (column, deadlines): (Vec<Vec<Entry<K, V>>>, _)| {
+                // Each bucket has its own: nobody waits.
+                let mut deadlines: std::sync::MutexGuard<'_, Deadlines> =
+                    Mutex::lock(deadlines).unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
+                for (hash, key, value) in column.into_iter().flatten().filter_map(Entry::into_parts) {
+                    calls.record(hash, key, value, &f);
+                }
+                calls.sweep(&f);
+                calls.out
+            },
+        )
     }
 
     /// Before the first batch: every key that is there has a deadline.

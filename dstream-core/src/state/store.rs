@@ -97,7 +97,14 @@ impl<K: Key<Owned = K> + Data, S: Data> Bucket<K, S> {
 
 impl<K, S> Stores<K, S> {
     pub(super) fn new(buckets: usize) -> Self {
-        Stores { wanted: buckets, buckets: Vec::new(), initial: Vec::new(), back: Vec::new(), restored: false, broken: None }
+        Stores {
+            wanted: buckets,
+            buckets: Vec::new(),
+            initial: Vec::new(),
+            back: Vec::new(),
+            restored: false,
+            broken: None,
+        }
     }
 
     pub(super) fn start_with(&mut self, pairs: impl InitialState<K, S>) {
@@ -161,7 +168,8 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         let log = || self.restored.then(|| Log { touched: Vec::new(), removed: Vec::new() });
         let mut buckets: Vec<_> =
             (0..self.wanted).map(|_| Bucket { keys: Table::new(batch.seed()), log: log() }).collect();
-        let initial = std::mem::take(&mut self.initial).into_iter().map(|(key, state)| (key, state, batch.time()));
+        let initial =
+            std::mem::take(&mut self.initial).into_iter().map(|(key, state)| (key, state, batch.time()));
         let mut back = std::mem::take(&mut self.back);
         if !self.restored {
             back.extend(initial);

@@ -65,7 +65,8 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
         let few = input.as_ref().is_ok_and(|partials| partials.len() < FEW);
         let input = input.map(Partials::into_buckets);
         let small = |stores: &Stores<K, S>| few && stores.live() < FEW;
-        self.stores.step(batch, op, input, small, |bucket, groups| update(bucket, batch.time(), groups, &f))?;
+        self.stores
+            .step(batch, op, input, small, |bucket, groups| update(bucket, batch.time(), groups, &f))?;
         Ok(self.stores.view())
     }
 }

@@ -3,13 +3,7 @@
 use std::sync::Arc;
 
 use super::Bucket;
-use crate::{
-    Block, Key, Rdd, Record,
-    batch::Step,
-    exec::run,
-    ops::FEW,
-    record::Data,
-};
+use crate::{Block, Key, Rdd, Record, batch::Step, exec::run, ops::FEW, record::Data};
 
 /// All keys of a state with what is known of them, after a batch.
 ///

@@ -79,7 +79,10 @@ impl<P> Frame<P> {
             if let Kept::Lost(failure) = kept {
                 return Err(match failure {
                     Some(failure) => Missing::Failed(failure.clone()),
-                    None => batch.failed(op, format!("the batch {time}, which is in this window, failed before the restart")),
+                    None => batch.failed(
+                        op,
+                        format!("the batch {time}, which is in this window, failed before the restart"),
+                    ),
                 });
             }
         }
@@ -99,7 +102,11 @@ impl<P> Frame<P> {
     }
 
     /// Tells a checkpoint of the batches that came and went; the first time, of all that are there.
-    pub(super) fn changes<'a, S: Serialize>(&'a mut self, out: &mut Changes, write: impl Fn(Time, &'a P) -> S) {
+    pub(super) fn changes<'a, S: Serialize>(
+        &'a mut self,
+        out: &mut Changes,
+        write: impl Fn(Time, &'a P) -> S,
+    ) {
         if self.log.is_none() {
             out.clear();
         }

@@ -32,7 +32,9 @@ where
             },
             |ring| {
                 let groups = ring.groups();
-                groups.map(|(key, groups)| (key.clone(), groups.into_iter().flatten().cloned().collect())).collect()
+                groups
+                    .map(|(key, groups)| (key.clone(), groups.into_iter().flatten().cloned().collect()))
+                    .collect()
             },
         )
     }

@@ -25,7 +25,10 @@ pub struct Keyed<K, V, D> {
 
 impl<K, V, D> fmt::Debug for Keyed<K, V, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Keyed").field("frame", &self.frame).field("buckets", &self.buckets).finish_non_exhaustive()
+        f.debug_struct("Keyed")
+            .field("frame", &self.frame)
+            .field("buckets", &self.buckets)
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,6 +89,12 @@ where
         });
         answer?;
         Ok(Rdd::from_partitions(out.into_iter().collect::<Step<Vec<_>>>()?))
+    }
+
+    /// How many keys there is room for.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.rings.iter().map(Ring::room).sum()
     }
 
     /// Makes the buckets, and puts into them what came back from a checkpoint.

@@ -13,7 +13,7 @@ mod partials;
 mod reduce;
 mod ring;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod two_stacks;
 
 use std::time::Duration;

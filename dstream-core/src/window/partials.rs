@@ -87,7 +87,8 @@ impl Batch<'_> {
     {
         let tasks = pairs?.into_vecs().into_iter().map(|part| {
             let entries = part.into_iter().map(|(key, value)| vec![Entry::new(self.seed(), key, value)]);
-            let merged = self.guard(std::slice::from_ref(op), || merge_entries(self.seed(), entries.collect(), &f))?;
+            let merged =
+                self.guard(std::slice::from_ref(op), || merge_entries(self.seed(), entries.collect(), &f))?;
             Ok(split(merged, buckets))
         });
         self.partials(op, buckets, tasks.collect(), f)

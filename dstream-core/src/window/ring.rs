@@ -41,6 +41,11 @@ impl<K: Key<Owned = K>, V, D: Default> Ring<K, V, D> {
         self.keys.live()
     }
 
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.keys.len()
+    }
+
     /// The time of the oldest batch.
     pub(super) fn oldest(&self) -> Option<Time> {
         self.batches.front().map(|(time, _)| *time)
@@ -91,16 +96,18 @@ impl<K: Key<Owned = K>, V, D: Default> Ring<K, V, D> {
             }
             partials.push((index as u32, value));
         }
-        if !self.stale {
+        self.batches.push_back((time, partials));
+        if !self.stale
+            && let Some((_, partials)) = self.batches.back()
+        {
             self.stale = true;
-            for (index, value) in &partials {
+            for (index, value) in partials {
                 if let Some((_, held)) = self.keys.at_mut(*index as usize) {
                     add(&mut held.derived, value);
                 }
             }
             self.stale = false;
         }
-        self.batches.push_back((time, partials));
     }
 
     /// Makes what is derived again, if it is stale: `visit` is called for every value in the window, key by key in the

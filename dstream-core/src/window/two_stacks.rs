@@ -47,9 +47,7 @@ fn advance<K: Key<Owned = K>, V: Clone>(
     f: impl Fn(V, V) -> V,
 ) {
     let Turn { time, cutoff, entries } = turn;
-    ring.leave(cutoff, |stacks, _| {
-        while stacks.front.pop_if(|(time, _)| *time <= cutoff).is_some() {}
-    });
+    ring.leave(cutoff, |stacks, _| while stacks.front.pop_if(|(time, _)| *time <= cutoff).is_some() {});
     if ring.oldest().is_none_or(|oldest| oldest > ring.refreshed) {
         // All that was there at the turn has left.
         ring.stale = true;

@@ -62,7 +62,11 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     let conf = optional(setting("conf").map(ToTokens::to_token_stream));
     let checkpoint = setting("checkpoint").map(|at| quote_spanned!(site => ::std::path::PathBuf::from(#at)));
     let checkpoint = optional(checkpoint);
-    quote_spanned!(site => ::dstream::__private::Builder::create(#name, #batch, #conf, #checkpoint))
+    let forget = setting("forget").map(|names| {
+        quote_spanned!(site => ::core::iter::IntoIterator::into_iter(#names).map(::std::string::String::from).collect())
+    });
+    let forget = forget.unwrap_or_else(|| quote_spanned!(site => ::std::vec::Vec::new()));
+    quote_spanned!(site => ::dstream::__private::Builder::create(#name, #batch, #conf, #checkpoint, #forget))
 }
 
 /// The code of a pipeline without errors.

@@ -71,6 +71,23 @@ fn blocks_come_back_in_order_from_any_position() {
 }
 
 #[test]
+fn a_full_disk_passes_and_a_broken_one_does_not() {
+    let fs = SimFs::new(0);
+    let (mut log, _) = open(&fs, None).unwrap();
+    log.append(&[block(0, b"a")]).unwrap();
+    fs.set_faults(Faults { full: Some(0..1), ..Faults::default() });
+    assert!(log.append(&[block(1, b"b")]).is_err());
+    log.append(&[block(2, b"c")]).unwrap();
+    fs.set_faults(Faults { bad_sync_from: Some(0), ..Faults::default() });
+    assert!(log.append(&[block(3, b"d")]).is_err());
+    let error = log.append(&[block(4, b"e")]).unwrap_err().to_string();
+    assert!(error.contains("nothing is written after a failed sync (the disk is broken)"), "{error}");
+    fs.restart(false);
+    // The block whose sync failed may be there or not; it was not acknowledged.
+    assert_eq!(numbers(&open(&fs, None).unwrap().1), [0, 2, 3]);
+}
+
+#[test]
 fn damage_is_found() {
     let fs = SimFs::new(0);
     let (mut log, _) = open(&fs, None).unwrap();

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    super::{inspect_checkpoint, sim::Faults},
+    super::{PendingBatch, inspect_checkpoint, sim::Faults},
     *,
 };
 
@@ -216,4 +216,76 @@ fn a_full_disk_passes_and_a_broken_one_does_not() {
     let (.., found) = resume(sim_dir(&fs).unwrap(), &mut [("map", &mut again)], &[], small()).unwrap();
     assert_eq!(found, Some(progress(2)));
     assert_eq!(again.entries, BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]));
+}
+
+/// Merging and deleting while commits go on, and starts in between.
+#[test]
+fn the_thread_and_the_commits_do_not_disturb_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut expected = BTreeMap::new();
+    for run in 0..10u64 {
+        let mut map = Map::new();
+        let policy = Policy { background: true, ..small() };
+        let (mut checkpointer, ..) =
+            resume(local(dir.path()), &mut [("map", &mut map)], &[], policy).unwrap();
+        assert_eq!(map.entries, expected);
+        for batch in 0..60 {
+            map.put(&format!("key {}", batch * 7 % 31), run * 1000 + batch);
+            map.remove(&format!("key {}", batch * 5 % 31));
+            checkpointer.commit(progress(run * 1000 + batch), vec![("map".to_owned(), map.take())]).unwrap();
+        }
+        expected = map.entries;
+    }
+}
+
+/// The files in `v1` were written by dstream 0.1.0; every later version has to read them.
+#[test]
+fn version_1_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(fixture()).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), dir.path().join(entry.file_name())).unwrap();
+    }
+    let mut map = Map::<u64>::new();
+    let (.., found) = resume(local(dir.path()), &mut [("map", &mut map)], &[], small()).unwrap();
+    assert_eq!(found, Some(fixture_progress()));
+    assert_eq!(map.entries, (20..30).map(|n| (format!("key {n}"), n)).collect());
+}
+
+/// Run once for each version of the format.
+#[test]
+#[ignore = "writes the files that are to be kept"]
+fn write_version_1() {
+    std::fs::create_dir(fixture()).unwrap();
+    let mut map = Map::<u64>::new();
+    let (mut checkpointer, ..) = resume(local(&fixture()), &mut [("map", &mut map)], &[], small()).unwrap();
+    for n in 0..30 {
+        map.put(&format!("key {n}"), n);
+        map.remove(&format!("key {}", n.wrapping_sub(10)));
+        checkpointer.commit(fixture_progress(), vec![("map".to_owned(), map.take())]).unwrap();
+    }
+    drop(checkpointer);
+    std::fs::remove_file(fixture().join(".lock")).unwrap();
+}
+
+fn fixture() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "src/checkpoint/tests/v1"].iter().collect()
+}
+
+fn fixture_progress() -> Progress {
+    let position = || BTreeMap::from([("socket".to_owned(), b"\x00\xffposition"[..].into())]);
+    Progress {
+        application: "fixture".to_owned(),
+        zero_time: Time::from_millis(1_000),
+        interval: std::time::Duration::from_millis(1_500),
+        batch_time: Time::from_millis(4_000),
+        pending: vec![PendingBatch {
+            time: Time::from_millis(5_500),
+            outputs: vec!["print".to_owned()],
+            inputs: position(),
+        }],
+        sources: position(),
+        wal: position(),
+        hash_seed: u64::MAX,
+    }
 }

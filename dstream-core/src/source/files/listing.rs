@@ -9,7 +9,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::Time;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Time,
+    checkpoint::{Changes, Stateful, decode},
+};
 
 /// What the user has said about the files.
 pub(super) struct Rules {

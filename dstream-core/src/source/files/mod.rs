@@ -9,9 +9,10 @@ mod text;
 mod zstd;
 
 use std::{
+    ffi::OsString,
     fmt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -22,7 +23,12 @@ pub use text::{TextFile, text_file_stream};
 
 use self::listing::{Listing, Rules, Seen};
 use super::{Block, Source, SourceContext};
-use crate::{Clock, Error, Result, Time, clock::Occasionally, report::Reports};
+use crate::{
+    Bytes, Clock, Error, Result, Time,
+    checkpoint::{Stateful, decode},
+    clock::Occasionally,
+    report::Reports,
+};
 
 /// About how many bytes of a large file that is not compressed go into one partition.
 const PIECE: u64 = 4 << 20;
@@ -64,7 +70,9 @@ pub struct FileStream<B> {
     folders: PathBuf,
     rules: Rules,
     new_files_only: bool,
-    seen: Seen,
+    seen: Arc<Mutex<Seen>>,
+    /// The files of the last batch.
+    latest: Vec<(PathBuf, u64)>,
     clock: Option<Arc<dyn Clock>>,
     interval: Duration,
     /// All files are taken at once, and then the stream ends.
@@ -91,7 +99,8 @@ impl<B> FileStream<B> {
             folders,
             rules: Rules { settle: Duration::from_secs(1), filter: None },
             new_files_only: true,
-            seen: Seen::default(),
+            seen: Arc::default(),
+            latest: Vec::new(),
             clock: None,
             interval: Duration::ZERO,
             to_end: false,
@@ -177,6 +186,21 @@ impl FoundFile {
     }
 }
 
+impl<B> FileStream<B> {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The partitions of the files of the last batch.
+    fn blocks(&self) -> Vec<B> {
+        let files = self.latest.iter().map(|(path, len)| {
+            let (stream, reports) = (self.name.clone(), self.reports.clone());
+            Arc::new(FoundFile { path: path.clone(), len: *len, stream, reports })
+        });
+        files.flat_map(|file| (self.cut)(&file)).collect()
+    }
+}
+
 impl<B: Block + 'static> Source for FileStream<B> {
     type Block = B;
 
@@ -196,12 +220,13 @@ impl<B: Block + 'static> Source for FileStream<B> {
         self.to_end = context.to_end;
         if self.new_files_only && !self.to_end {
             let listing = self.list();
-            self.seen.leave(&listing, context.clock.now());
+            self.seen().leave(&listing, context.clock.now());
         }
         Ok(())
     }
 
     fn batch(&mut self, time: Time) -> Result<Vec<B>> {
+        self.latest.clear();
         if self.ended {
             return Ok(Vec::new());
         }
@@ -213,16 +238,32 @@ impl<B: Block + 'static> Source for FileStream<B> {
             return Err(Error::source(&self.name, problem));
         }
         let (found, broken) = match self.to_end {
-            true => self.seen.take_all(&listing, &self.rules),
-            false => self.seen.take(&listing, time, &self.rules),
+            true => self.seen().take_all(&listing, &self.rules),
+            false => self.seen().take(&listing, time, &self.rules),
         };
         for (path, error) in broken {
             self.reports.report(Error::source(&self.name, format_args!("`{}`: {error}", path.display())));
         }
-        let files = found.into_iter().map(|(path, len)| {
-            Arc::new(FoundFile { path, len, stream: self.name.clone(), reports: self.reports.clone() })
-        });
-        Ok(files.flat_map(|file| (self.cut)(&file)).collect())
+        self.latest = found;
+        Ok(self.blocks())
+    }
+
+    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
+        Some(Arc::clone(&self.seen) as Arc<Mutex<dyn Stateful>>)
+    }
+
+    fn taken(&self) -> Option<Bytes> {
+        let files: Vec<(OsString, u64)> =
+            self.latest.iter().map(|(path, len)| (path.clone().into(), *len)).collect();
+        // Plain names and numbers can always be written.
+        (!files.is_empty()).then(|| rmp_serde::to_vec(&files).ok().map(Bytes::from)).flatten()
+    }
+
+    fn replay(&mut self, _time: Time, taken: &[u8]) -> Result<Vec<B>> {
+        let files: Vec<(OsString, u64)> = decode(taken)
+            .map_err(|error| Error::source(&self.name, format_args!("the files of a begun batch can't be read: {error}")))?;
+        self.latest = files.into_iter().map(|(path, len)| (path.into(), len)).collect();
+        Ok(self.blocks())
     }
 
     fn is_exhausted(&mut self) -> Option<bool> {

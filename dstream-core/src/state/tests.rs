@@ -1,0 +1,340 @@
+//! States against a naive fold over everything that ever came.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{
+    Rdd,
+    batch::{Batch, Missing, Step},
+    checkpoint::Stateful,
+    ops::{CombineByKey, group_of, group_with, groups_joined},
+    source::Block,
+    table::{Entry, Scatter},
+    window::{
+        Partials,
+        tests::{OP, Store, batch, seconds},
+    },
+};
+
+type Pairs = Vec<(u8, i64)>;
+
+fn streams() -> impl Strategy<Value = Vec<Pairs>> {
+    proptest::collection::vec(proptest::collection::vec((0u8..7, 0i64..40), 0..7), 1..20)
+}
+
+fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Partials<u8, Vec<i64>>> {
+    let tasks = pairs.chunks(3).map(|task| {
+        let mut sink = CombineByKey::new(b.seed(), buckets);
+        task.iter().for_each(|pair| sink.push(*pair, group_of, group_with));
+        sink.done()
+    });
+    b.partials(&OP, buckets, Ok(tasks.collect()), groups_joined)
+}
+
+fn scattered(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Vec<Vec<Vec<Entry<u8, i64>>>>> {
+    let tasks = pairs.chunks(3).map(|task| {
+        let mut sink = Scatter::new(b.seed(), buckets);
+        task.iter().for_each(|pair| sink.push(*pair));
+        sink.done()
+    });
+    Ok(tasks.collect())
+}
+
+fn sorted<T: Clone + Ord>(rdd: Step<Rdd<T>>) -> Vec<T> {
+    let mut records = rdd.unwrap().collect();
+    records.sort();
+    records
+}
+
+/// The state as the next stage borrows it, and as an output copies it: the same.
+fn shown(view: &Step<StateView<u8, i64>>) -> Vec<(u8, i64)> {
+    let mut borrowed = Vec::new();
+    for mut block in StateView::blocks(view).unwrap() {
+        borrowed.extend(block.records().map(|(key, state)| (*key, *state)));
+    }
+    borrowed.sort();
+    assert_eq!(borrowed, sorted(StateView::rdd(view)));
+    borrowed
+}
+
+fn message<T>(step: Step<T>) -> String {
+    match step {
+        Err(Missing::Failed(failure)) => failure.to_string(),
+        Err(Missing::NotDue) => "not due".to_owned(),
+        Ok(_) => "no failure".to_owned(),
+    }
+}
+
+/// Not commutative, ages without values, and lets keys go.
+fn fold(key: &u8, new: &[i64], old: Option<i64>) -> Option<i64> {
+    let state = new.iter().fold(old.unwrap_or(i64::from(*key)), |state, n| (state * 3 + n) % 1_000);
+    // Even keys change by themselves, so that a checkpoint must see what no value touched.
+    let state = if new.is_empty() && key.is_multiple_of(2) { state - 1 } else { state };
+    (state % 5 != 0 && state > 0).then_some(state)
+}
+
+proptest! {
+    #[test]
+    fn update_state_by_key_is_a_fold(
+        stream in streams(),
+        initial in proptest::collection::vec((0u8..9, 1i64..50), 0..6),
+        buckets in 1usize..4,
+        (logged_from, restart) in (1usize..10, 1usize..20),
+    ) {
+        let new = || UpdateStateByKey::<u8, i64>::new(buckets).initial(initial.clone());
+        let (mut operator, mut store) = (new(), Store::default());
+        let mut naive: BTreeMap<u8, i64> = initial.iter().copied().collect();
+        for (k, pairs) in (1..).zip(&stream) {
+            let b = batch(k);
+            let view = operator.step_keyed(&b, &OP, groups(&b, pairs, buckets), fold);
+            let keys: Vec<u8> = (0..9).filter(|key| naive.contains_key(key) || pairs.iter().any(|(k, _)| k == key)).collect();
+            for key in keys {
+                let new: Vec<i64> = pairs.iter().filter(|(k, _)| *k == key).map(|(_, n)| *n).collect();
+                match fold(&key, &new, naive.remove(&key)) {
+                    Some(state) => drop(naive.insert(key, state)),
+                    None => {}
+                }
+            }
+            prop_assert_eq!(shown(&view), naive.clone().into_iter().collect::<Vec<_>>());
+            drop(view);
+            if k >= logged_from || k == restart {
+                store.take(&mut operator);
+                prop_assert_eq!(store.len(), naive.len());
+            }
+            if k == restart {
+                operator = new();
+                store.give(&mut operator);
+            }
+        }
+    }
+
+    #[test]
+    fn map_with_state_is_a_fold(
+        stream in streams(),
+        initial in proptest::collection::btree_map(0u8..9, 1i64..50, 0..6),
+        buckets in 1usize..4,
+        timeout in proptest::option::of(1usize..5),
+        (logged_from, restart) in (1usize..10, 1usize..20),
+    ) {
+        let pairs: Vec<_> = initial.clone().into_iter().collect();
+        let new = || MapWithState::<u8, i64>::new(buckets, timeout.map(seconds)).initial(Rdd::parallelize(pairs.clone()));
+        let (mut operator, mut store) = (new(), Store::default());
+        // State, and the batch that refreshed it.
+        let mut naive: BTreeMap<u8, (i64, usize)> = initial.iter().map(|(key, state)| (*key, (*state, 1))).collect();
+        for (k, pairs) in (1..).zip(&stream) {
+            let b = batch(k);
+            let (events, view) = operator.step_timed(&b, &OP, scattered(&b, pairs, buckets), |time, key, value, state| {
+                assert_eq!(time, b.time());
+                let before = state.get().copied();
+                match value {
+                    None => assert!(state.is_timing_out() && state.exists()),
+                    Some(n) if n % 4 == 0 => state.remove(),
+                    Some(n) if n % 4 == 1 => drop(state.get_mut().map(|state| *state += n)),
+                    Some(n) if n % 4 == 2 => state.update(before.unwrap_or(100) * 2 % 1_000 + n),
+                    Some(_) => {}
+                }
+                // Some say nothing.
+                (value != Some(7)).then_some((*key, value, before))
+            });
+            let mut calls = Vec::new();
+            for (key, n) in pairs {
+                let before = naive.get(key).map(|(state, _)| *state);
+                match (n % 4, before) {
+                    (0, _) => drop(naive.remove(key)),
+                    (1, Some(state)) => drop(naive.insert(*key, (state + n, k))),
+                    (2, _) => drop(naive.insert(*key, (before.unwrap_or(100) * 2 % 1_000 + n, k))),
+                    (_, Some(state)) if timeout.is_some() => drop(naive.insert(*key, (state, k))),
+                    _ => {}
+                }
+                calls.extend((*n != 7).then_some((*key, Some(*n), before)));
+            }
+            // Strictly older than the batch minus the timeout.
+            let out: Vec<u8> = naive.iter().filter(|(_, (_, seen))| timeout.is_some_and(|d| seen + d < k)).map(|(key, _)| *key).collect();
+            let mut timeouts: Vec<_> = out.into_iter().map(|key| (key, None, naive.remove(&key).map(|(state, _)| state))).collect();
+            let mut found = events.unwrap().collect();
+            if buckets == 1 {
+                // Calls in the order of the records, then time-outs.
+                prop_assert_eq!(&found[..calls.len()], &calls[..]);
+                found.drain(..calls.len());
+            } else {
+                timeouts.append(&mut calls);
+            }
+            found.sort();
+            timeouts.sort();
+            prop_assert_eq!(found, timeouts);
+            prop_assert_eq!(shown(&view), naive.iter().map(|(key, (state, _))| (*key, *state)).collect::<Vec<_>>());
+            drop(view);
+            if k >= logged_from || k == restart {
+                store.take(&mut operator);
+                prop_assert_eq!(store.len(), naive.len());
+            }
+            if k == restart {
+                operator = new();
+                store.give(&mut operator);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_lecture_starts_with_hello_and_world() {
+    let mut operator = UpdateStateByKey::new(2).initial(vec![("hello", 1u64), ("world", 1)]);
+    let mut step = |k: usize, words: &[&'static str]| {
+        let b = batch(k);
+        let mut sink = CombineByKey::new(b.seed(), 2);
+        words.iter().for_each(|word| sink.push((*word, 1u64), group_of, group_with));
+        let input = b.partials(&OP, 2, Ok(vec![sink.done()]), groups_joined);
+        let view = operator
+            .step(&b, &OP, input, |new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+        sorted(StateView::rdd(&view))
+    };
+    let pair = |word: &str, n: u64| (word.into(), n);
+    assert_eq!(step(1, &[]), [pair("hello", 1), pair("world", 1)]);
+    assert_eq!(step(2, &["hello", "you"]), [pair("hello", 2), pair("world", 1), pair("you", 1)]);
+}
+
+#[test]
+fn a_checkpoint_hears_of_what_changed_only() {
+    let add = |new: &[i64], old: Option<i64>| Some(old.unwrap_or(0) + new.iter().sum::<i64>());
+    let (mut operator, mut store) = (UpdateStateByKey::new(3), Store::default());
+    let all: Pairs = (0..200u8).map(|key| (key, 1)).collect();
+    let mut step = |k: usize, pairs: &Pairs, store: &mut Store| {
+        let b = batch(k);
+        assert!(operator.step(&b, &OP, groups(&b, pairs, 3), add).is_ok());
+        store.take(&mut operator)
+    };
+    assert_eq!(step(1, &all, &mut store), 200);
+    assert_eq!(step(2, &vec![], &mut store), 0);
+    assert_eq!(step(3, &vec![(7, 1), (9, 1), (7, 1), (201, 1)], &mut store), 3);
+
+    let (mut operator, mut store) = (MapWithState::new(3, Some(seconds(2))), Store::default());
+    let mut step = |k: usize, pairs: &Pairs, store: &mut Store| {
+        let b = batch(k);
+        let (events, _) = operator.step(&b, &OP, scattered(&b, pairs, 3), |_, value, state| {
+            value.inspect(|n| state.update(*n));
+            None::<()>
+        });
+        assert!(events.is_ok());
+        store.take(&mut operator)
+    };
+    assert_eq!(step(1, &all, &mut store), 200);
+    assert_eq!(step(2, &vec![(7, 1), (9, 1), (7, 1)], &mut store), 2);
+    assert_eq!(step(3, &vec![], &mut store), 0);
+    // 198 time out, and two that were refreshed a batch later.
+    assert_eq!((step(4, &vec![], &mut store), store.len()), (198, 2));
+    assert_eq!((step(5, &vec![], &mut store), store.len()), (2, 0));
+}
+
+#[test]
+fn a_broken_state_says_so_until_the_restart() {
+    let (mut operator, mut store) = (UpdateStateByKey::new(1), Store::default());
+    let mut step = |k: usize, n: i64, store: &mut Store| {
+        let b = batch(k);
+        let view = operator.step(&b, &OP, groups(&b, &vec![(1, n)], 1), |new, old| {
+            assert!(new != [13], "no 13");
+            Some(old.unwrap_or(0) + new[0])
+        });
+        store.take(&mut operator);
+        message(view)
+    };
+    assert_eq!(step(1, 1, &mut store), "no failure");
+    let failure = step(2, 13, &mut store);
+    assert!(failure.contains("`the_operator`") && failure.contains("no 13"), "{failure}");
+    assert_eq!(step(3, 1, &mut store), failure);
+
+    // Nothing of the failed batch is in the checkpoint.
+    let mut operator = UpdateStateByKey::new(1);
+    store.give(&mut operator);
+    let b = batch(2);
+    let view =
+        operator.step(&b, &OP, groups(&b, &vec![(1, 2)], 1), |new, old| Some(old.unwrap_or(0) + new[0]));
+    assert_eq!(shown(&view), [(1, 3)]);
+}
+
+#[test]
+fn an_input_that_is_lost_breaks_the_state_and_one_that_is_not_due_does_not() {
+    let mut operator = UpdateStateByKey::<u8, i64>::new(1);
+    let mut step = |k: usize, input| {
+        message(operator.step(&batch(k), &OP, input, |new: &[i64], old| old.or(new.first().copied())))
+    };
+    assert_eq!(step(1, Err(Missing::NotDue)), "not due");
+    assert_eq!(step(2, groups(&batch(2), &vec![(1, 1)], 1)), "no failure");
+    let failure = step(3, Err(batch(3).failed(&OP, "lost".to_owned())));
+    assert_eq!(step(4, groups(&batch(4), &vec![(1, 1)], 1)), failure);
+}
+
+/// One call of the function for one record, with a key that is there.
+fn call(timeout: Option<Duration>, f: impl Fn(&mut State<i64>) + Sync) -> String {
+    let mut operator = MapWithState::new(1, timeout).initial(vec![(1u8, 5i64)]);
+    let mut found = String::new();
+    for (k, pairs) in [(1, vec![(1, 0)]), (9, vec![])] {
+        let b = batch(k);
+        let (events, _) = operator.step(&b, &OP, scattered(&b, &pairs, 1), |_, _, state| {
+            f(state);
+            [()]
+        });
+        found = message(events);
+        if found != "no failure" {
+            break;
+        }
+    }
+    found
+}
+
+#[test]
+fn changes_that_cannot_be_made_fail_the_batch() {
+    let here = |failure: String, what: &str| {
+        assert!(failure.contains("`the_operator`") && failure.contains(what), "{failure}")
+    };
+    here(
+        call(None, |s| {
+            s.remove();
+            s.update(1)
+        }),
+        "can't be updated: it has been removed",
+    );
+    here(
+        call(None, |s| {
+            s.remove();
+            s.remove()
+        }),
+        "can't be removed: it has been removed",
+    );
+    here(
+        call(Some(seconds(1)), |s| {
+            if s.is_timing_out() {
+                s.update(1)
+            }
+        }),
+        "can't be updated: it is timing out",
+    );
+    here(
+        call(Some(seconds(1)), |s| {
+            if s.is_timing_out() {
+                s.remove()
+            }
+        }),
+        "can't be removed: it is timing out",
+    );
+    assert_eq!(call(Some(seconds(1)), |_| ()), "no failure");
+    assert_eq!(
+        call(None, |s| {
+            s.update(1);
+            s.remove()
+        }),
+        "no failure"
+    );
+}
+
+#[test]
+fn a_view_that_is_kept_does_not_change() {
+    let mut operator = UpdateStateByKey::new(1);
+    let mut step = |k: usize| {
+        let b = batch(k);
+        operator.step(&b, &OP, groups(&b, &vec![(1, 1)], 1), |new, old| Some(old.unwrap_or(0) + new[0]))
+    };
+    let first = step(1);
+    assert_eq!((shown(&step(2)), shown(&first)), (vec![(1, 2)], vec![(1, 1)]));
+}
