@@ -9,7 +9,13 @@ fn words(batches: &[&str]) -> Vec<Vec<String>> {
 }
 
 fn sorted<T: Ord + Clone>(batches: Vec<Vec<T>>) -> Vec<Vec<T>> {
-    batches.into_iter().map(|mut batch| { batch.sort(); batch }).collect()
+    batches
+        .into_iter()
+        .map(|mut batch| {
+            batch.sort();
+            batch
+        })
+        .collect()
 }
 
 fn counts(pairs: &[(&str, u64)]) -> Vec<(CompactString, u64)> {
@@ -38,15 +44,22 @@ fn a_window_of_ten_seconds_that_slides_by_five() -> dstream::Result<()> {
 fn forms_of_windows_agree() -> dstream::Result<()> {
     let folder = tempfile_dir();
     let input = words(&["a b a", "b", "", "c a", "a", "b b b", "", ""]);
-    let (plain, inverse, values, grouped) = (Collected::new(), Collected::new(), Collected::new(), Collected::new());
-    let (total, counted, longest, whole) = (Collected::new(), Collected::new(), Collected::new(), Collected::new());
+    let (plain, inverse, values, grouped) =
+        (Collected::new(), Collected::new(), Collected::new(), Collected::new());
+    let (total, counted, longest, whole) =
+        (Collected::new(), Collected::new(), Collected::new(), Collected::new());
     let ssc = dstream::stream!(batch = 1s, conf = at(0), checkpoint = folder.path(), {
         let words = queue_stream(input.clone()).flat_map(|line| line.split(' '));
         let pairs = words.map(|word| (word, 1u64));
         pairs.reduce_by_key_and_window(|a, b| a + b, 3s, 2s).collect_to(&plain);
-        pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 3s, 2s, partitions = 3).collect_to(&inverse);
+        pairs
+            .reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 3s, 2s, partitions = 3)
+            .collect_to(&inverse);
         words.count_by_value_and_window(3s, 2s).collect_to(&values);
-        pairs.group_by_key_and_window(3s, 2s).map_values(|ones| ones.iter().sum::<u64>()).collect_to(&grouped);
+        pairs
+            .group_by_key_and_window(3s, 2s)
+            .map_values(|ones| ones.iter().sum::<u64>())
+            .collect_to(&grouped);
         words.window(3s, 2s).map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b).collect_to(&whole);
         words.count_by_window(3s, 2s).collect_to(&counted);
         words.map(|word| word.len()).reduce_by_window(|a, b| a + b, |a, b| a - b, 3s, 2s).collect_to(&total);
@@ -67,7 +80,10 @@ fn forms_of_windows_agree() -> dstream::Result<()> {
     }
     let sums: Vec<u64> = naive.iter().map(|counts| counts.iter().map(|(_, n)| n).sum()).collect();
     assert_eq!(counted.values().concat(), sums);
-    assert_eq!(total.values(), sums.iter().map(|n| if *n == 0 { vec![] } else { vec![*n as usize] }).collect::<Vec<_>>());
+    assert_eq!(
+        total.values(),
+        sums.iter().map(|n| if *n == 0 { vec![] } else { vec![*n as usize] }).collect::<Vec<_>>()
+    );
     assert_eq!(longest.values().concat(), [1; 4]);
     let times: Vec<u64> = plain.batches().iter().map(|(time, _)| time.as_millis()).collect();
     assert_eq!(times, [2_000, 4_000, 6_000, 8_000]);
@@ -95,7 +111,9 @@ fn initial_state_is_there_before_any_data() -> dstream::Result<()> {
     let initial = vec![("hello", 1u64), ("world", 1)];
     let out = Collected::new();
     let ssc = dstream::stream!(batch = 1s, checkpoint = folder.path(), {
-        let pairs = queue_stream(words(&["", "hello", "aaa", "world"])).flat_map(|line| line.split(' ')).map(|w| (w, 1u64));
+        let pairs = queue_stream(words(&["", "hello", "aaa", "world"]))
+            .flat_map(|line| line.split(' '))
+            .map(|w| (w, 1u64));
         let running = pairs.update_state_by_key(
             |new: &[u64], old: Option<u64>| Some(old.unwrap_or(0) + new.iter().sum::<u64>()),
             initial = initial,
@@ -120,7 +138,8 @@ fn sessions_time_out() -> dstream::Result<()> {
     let folder = tempfile_dir();
     let (events, snapshots) = (Collected::new(), Collected::new());
     let ssc = dstream::stream!(batch = 1s, conf = at(0), checkpoint = folder.path(), {
-        let clicks = queue_stream(vec![vec![("ann", 1u64), ("bob", 1)], vec![("ann", 1)], vec![], vec![], vec![]]);
+        let clicks =
+            queue_stream(vec![vec![("ann", 1u64), ("bob", 1)], vec![("ann", 1)], vec![], vec![], vec![]]);
         let (ended, open) = clicks.map_with_state(
             |user: &CompactString, click: Option<u64>, state: &mut State<u64>| match click {
                 Some(n) => {
@@ -146,7 +165,10 @@ fn windows_of_run_time_lengths_are_checked_when_the_context_is_built() {
     let length = Duration::from_millis(2_500);
     let built = dstream::stream!(batch = 1s, { queue_stream(vec![vec![1]]).window(length).print() });
     let error = built.map(drop).map_err(|e| e.to_string());
-    assert!(error.as_ref().is_err_and(|e| e.contains("window") && e.contains("windows.rs") && e.contains("2.5s")), "{error:?}");
+    assert!(
+        error.as_ref().is_err_and(|e| e.contains("window") && e.contains("windows.rs") && e.contains("2.5s")),
+        "{error:?}"
+    );
 }
 
 fn tempfile_dir() -> tempfile::TempDir {

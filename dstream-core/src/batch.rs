@@ -7,10 +7,7 @@ use std::{
     sync::Once,
 };
 
-use crate::{
-    Block, Config, Error, Input, JobError, Result, Source, Time,
-    exec::run,
-};
+use crate::{Block, Config, Error, Input, JobError, Result, Source, Time, exec::run};
 
 /// What a step of a batch yields: a value, or why there is none.
 ///

@@ -26,7 +26,9 @@ pub mod prelude;
 pub mod private;
 
 pub use bytes::{Bytes, BytesMut};
-pub use checkpoint::{Changes, CheckpointError, CheckpointStore, LocalDir, Stateful, decode, inspect_checkpoint};
+pub use checkpoint::{
+    Changes, CheckpointError, CheckpointStore, LocalDir, Stateful, decode, inspect_checkpoint,
+};
 pub use clock::{Clock, ManualClock, Signal, SystemClock};
 pub use compact_str::CompactString;
 pub use config::Config;

@@ -23,7 +23,8 @@ pub use serde;
 use std::time::Duration;
 
 use crate::{
-    DStream, Data, IntoSource, Key, Outcome, Pair, Partition, Portable, Rdd, RddOps, Record, Result, Source, State, Time,
+    DStream, Data, IntoSource, Key, Outcome, Pair, Partition, Portable, Rdd, RddOps, Record, Result, Source,
+    State, Time,
 };
 
 /// Calls a closure with a record that fixes its argument's type.

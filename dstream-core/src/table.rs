@@ -59,7 +59,12 @@ const FEWEST_SLOTS: usize = 16;
 impl<K, V> Table<K, V> {
     /// An empty table; it allocates at its first insert. `seed` decides where keys go.
     pub(crate) fn new(seed: u64) -> Self {
-        Table { hasher: FixedState::with_seed(seed), entries: Vec::new(), free: Vec::new(), slots: Vec::new() }
+        Table {
+            hasher: FixedState::with_seed(seed),
+            entries: Vec::new(),
+            free: Vec::new(),
+            slots: Vec::new(),
+        }
     }
 
     /// A table with room for `n` keys.

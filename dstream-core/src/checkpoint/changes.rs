@@ -80,7 +80,7 @@ impl Changes {
         self.entries.len()
     }
 
-    pub(super) fn is_cleared(&self) -> bool {
+    pub(crate) fn is_cleared(&self) -> bool {
         self.cleared
     }
 
@@ -106,7 +106,7 @@ impl Changes {
     }
 
     /// Keys with their values, or `None` for a deleted one.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let bytes = |range| self.bytes.get::<Range<usize>>(range).unwrap_or_default();
         self.entries.iter().map(move |e| {
             let key = e.key_range();

@@ -51,9 +51,9 @@ impl StreamingContext {
         let outputs = pipelines.iter().map(|p| p.outputs).sum();
         let begun =
             check_outputs(outputs).and_then(|()| core.is_exhausted()).and_then(|_| core.start_inputs(true));
-        let outcome = begun.and_then(|()| core.go_on()).and_then(|(planned, next)| {
-            drain(core, stepper.insert(Stepper { pipelines, next, planned }))
-        });
+        let outcome = begun
+            .and_then(|()| core.go_on())
+            .and_then(|(planned, next)| drain(core, stepper.insert(Stepper { pipelines, next, planned })));
         drop(stepper);
         core.stop(false);
         outcome

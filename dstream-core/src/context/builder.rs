@@ -89,10 +89,14 @@ impl Builder {
         let slide = slide.unwrap_or(unit);
         let values = [("length", length), ("slide", slide)];
         // Without a unit there is a first error already.
-        if let Some((what, value)) = values.into_iter().find(|(_, value)| !unit.is_zero() && !is_multiple(*value, unit)) {
-            let fits = unit.saturating_mul(u32::try_from(value.as_nanos() / unit.as_nanos()).unwrap_or(u32::MAX));
+        if let Some((what, value)) =
+            values.into_iter().find(|(_, value)| !unit.is_zero() && !is_multiple(*value, unit))
+        {
+            let fits =
+                unit.saturating_mul(u32::try_from(value.as_nanos() / unit.as_nanos()).unwrap_or(u32::MAX));
             let or_more = fits.saturating_add(unit);
-            let fits = if fits.is_zero() { format!("{or_more:?}") } else { format!("{fits:?} or {or_more:?}") };
+            let fits =
+                if fits.is_zero() { format!("{or_more:?}") } else { format!("{fits:?} or {or_more:?}") };
             self.then(|_| {
                 Err(Error::Invalid(format!(
                     "`{}` at {}:{}: the {what} of the window is {value:?}, which is not a multiple of {of}, {unit:?}: \

@@ -13,9 +13,7 @@ use std::{
 use super::core::{Core, Life};
 use crate::{
     Error, Result, Time,
-    checkpoint::{
-        Changes, Checkpointer, LocalDir, PendingBatch, Policy, Progress, Session, Slot, Stateful,
-    },
+    checkpoint::{Changes, Checkpointer, LocalDir, PendingBatch, Policy, Progress, Session, Slot, Stateful},
     source::AnyInput,
 };
 
@@ -70,13 +68,16 @@ impl Checkpoints {
         }
         let writer = {
             let kept: Vec<_> = operators.iter().map(|(name, kept)| (name, "operator", kept)).collect();
-            let states: Vec<_> = sources.iter().filter_map(|(name, input)| Some((name, input.state()?))).collect();
+            let states: Vec<_> =
+                sources.iter().filter_map(|(name, input)| Some((name, input.state()?))).collect();
             let all = kept.into_iter().chain(states.iter().map(|(name, state)| (*name, "source", state)));
             let mut guards: Vec<_> = all
                 .map(|(name, kind, state)| (name, kind, state.lock().unwrap_or_else(PoisonError::into_inner)))
                 .collect();
-            let mut slots: Vec<Slot<'_>> =
-                guards.iter_mut().map(|(name, kind, state)| Slot { name, kind, state: &mut **state }).collect();
+            let mut slots: Vec<Slot<'_>> = guards
+                .iter_mut()
+                .map(|(name, kind, state)| Slot { name, kind, state: &mut **state })
+                .collect();
             let (writer, restored) = session.resume(&mut slots, &forget, Policy::default())?;
             if found.is_some() {
                 tracing::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
@@ -148,7 +149,9 @@ impl Checkpoints {
 
     /// Strikes off an output that has run. The last one is struck off with its batch.
     pub(super) fn done(&mut self, time: Time, output: usize) -> Result<()> {
-        let Some(batch) = self.progress.pending.iter_mut().find(|batch| batch.time == time) else { return Ok(()) };
+        let Some(batch) = self.progress.pending.iter_mut().find(|batch| batch.time == time) else {
+            return Ok(());
+        };
         batch.outputs.retain(|left| *left != output.to_string());
         if self.frozen || batch.outputs.is_empty() {
             return Ok(());

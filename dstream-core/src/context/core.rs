@@ -1,8 +1,8 @@
 //! What all handles and threads of a context share, and how it starts and stops.
 
 use std::{
-    path::PathBuf,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread,
     time::Duration,

@@ -57,7 +57,9 @@ impl<S: Source> Clone for Input<S> {
 
 impl<S: Source> Input<S> {
     pub(crate) fn new(source: S) -> Self {
-        Input { shared: Arc::new(Mutex::new(Shared { source, planned: VecDeque::new(), checkpointed: false })) }
+        Input {
+            shared: Arc::new(Mutex::new(Shared { source, planned: VecDeque::new(), checkpointed: false })),
+        }
     }
 
     /// The blocks planned for `time`; none if it was never planned.
@@ -71,9 +73,13 @@ impl<S: Source> Input<S> {
         let mut shared = self.lock();
         let Shared { source, planned, checkpointed } = &mut *shared;
         // A source is somebody's code: its panic must cost one batch, not the clock's thread.
-        let blocks = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| blocks(source))).unwrap_or_else(|panic| {
-            Err(Error::source(source.name(), format_args!("panicked: {}", crate::batch::panic_text(&*panic))))
-        });
+        let blocks = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| blocks(source)))
+            .unwrap_or_else(|panic| {
+                Err(Error::source(
+                    source.name(),
+                    format_args!("panicked: {}", crate::batch::panic_text(&*panic)),
+                ))
+            });
         let mut taken = Taken::default();
         if *checkpointed {
             taken.record = source.taken();

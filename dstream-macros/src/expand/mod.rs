@@ -162,7 +162,8 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
                 Some(name) if unused => quote_spanned!(span => let #name = #expr;),
                 _ => {
                     let input = local("in", id, span);
-                    quote_spanned!(span => let #input = __ds_builder.source(#expr);)
+                    // A source that is built by methods stands in parentheses.
+                    quote_spanned!(span => #[allow(unused_parens)] let #input = __ds_builder.source(#expr);)
                 }
             }
         }

@@ -54,7 +54,8 @@ impl Stateful for Seen {
         match self.untold.replace(Vec::new()) {
             Some(untold) => {
                 for (folder, name) in untold {
-                    let mark = self.folders.get(&folder).and_then(|marks| marks.get(&name)).map(|mark| mark.state);
+                    let mark =
+                        self.folders.get(&folder).and_then(|marks| marks.get(&name)).map(|mark| mark.state);
                     let key = Known::File(folder.into(), name);
                     match mark {
                         Some(state) => out.put(&key, &state),

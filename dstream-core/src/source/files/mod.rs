@@ -260,8 +260,9 @@ impl<B: Block + 'static> Source for FileStream<B> {
     }
 
     fn replay(&mut self, _time: Time, taken: &[u8]) -> Result<Vec<B>> {
-        let files: Vec<(OsString, u64)> = decode(taken)
-            .map_err(|error| Error::source(&self.name, format_args!("the files of a begun batch can't be read: {error}")))?;
+        let files: Vec<(OsString, u64)> = decode(taken).map_err(|error| {
+            Error::source(&self.name, format_args!("the files of a begun batch can't be read: {error}"))
+        })?;
         self.latest = files.into_iter().map(|(path, len)| (path.into(), len)).collect();
         Ok(self.blocks())
     }

@@ -1,0 +1,238 @@
+//! Programs that are stopped, killed and started again lose nothing and count nothing twice.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use dstream::{CompactString, ManualClock, prelude::*};
+
+type Counts = BTreeMap<String, u64>;
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"))
+}
+
+/// Puts a file into a folder in one step.
+fn put(folder: &Path, name: &str, text: &str) {
+    let hidden = folder.join(format!(".{name}"));
+    fs::write(&hidden, text)
+        .and_then(|()| fs::rename(&hidden, folder.join(name)))
+        .unwrap_or_else(|e| panic!("{name}: {e}"));
+}
+
+/// One life of a program with every kind of state, for `batches` batches.
+fn live(
+    input: &Path,
+    checkpoint: &Path,
+    clock: u64,
+    batches: usize,
+) -> dstream::Result<[Vec<(u64, Vec<(CompactString, u64)>)>; 3]> {
+    let (totals, window, sessions) = (Collected::new(), Collected::new(), Collected::new());
+    let conf = Config::new().clock(ManualClock::new(Time::from_millis(clock)));
+    let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = checkpoint, {
+        let lines = (text_file_stream(input).new_files_only(false).settle(Duration::ZERO));
+        let pairs = lines.flat_map(|line| line.split(' ')).map(|word| (word, 1u64));
+        pairs
+            .update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()))
+            .collect_to(&totals);
+        pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 3s, 1s).collect_to(&window);
+        let (_seen, open) = pairs.map_with_state(
+            |_word: &CompactString, n: Option<u64>, state: &mut State<u64>| {
+                if let Some(n) = n {
+                    state.update(state.get().copied().unwrap_or(0) + n);
+                }
+                None::<()>
+            },
+            timeout = 2s,
+        );
+        open.collect_to(&sessions);
+    })?;
+    ssc.run_batches(batches)?;
+    Ok([totals, window, sessions].map(|out| {
+        let batches = out.batches().into_iter();
+        batches
+            .map(|(time, mut batch)| {
+                batch.sort();
+                (time.as_millis(), batch)
+            })
+            .collect()
+    }))
+}
+
+#[test]
+fn a_restarted_program_equals_an_undisturbed_one() -> dstream::Result<()> {
+    let now = Time::from_millis(4_000_000_000_000).as_millis();
+    let (input, once, twice) = (folder(), folder(), folder());
+    let files = [("a", "x y x"), ("b", "y z"), ("c", "x")];
+    let mut whole = [vec![], vec![], vec![]];
+    // Undisturbed: one life of nine batches. Files come before batches 1, 3 and 5, as the clock of the batches has it.
+    for (at, (name, text)) in files.into_iter().enumerate() {
+        put(input.path(), name, text);
+        let modified = std::time::UNIX_EPOCH + Duration::from_millis(now + 2_000 * at as u64 + 500);
+        fs::File::options()
+            .append(true)
+            .open(input.path().join(name))
+            .and_then(|f| f.set_modified(modified))
+            .unwrap_or_else(|e| panic!("{e}"));
+    }
+    let undisturbed = live(input.path(), once.path(), now, 9)?;
+    // The same in lives of two, three and four batches; the clock of the later ones is late.
+    for (clock, batches) in [(now, 2), (now + 60_000, 3), (now + 90_000, 4)] {
+        for (all, part) in whole.iter_mut().zip(live(input.path(), twice.path(), clock, batches)?) {
+            all.extend(part);
+        }
+    }
+    assert_eq!(whole, undisturbed);
+    assert_eq!(whole[0].len(), 9);
+    Ok(())
+}
+
+#[test]
+fn a_vanished_operator_needs_consent() -> dstream::Result<()> {
+    let checkpoint = folder();
+    let batches = || queue_stream(vec![vec![("a", 1u64)]]);
+    let add = |new: &[u64], old: Option<u64>| Some(old.unwrap_or(0) + new.iter().sum::<u64>());
+    let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint.path(), {
+        let pairs = batches();
+        let running = pairs.update_state_by_key(|new: &[u64], old| add(new, old));
+        running.print();
+    })?;
+    ssc.run_batches(1)?;
+    drop(ssc);
+
+    let without = |forget: Vec<&'static str>| {
+        let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint.path(), forget = forget, {
+            batches().print()
+        })?;
+        ssc.run_batches(1)
+    };
+    let error = without(vec![]).map_err(|e| e.to_string());
+    assert!(error.as_ref().is_err_and(|e| e.contains("running") && e.contains("forget")), "{error:?}");
+    without(vec!["running"])?;
+
+    let other = dstream::stream!(batch = 2s, checkpoint = checkpoint.path(), { batches().print() })?;
+    let error = other.run_batches(1).map_err(|e| e.to_string());
+    assert!(error.as_ref().is_err_and(|e| e.contains("interval")), "{error:?}");
+    Ok(())
+}
+
+#[test]
+fn changed_types_are_refused_and_the_state_stays() -> dstream::Result<()> {
+    let checkpoint = folder();
+    let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint.path(), {
+        let running = queue_stream(vec![vec![("a", "x")]])
+            .update_state_by_key(|_new, _old: Option<String>| Some("text".to_owned()));
+        running.print();
+    })?;
+    ssc.run_batches(1)?;
+    drop(ssc);
+    let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint.path(), {
+        let running = queue_stream(vec![vec![("a", 1u64)]]).update_state_by_key(|_new, old: Option<u64>| old);
+        running.print();
+    })?;
+    let error = ssc.run_batches(1).map_err(|e| e.to_string());
+    assert!(
+        error.as_ref().is_err_and(|e| e.contains("running") && e.contains("u64") && e.contains("String")),
+        "{error:?}"
+    );
+    Ok(())
+}
+
+/// The example, killed and started again and again.
+struct Program {
+    input: PathBuf,
+    checkpoint: PathBuf,
+    output: PathBuf,
+}
+
+impl Program {
+    fn start(&self) -> Child {
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--example", "recoverable_file_word_count"])
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "the example can't be built");
+        self.run()
+    }
+
+    fn run(&self) -> Child {
+        let mut binary = std::env::current_exe().unwrap_or_default();
+        binary.pop();
+        binary.pop();
+        binary.push("examples/recoverable_file_word_count");
+        let log = fs::File::options().create(true).append(true).open(self.output.with_file_name("log"));
+        Command::new(binary)
+            .args([&self.input, &self.checkpoint, &self.output])
+            .stderr(log.map_or_else(|_| Stdio::null(), Stdio::from))
+            .spawn()
+            .unwrap_or_else(|error| panic!("the example can't be started: {error}"))
+    }
+
+    /// The totals of the newest whole folder.
+    fn totals(&self) -> Counts {
+        let folders =
+            fs::read_dir(self.output.parent().unwrap_or(Path::new("."))).into_iter().flatten().flatten();
+        let newest = folders.map(|f| f.path()).filter(|f| f.join("_SUCCESS").exists()).max();
+        let parts = newest.into_iter().flat_map(|f| fs::read_dir(f).into_iter().flatten().flatten());
+        let mut totals = Counts::new();
+        for part in parts {
+            for line in fs::read_to_string(part.path()).unwrap_or_default().lines() {
+                let pair = line.trim_matches(['(', ')']).split_once(", ");
+                totals.extend(
+                    pair.and_then(|(word, n)| Some((word.trim_matches('"').to_owned(), n.parse().ok()?))),
+                );
+            }
+        }
+        totals
+    }
+
+    /// Waits until the totals are these.
+    fn wait_for(&self, expected: &Counts, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if self.totals() == *expected {
+                return true;
+            }
+            // Somebody else's process writes the files: there is nothing to step.
+            std::thread::yield_now();
+        }
+        false
+    }
+}
+
+#[test]
+fn a_program_that_is_killed_at_random_moments_ends_with_the_right_totals() {
+    let dir = folder();
+    let path = |name: &str| dir.path().join(name);
+    let (input, output) = (path("in"), path("out"));
+    fs::create_dir_all(&input).and_then(|()| fs::create_dir_all(&output)).unwrap_or_else(|e| panic!("{e}"));
+    let program = Program { input, checkpoint: path("checkpoint"), output: output.join("totals") };
+    let mut expected = Counts::new();
+    let mut child = program.start();
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    for round in 0..30u64 {
+        let text = format!("round{} again and again\n", round % 7);
+        for word in text.split_whitespace() {
+            *expected.entry(word.to_owned()).or_default() += 1;
+        }
+        put(&program.input, &format!("file{round:03}"), &text);
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        // The moment of the kill is what this is about.
+        let until = Instant::now() + Duration::from_millis(random % 400);
+        while Instant::now() < until {
+            std::thread::yield_now();
+        }
+        child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        child = program.run();
+    }
+    let right = program.wait_for(&expected, Duration::from_secs(30));
+    child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("{error}"));
+    let log = fs::read_to_string(output.join("log")).unwrap_or_default();
+    let tail: Vec<&str> = log.lines().rev().take(20).collect();
+    assert!(right, "expected {expected:?}\nfound {:?}\n{}", program.totals(), tail.join("\n"));
+}
