@@ -7,12 +7,16 @@ use std::{
     process::ExitCode,
 };
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
-    let [dir] = &arguments[..] else {
-        writeln!(io::stderr(), "usage: checkpoint_inspect DIR")?;
-        return Ok(ExitCode::from(2));
+    let (code, message) = match &arguments[..] {
+        [dir] => match dstream::inspect_checkpoint(Path::new(dir), &mut io::stdout().lock()) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => (1, error.to_string()),
+        },
+        _ => (2, "usage: checkpoint_inspect DIR".to_owned()),
     };
-    dstream::inspect_checkpoint(Path::new(dir), &mut io::stdout().lock())?;
-    Ok(ExitCode::SUCCESS)
+    // If nobody reads the message, there is nobody to tell.
+    let _ = writeln!(io::stderr(), "{message}");
+    ExitCode::from(code)
 }

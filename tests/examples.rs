@@ -49,3 +49,32 @@ fn top_hashtags() {
         [vec!["(\"#rust\", 3)", "(\"#streams\", 2)"], vec!["(\"#monday\", 1)"]]
     );
 }
+
+#[test]
+fn sessions() {
+    let ended = sorted(batches("sessions"));
+    let (bob, ann, cy) = ("(\"bob\", \"/\")", "(\"ann\", \"/ /books /books/dune\")", "(\"cy\", \"/\")");
+    let bob_again = "(\"bob\", \"/help\")";
+    assert_eq!(ended, [vec![], vec![], vec![], vec![bob], vec![ann], vec![cy], vec![], vec![bob_again]]);
+}
+
+#[test]
+fn folder_watcher() {
+    let counts = batches("folder_watcher").concat();
+    // The files are in different batches, or two of them in one.
+    let of = |word: &str| -> u64 {
+        let counts = counts.iter().filter_map(|pair| pair.strip_prefix(&format!("(\"{word}\", ")));
+        counts.map(|n| n.trim_end_matches(')').parse::<u64>().unwrap_or(0)).sum()
+    };
+    assert_eq!([of("be"), of("question"), of("is"), of("nobler")], [2, 1, 2, 1], "{counts:?}");
+}
+
+#[test]
+fn custom_receiver() {
+    let averages = batches("custom_receiver").concat();
+    for (sensor, range) in [("kitchen", 21.0..=23.0), ("garden", 0.0..=9.0)] {
+        let of_sensor = averages.iter().filter_map(|pair| pair.strip_prefix(&format!("(\"{sensor}\", ")));
+        let values: Vec<f64> = of_sensor.filter_map(|n| n.trim_end_matches(')').parse().ok()).collect();
+        assert!(!values.is_empty() && values.iter().all(|value| range.contains(value)), "{averages:?}");
+    }
+}

@@ -4,7 +4,7 @@ use std::{
     any::Any,
     cell::{Cell, RefCell},
     panic::{self, AssertUnwindSafe},
-    sync::Once,
+    sync::{Mutex, Once, PoisonError},
 };
 
 use crate::{Block, Config, Error, Input, JobError, Result, Source, Time, exec::run};
@@ -63,6 +63,8 @@ pub struct Batch<'a> {
     /// How many outputs came before the next, in all pipelines.
     outputs: usize,
     failures: Vec<JobError>,
+    /// A failure that an operator will remember although no output may have met it in this batch.
+    lost: Mutex<Option<JobError>>,
 }
 
 impl std::fmt::Debug for Batch<'_> {
@@ -78,12 +80,22 @@ const LARGE_TASK: usize = 4 << 20;
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(time: Time, zero: Time, config: &'a Config, log: &'a dyn OutputLog) -> Batch<'a> {
-        Batch { time, zero, config, log, outputs: 0, failures: Vec::new() }
+        Batch { time, zero, config, log, outputs: 0, failures: Vec::new(), lost: Mutex::new(None) }
     }
 
     /// The failures of the batch, in the order of the outputs; empty if all went well.
     pub(crate) fn finish(self) -> Vec<JobError> {
-        self.failures
+        let mut failures = self.failures;
+        if failures.is_empty() {
+            failures.extend(self.lost.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
+        failures
+    }
+
+    /// Says that the batch is lost to an operator that keeps something. The outputs may not be due, and meet the failure
+    /// batches later; but this is the batch that has failed, and that a restart must run again.
+    pub(crate) fn lose(&self, failure: &JobError) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failure.clone());
     }
 
     /// The time of the batch.

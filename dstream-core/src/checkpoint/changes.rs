@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 ///
 /// Keys and values are written with the names of their fields, so that a later version of a type can read them; a key
 /// must be written alike whenever it is the same. Nothing is checked here: what can't be written is remembered, and
-/// the [commit](super::Checkpointer::commit) of these changes fails with it.
+/// the commit of these changes fails with it.
 #[derive(Default)]
 pub struct Changes {
     bytes: Vec<u8>,

@@ -192,12 +192,15 @@ impl Recovered {
             }
         }
         let mut problems: Vec<_> = passed_over.iter().map(|(_, error)| error.to_string()).collect();
-        problems.extend(
-            names
-                .iter()
-                .filter(|name| parse_name(name).is_none_or(|(kind, _)| kind == Kind::Merged))
-                .map(|name| format!("`{}` is no checkpoint", store.describe(name))),
-        );
+        // Several checkpoints often need the same file.
+        problems.dedup();
+        problems.extend(names.iter().filter_map(|name| match parse_name(name) {
+            None => Some(format!("`{}` is no checkpoint", store.describe(name))),
+            Some((Kind::Merged, _)) if passed_over.is_empty() => {
+                Some(format!("`{}` has no checkpoint that refers to it", store.describe(name)))
+            }
+            Some(_) => None,
+        }));
         match problems.is_empty() {
             true => Ok(None),
             false => Err(CheckpointError::NothingWhole { place: store.describe(""), problems }),

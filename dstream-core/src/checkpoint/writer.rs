@@ -215,12 +215,11 @@ impl Checkpointer {
         self.doubtful = self.doubtful.filter(|number| *number >= oldest);
         self.housekeeper
             .run(Job::Collect { kept: self.kept.iter().cloned().collect(), spare: self.doubtful });
-        if !self.housekeeper.is_merging() && self.segments.len() >= self.patience {
-            if let Some(from) = due(&self.segments, &self.policy) {
-                let segments = self.segments.get(from..).unwrap_or_default().to_vec();
-                let operators = self.operators.iter().map(|o| o.name.clone()).collect();
-                self.housekeeper.run(Job::Merge { segments, whole: from == 0, operators });
-            }
+        let may_merge = !self.housekeeper.is_merging() && self.segments.len() >= self.patience;
+        if let Some(from) = due(&self.segments, &self.policy).filter(|_| may_merge) {
+            let segments = self.segments.get(from..).unwrap_or_default().to_vec();
+            let operators = self.operators.iter().map(|o| o.name.clone()).collect();
+            self.housekeeper.run(Job::Merge { segments, whole: from == 0, operators });
         }
     }
 

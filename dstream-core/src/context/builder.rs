@@ -154,3 +154,103 @@ impl Builder {
 fn is_multiple(value: Duration, unit: Duration) -> bool {
     !value.is_zero() && value.as_nanos().is_multiple_of(unit.as_nanos())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Rdd,
+        batch::Missing,
+        window::{CountByWindow, tests::OP},
+    };
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn refusal(check: impl FnOnce(&mut Builder)) -> String {
+        let mut builder = Builder::create(None, s(2), None, None, Vec::new());
+        check(&mut builder);
+        builder.finish().err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn windows_fit_the_slide_of_their_stream() {
+        let window = |length, slide, parent| {
+            refusal(|b| {
+                b.window(length, slide, parent, &OP);
+            })
+        };
+        assert_eq!(window(s(6), Some(s(4)), None), "");
+        assert_eq!(window(s(8), None, Some(s(4))), "");
+        let place = format!("`the_operator` at {}:1", OP.file);
+        assert_eq!(
+            window(s(5), Some(s(4)), None),
+            format!(
+                "{place}: the length of the window is 5s, which is not a multiple of the batch interval, 2s: 4s or 6s would be"
+            )
+        );
+        assert_eq!(
+            window(s(8), Some(s(6)), Some(s(4))),
+            format!(
+                "{place}: the slide of the window is 6s, which is not a multiple of the slide of its stream, 4s: 4s or 8s would be"
+            )
+        );
+        assert!(window(s(8), Some(s(0)), None).contains("slide of the window is 0ns"));
+        assert!(window(Duration::from_millis(1_999), None, None).ends_with("2s: 2s would be"));
+        assert!(!window(Duration::MAX, None, None).is_empty());
+    }
+
+    #[test]
+    fn streams_that_meet_have_one_slide() {
+        assert_eq!(refusal(|b| b.same_slide(None, Some(s(2)), &OP)), "");
+        assert!(refusal(|b| b.same_slide(None, Some(s(4)), &OP)).contains("different slides, 2s and 4s"));
+    }
+
+    /// No output meets it yet, but it is this batch that must be run again after a restart.
+    #[test]
+    fn a_batch_that_is_lost_to_a_window_has_failed() {
+        let mut builder = Builder::create(None, s(1), None, None, Vec::new());
+        let spec = builder.window(s(3), Some(s(3)), None, &OP);
+        let counts = builder.stateful("counts", &OP, CountByWindow::new(spec));
+        let mut k = 0;
+        builder.pipeline(1, move |batch| {
+            k += 1;
+            let input = if k == 1 { Err(batch.failed(&OP, "lost".into())) } else { Ok(Rdd::parallelize(vec![1])) };
+            let step = counts.lock().step(batch, &OP, input);
+            batch.output(&OP, &step, |_, _| Ok(()));
+        });
+        let context = builder.finish().unwrap();
+        let failed: Vec<bool> = (0..6).map(|_| context.run_batches(1).is_err()).collect();
+        // When it was lost, and when it is missed.
+        assert_eq!(failed, [true, false, true, false, false, false]);
+    }
+
+    /// The per-batch function and the checkpoint see the same operator, and windows align to the first batch.
+    #[test]
+    fn hoisted_operators_are_shared_and_align_to_the_zero_time() {
+        let mut builder = Builder::create(None, s(1), None, None, Vec::new());
+        let spec = builder.window(s(2), Some(s(3)), None, &OP);
+        let counts = builder.stateful("counts", &OP, CountByWindow::new(spec));
+        let (out, seen) = std::sync::mpsc::channel();
+        builder.pipeline(1, move |batch| {
+            let step = counts.lock().step(batch, &OP, Ok(Rdd::parallelize(vec![1])));
+            let k = batch.time().since(batch.zero_time()).as_secs();
+            let found = match &step {
+                Ok(rdd) => Some(rdd.collect()),
+                Err(Missing::NotDue) => None,
+                Err(Missing::Failed(failure)) => panic!("{failure}"),
+            };
+            let _ = out.send((k, found));
+            // Is not called where the step isn't due.
+            batch.output(&OP, &step, |counts, _| {
+                assert_eq!(counts.collect(), [2]);
+                Ok(())
+            });
+        });
+        let context = builder.finish().unwrap();
+        context.run_batches(6).unwrap();
+        let due: Vec<_> = seen.try_iter().filter_map(|(k, found)| Some((k, found?))).collect();
+        assert_eq!(due, [(3, vec![2]), (6, vec![2])]);
+    }
+}

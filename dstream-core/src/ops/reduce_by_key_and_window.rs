@@ -24,8 +24,11 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// use dstream::prelude::*;
     ///
     /// let (sums, highest) = (Collected::new(), Collected::new());
-    /// let ssc = dstream::stream!(batch = 1s, {
-    ///     let pairs = queue_stream(vec![vec![("a", 1), ("b", 5)], vec![("a", 2)], vec![]]);
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let checkpoint = dir.path();
+    /// // What has an inverse is carried on, and must survive a restart.
+    /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
+    ///     let pairs = queue_stream(vec![vec![("a", 1u64), ("b", 5)], vec![("a", 2)], vec![]]);
     ///     pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 2s, 1s, partitions = 1).collect_to(&sums);
     ///     pairs.reduce_by_key_and_window(|x, y| x.max(y), 3s, 3s, filter = |k, _| k == "a").collect_to(&highest);
     /// })?;

@@ -19,8 +19,11 @@ impl<T: Record> DStream<T> {
     /// use dstream::prelude::*;
     ///
     /// let (highest, sums) = (Collected::new(), Collected::new());
-    /// let ssc = dstream::stream!(batch = 1s, {
-    ///     let nums = queue_stream(vec![vec![3], vec![9, 4], vec![5]]);
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let checkpoint = dir.path();
+    /// // What has an inverse is carried on, and must survive a restart.
+    /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
+    ///     let nums = queue_stream(vec![vec![3u64], vec![9, 4], vec![5]]);
     ///     nums.reduce_by_window(|a, b| a.max(b), 2s, 1s).collect_to(&highest);
     ///     nums.reduce_by_window(|a, b| a + b, |sum, left| sum - left, 2s, 2s).collect_to(&sums);
     /// })?;

@@ -1,6 +1,10 @@
 //! `map_with_state`: a function of every record, which sees and changes the state of its key.
 
-use std::{collections::VecDeque, sync::Mutex, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use super::{
     Bucket, InitialState, StateView,
@@ -131,6 +135,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         }
     }
 
+    #[allow(clippy::type_complexity)]
     fn run<V: Data, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,
@@ -150,8 +155,8 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
             |_| few,
             |bucket, (column, deadlines): (Vec<Vec<Entry<K, V>>>, _)| {
                 // Each bucket has its own: nobody waits.
-                let mut deadlines: std::sync::MutexGuard<'_, Deadlines> =
-                    Mutex::lock(deadlines).unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut deadlines: MutexGuard<'_, Deadlines> =
+                    Mutex::lock(deadlines).unwrap_or_else(PoisonError::into_inner);
                 let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
                 for (hash, key, value) in column.into_iter().flatten().filter_map(Entry::into_parts) {
                     calls.record(hash, key, value, &f);

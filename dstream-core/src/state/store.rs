@@ -130,14 +130,21 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
             (Err(Missing::NotDue), _) => return Err(Missing::NotDue),
             (_, Some(broken)) => return Err(broken.clone()),
             (Ok(input), None) => input,
-            (Err(failed), None) => return Err(self.broken.insert(failed).clone()),
+            (Err(failed), None) => return Err(self.break_with(batch, failed)),
         };
         self.open(batch);
         let small = small(self);
         let out = run(self.buckets.iter_mut().zip(input).collect(), small, |(bucket, input)| {
             batch.guard(std::slice::from_ref(op), || work(Arc::make_mut(bucket), input))
         });
-        out.into_iter().collect::<Step<Vec<O>>>().inspect_err(|failed| self.broken = Some(failed.clone()))
+        out.into_iter().collect::<Step<Vec<O>>>().map_err(|failed| self.break_with(batch, failed))
+    }
+
+    fn break_with(&mut self, batch: &Batch<'_>, failed: Missing) -> Missing {
+        if let Missing::Failed(failure) = &failed {
+            batch.lose(failure);
+        }
+        self.broken.insert(failed).clone()
     }
 
     /// How many keys there are.

@@ -8,7 +8,6 @@ use super::*;
 use crate::{
     Rdd,
     batch::{Batch, Missing, Step},
-    checkpoint::Stateful,
     ops::{CombineByKey, group_of, group_with, groups_joined},
     source::Block,
     table::{Entry, Scatter},
@@ -33,7 +32,10 @@ fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Partials<u8, Vec
     b.partials(&OP, buckets, Ok(tasks.collect()), groups_joined)
 }
 
-fn scattered(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Vec<Vec<Vec<Entry<u8, i64>>>>> {
+/// What each task has for each bucket.
+type Tasks = Vec<Vec<Vec<Entry<u8, i64>>>>;
+
+fn scattered(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Tasks> {
     let tasks = pairs.chunks(3).map(|task| {
         let mut sink = Scatter::new(b.seed(), buckets);
         task.iter().for_each(|pair| sink.push(*pair));
@@ -92,9 +94,8 @@ proptest! {
             let keys: Vec<u8> = (0..9).filter(|key| naive.contains_key(key) || pairs.iter().any(|(k, _)| k == key)).collect();
             for key in keys {
                 let new: Vec<i64> = pairs.iter().filter(|(k, _)| *k == key).map(|(_, n)| *n).collect();
-                match fold(&key, &new, naive.remove(&key)) {
-                    Some(state) => drop(naive.insert(key, state)),
-                    None => {}
+                if let Some(state) = fold(&key, &new, naive.remove(&key)) {
+                    naive.insert(key, state);
                 }
             }
             prop_assert_eq!(shown(&view), naive.clone().into_iter().collect::<Vec<_>>());
@@ -230,27 +231,69 @@ fn a_checkpoint_hears_of_what_changed_only() {
 #[test]
 fn a_broken_state_says_so_until_the_restart() {
     let (mut operator, mut store) = (UpdateStateByKey::new(1), Store::default());
-    let mut step = |k: usize, n: i64, store: &mut Store| {
+    let add = |new: &[i64], old: Option<i64>| {
+        assert!(new != [13], "no 13");
+        Some(old.unwrap_or(0) + new.iter().sum::<i64>())
+    };
+    let mut step = |k: usize, pairs: &Pairs, store: &mut Store| {
         let b = batch(k);
-        let view = operator.step(&b, &OP, groups(&b, &vec![(1, n)], 1), |new, old| {
-            assert!(new != [13], "no 13");
-            Some(old.unwrap_or(0) + new[0])
-        });
+        let view = operator.step(&b, &OP, groups(&b, pairs, 1), add);
         store.take(&mut operator);
         message(view)
     };
-    assert_eq!(step(1, 1, &mut store), "no failure");
-    let failure = step(2, 13, &mut store);
+    assert_eq!(step(1, &vec![(1, 1), (2, 1)], &mut store), "no failure");
+    // The first key is updated before the second one fails.
+    let failure = step(2, &vec![(1, 1), (2, 13)], &mut store);
     assert!(failure.contains("`the_operator`") && failure.contains("no 13"), "{failure}");
-    assert_eq!(step(3, 1, &mut store), failure);
+    assert_eq!(step(3, &vec![(1, 1)], &mut store), failure);
 
     // Nothing of the failed batch is in the checkpoint.
     let mut operator = UpdateStateByKey::new(1);
     store.give(&mut operator);
     let b = batch(2);
-    let view =
-        operator.step(&b, &OP, groups(&b, &vec![(1, 2)], 1), |new, old| Some(old.unwrap_or(0) + new[0]));
-    assert_eq!(shown(&view), [(1, 3)]);
+    let view = operator.step(&b, &OP, groups(&b, &vec![(2, 2)], 1), add);
+    assert_eq!(shown(&view), [(1, 1), (2, 3)]);
+}
+
+/// When most keys have left, the rest are given new places: deadlines and the notes for the checkpoint follow.
+#[test]
+fn a_table_that_shrinks_loses_nothing() {
+    let wide = |b: &Batch<'_>, keys: &[u32]| {
+        let mut sink = Scatter::new(b.seed(), 1);
+        keys.iter().for_each(|key| sink.push((*key, u64::from(*key))));
+        Ok(vec![sink.done()])
+    };
+    let new = || MapWithState::<u32, u64>::new(1, Some(seconds(3)));
+    let (mut operator, mut store) = (new(), Store::default());
+    let late: Vec<u32> = (5_000..5_040).collect();
+    let mut seen: BTreeMap<u32, usize> = BTreeMap::new();
+    for k in 1..=12usize {
+        let b = batch(k);
+        let keys: Vec<u32> = match k {
+            1 => (0..3_000).chain(late.clone()).collect(),
+            2 => late[..20].to_vec(),
+            // The batch in which the many leave.
+            5 => late[10..].to_vec(),
+            _ => Vec::new(),
+        };
+        let (events, view) = operator.step(&b, &OP, wide(&b, &keys), |key, value, state| {
+            value.inspect(|value| state.update(*value));
+            state.is_timing_out().then_some(*key)
+        });
+        seen.extend(keys.iter().map(|key| (*key, k)));
+        let out: Vec<u32> = seen.iter().filter(|(_, seen)| **seen + 3 < k).map(|(key, _)| *key).collect();
+        seen.retain(|key, _| !out.contains(key));
+        assert_eq!(sorted(events), out, "batch {k}");
+        let left = seen.keys().map(|key| (*key, u64::from(*key))).collect::<Vec<_>>();
+        assert_eq!(sorted(StateView::rdd(&view)), left, "batch {k}");
+        drop(view);
+        store.take(&mut operator);
+        assert_eq!(store.len(), seen.len());
+        let mut other = new();
+        store.give(&mut other);
+        let (_, view) = other.step(&batch(k), &OP, wide(&b, &[]), |_, _, _| None::<()>);
+        assert_eq!(sorted(StateView::rdd(&view)), left, "batch {k}, restored");
+    }
 }
 
 #[test]

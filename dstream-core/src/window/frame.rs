@@ -59,6 +59,7 @@ impl<P> Frame<P> {
         match input {
             Ok(input) => Ok(Some(input)),
             Err(failure) => {
+                batch.lose(&failure);
                 self.batches.push_back((batch.time(), Kept::Lost(Some(failure))));
                 Ok(None)
             }

@@ -16,16 +16,11 @@ use crate::{
     Config, Key, Rdd, Time,
     batch::{Batch, Missing, OpMeta, Step},
     checkpoint::{Changes, Stateful},
-    exec::Executor,
     ops::{CombineByKey, group_of, group_with, groups_joined},
     record::Portable,
 };
 
-static MACHINE: LazyLock<(Config, Executor)> = LazyLock::new(|| {
-    let config = Config::new().threads(2);
-    let exec = Executor::new(&config).unwrap();
-    (config, exec)
-});
+static CONFIG: LazyLock<Config> = LazyLock::new(Config::new);
 
 pub(crate) const OP: OpMeta =
     OpMeta { name: "the_operator", file: file!(), line: 1, column: 1, end_line: 10_000, end_column: 1 };
@@ -33,8 +28,7 @@ pub(crate) const OP: OpMeta =
 /// Batch `k`, counted from 1, of a stream with an interval of one second.
 pub(crate) fn batch(k: usize) -> Batch<'static> {
     let zero = Time::from_millis(7_000);
-    let (config, exec) = &*MACHINE;
-    Batch::new(zero + seconds(k), zero, config, &crate::batch::NothingDone)
+    Batch::new(zero + seconds(k), zero, &CONFIG, &crate::batch::NothingDone)
 }
 
 pub(crate) fn seconds(n: usize) -> Duration {
@@ -448,6 +442,27 @@ fn keys_leave_the_tables() {
         most = most.max(window.room());
     }
     assert!(most <= 1_000, "{most}");
+}
+
+/// When most keys have left, the rest are given new places, and everything that knows the old ones follows.
+#[test]
+fn a_table_that_shrinks_loses_nothing() {
+    let mut window = InverseByKeyAndWindow::new(spec(3, 1), 1);
+    let mut stream = Vec::new();
+    for k in 1..=14usize {
+        let b = batch(k);
+        // Many keys, most of which leave; the others come in every batch, and stand behind the many.
+        let many = if k % 5 == 1 { 3_000u32 } else { 0 };
+        let pairs: Vec<(u32, String)> =
+            (0..many).chain(5_000..5_040).map(|key| (key, format!("{k}-{key} "))).collect();
+        let mut sink = CombineByKey::new(b.seed(), 1);
+        pairs.iter().for_each(|pair| sink.reduce(pair.clone(), concat));
+        stream.push(Some(pairs));
+        let input = b.partials(&OP, 1, Ok(vec![sink.done()]), concat);
+        let found = outcome(window.step(&b, &OP, input, concat, strip, |_, _| true));
+        assert!(found == naive(&stream, k, (3, 1), concat), "batch {k}");
+    }
+    assert!(window.room() < 1_000, "{}", window.room());
 }
 
 #[test]
