@@ -3,6 +3,8 @@
 //! [`run`] and [`exchange`] are all that a pipeline knows of the machine it runs on. These two use the cores of one
 //! process; an executor over many hosts has the same two.
 
+use std::sync::{Mutex, PoisonError};
+
 use rayon::prelude::*;
 
 use crate::{Config, Error, Result};
@@ -49,9 +51,22 @@ impl Executor {
 /// that one thread does it sooner than several could share it; a single item never leaves the caller's thread.
 pub(crate) fn run<I: Send, O: Send>(items: Vec<I>, small: bool, task: impl Fn(I) -> O + Sync) -> Vec<O> {
     if small || items.len() < 2 {
-        return items.into_iter().map(&task).collect();
+        return items.into_iter().map(task).collect();
     }
-    items.into_par_iter().with_max_len(1).map(&task).collect()
+    let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
+    let results: Vec<Mutex<Option<O>>> = items.iter().map(|_| Mutex::new(None)).collect();
+    share(items.len(), &|at| {
+        let item = items[at].lock().unwrap_or_else(PoisonError::into_inner).take();
+        let result = item.map(&task);
+        *results[at].lock().unwrap_or_else(PoisonError::into_inner) = result;
+    });
+    results.into_iter().filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+}
+
+/// Runs `task` for each index below `n`. One virtual call a task keeps the pool's machinery out of every stage of every
+/// program: it is compiled once, here.
+fn share(n: usize, task: &(dyn Fn(usize) + Sync)) {
+    (0..n).into_par_iter().with_max_len(1).for_each(task);
 }
 
 /// Hands out buckets: `tasks[t][k]` is what task `t` has for bucket `k`, and comes back at `[k][t]`.

@@ -216,7 +216,8 @@ mod tests {
         let mut k = 0;
         builder.pipeline(1, move |batch| {
             k += 1;
-            let input = if k == 1 { Err(batch.failed(&OP, "lost".into())) } else { Ok(Rdd::parallelize(vec![1])) };
+            let input =
+                if k == 1 { Err(batch.failed(&OP, "lost".into())) } else { Ok(Rdd::parallelize(vec![1])) };
             let step = counts.lock().step(batch, &OP, input);
             batch.output(&OP, &step, |_, _| Ok(()));
         });
