@@ -50,23 +50,27 @@ impl Executor {
 /// It runs on the pool that the caller is in; outside of one, on rayon's own. `small` says that there is so little to do
 /// that one thread does it sooner than several could share it; a single item never leaves the caller's thread.
 pub(crate) fn run<I: Send, O: Send>(items: Vec<I>, small: bool, task: impl Fn(I) -> O + Sync) -> Vec<O> {
-    if small || items.len() < 2 {
-        return items.into_iter().map(task).collect();
-    }
     let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     let results: Vec<Mutex<Option<O>>> = items.iter().map(|_| Mutex::new(None)).collect();
-    share(items.len(), &|at| {
+    share(items.len(), small, &|at| {
         let item = items[at].lock().unwrap_or_else(PoisonError::into_inner).take();
         let result = item.map(&task);
         *results[at].lock().unwrap_or_else(PoisonError::into_inner) = result;
     });
-    results.into_iter().filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    results
+        .into_iter()
+        .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect()
 }
 
-/// Runs `task` for each index below `n`. One virtual call a task keeps the pool's machinery out of every stage of every
-/// program: it is compiled once, here.
-fn share(n: usize, task: &(dyn Fn(usize) + Sync)) {
-    (0..n).into_par_iter().with_max_len(1).for_each(task);
+/// Runs `task` for each index below `n`. One virtual call a task keeps the pool's machinery, and a second copy of the loop,
+/// out of every stage of every program: this is compiled once.
+fn share(n: usize, small: bool, task: &(dyn Fn(usize) + Sync)) {
+    if small || n < 2 {
+        (0..n).for_each(task);
+    } else {
+        (0..n).into_par_iter().with_max_len(1).for_each(task);
+    }
 }
 
 /// Hands out buckets: `tasks[t][k]` is what task `t` has for bucket `k`, and comes back at `[k][t]`.

@@ -45,6 +45,12 @@ pub fn call3<A, B, C, R>(a: A, b: B, c: C, f: impl FnOnce(A, B, C) -> R) -> R {
     f(a, b, c)
 }
 
+/// Compares owned keys. Here, not in the expansion of the derive: there, a type without `Eq` would be reported twice.
+#[inline(always)]
+pub fn same_key<K: Key<Owned = K>>(key: &K, owned: &K) -> bool {
+    key == owned
+}
+
 /// Takes a pair apart.
 #[inline(always)]
 pub fn pair<K, V, P: Pair<Key = K, Value = V>>(record: P) -> (K, V) {
@@ -157,7 +163,6 @@ impl<K: Key, V: Record> Timed<(K, V)> {
     }
 
     /// `map_with_state` with the batch's time.
-    #[allow(clippy::type_complexity)]
     pub fn map_with_state<S: Portable, I: IntoIterator<Item: Data>>(
         self,
         f: impl Fn(Time, &K::Owned, Option<V::Owned>, &mut State<S>) -> I,

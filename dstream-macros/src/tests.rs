@@ -178,9 +178,20 @@ fn summary(name: &str) -> String {
         let paragraph =
             lines[start..at].iter().take_while(|l| **l != "///").map(|l| l.trim_start_matches("/// "));
         let paragraph = paragraph.collect::<Vec<_>>().join(" ");
-        return paragraph.split_inclusive(". ").next().unwrap_or_default().trim().replace('|', "\\|");
+        let sentence = paragraph.split_inclusive(". ").next().unwrap_or_default().trim();
+        return without_links(sentence).replace('|', "\\|");
     }
     panic!("`{name}` has no method in {ops}")
+}
+
+/// Links of the API documentation lead nowhere on a page.
+fn without_links(text: &str) -> String {
+    let mut out = String::new();
+    for (at, piece) in text.split("](").enumerate() {
+        let piece = if at == 0 { piece } else { piece.split_once(')').map_or(piece, |(_, rest)| rest) };
+        out += &piece.replace("[`", "`").replace("`]", "`");
+    }
+    out
 }
 
 /// `docs/operators.md` is made from the operator table and the methods' documentation: `UPDATE_DOCS=1` writes it.

@@ -22,6 +22,7 @@ pub(super) enum Kind {
     /// What the changes of several batches come to.
     Merged,
     /// Blocks of receivers.
+    #[cfg(test)]
     Log,
 }
 
@@ -30,6 +31,7 @@ impl Kind {
         match self {
             Kind::Checkpoint => *b"ckpt",
             Kind::Merged => *b"mrgd",
+            #[cfg(test)]
             Kind::Log => *b"rlog",
         }
     }
@@ -138,6 +140,7 @@ impl<W: Write> FrameWriter<W> {
         Ok(())
     }
 
+    #[cfg(test)]
     /// How many bytes were written.
     pub(super) fn offset(&self) -> u64 {
         self.offset
@@ -239,6 +242,7 @@ fn frame_head(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((u32::from_le_bytes(*length), u32::from_le_bytes(*rest.first_chunk()?)))
 }
 
+#[cfg(test)]
 /// Whether a whole frame of the file begins anywhere from byte `from` on.
 pub(super) fn frame_follows(file: &[u8], header: &[u8], from: u64) -> bool {
     let (tag, from) = (tag_of(header), usize::try_from(from).unwrap_or(usize::MAX));

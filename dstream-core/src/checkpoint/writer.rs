@@ -64,14 +64,13 @@ pub(crate) struct Checkpointer {
 pub(super) struct Kept {
     pub(super) number: u64,
     pub(super) objects: BTreeSet<String>,
-    progress: Progress,
 }
 
 impl Kept {
     pub(super) fn new(number: u64, manifest: &Manifest) -> Kept {
         let mut objects: BTreeSet<_> = manifest.segments.iter().map(|s| s.object.clone()).collect();
         objects.insert(object_name(Kind::Checkpoint, number));
-        Kept { number, objects, progress: manifest.progress.clone() }
+        Kept { number, objects }
     }
 }
 
@@ -168,11 +167,6 @@ impl Checkpointer {
         self.segments = manifest.segments;
         self.tidy();
         Ok(())
-    }
-
-    /// How far the oldest checkpoint is that can be gone back to: what a source or a log needs from there on must stay.
-    pub(crate) fn oldest(&self) -> Option<&Progress> {
-        self.kept.front().map(|kept| &kept.progress)
     }
 
     /// The segment that the carried changes make, if there are any.

@@ -26,7 +26,6 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// assert_eq!(out.values(), [vec![("ad1".into(), (vec![3, 5], vec![])), ("ad2".into(), (vec![], vec![100]))]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    #[allow(clippy::type_complexity)]
     pub fn cogroup<Q: Key<Owned = K::Owned>, W: Record>(
         self,
         other: DStream<(Q, W)>,
@@ -38,7 +37,6 @@ impl<K: Key, V: Record> DStream<(K, V)> {
 
 impl Batch<'_> {
     /// Gathers the buckets of both sides.
-    #[allow(clippy::type_complexity)]
     pub fn cogroup<K, V, W>(
         &self,
         op: &OpMeta,
@@ -62,7 +60,6 @@ impl Batch<'_> {
 }
 
 /// The groups of one bucket: keys in the order of their first record, the left side first.
-#[allow(clippy::type_complexity)]
 pub(crate) fn gather<K: Key<Owned = K>, V, W>(
     seed: u64,
     left: Vec<Vec<Entry<K, V>>>,

@@ -48,7 +48,6 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// assert_eq!(open.values(), [[1], [2], [1], [0]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    #[allow(clippy::type_complexity)]
     pub fn map_with_state<S: Portable, I: IntoIterator<Item: Data>>(
         self,
         f: impl Fn(&K::Owned, Option<V::Owned>, &mut State<S>) -> I,

@@ -60,7 +60,6 @@ where
 }
 
 /// Gathers the values that both sides have for each key.
-#[allow(clippy::type_complexity)]
 pub(super) fn cogroup<K, V, Q, W>(
     left: impl RddOps<Item: Pair<Key = K, Value = V>>,
     right: impl RddOps<Item: Pair<Key = Q, Value = W>>,

@@ -109,7 +109,6 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
 
     /// Calls `f` for each record of a batch, in order, then for each key that times out: `|key, value, state|`. Yields what
     /// the calls gave, and the state after the batch.
-    #[allow(clippy::type_complexity)]
     pub fn step<V: Data, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,
@@ -121,7 +120,6 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
     }
 
     /// As [`step`](Self::step): `|time, key, value, state|`.
-    #[allow(clippy::type_complexity)]
     pub fn step_timed<V: Data, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,
@@ -135,7 +133,6 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         }
     }
 
-    #[allow(clippy::type_complexity)]
     fn run<V: Data, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,

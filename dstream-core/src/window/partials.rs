@@ -54,7 +54,6 @@ impl<V> Partials<(), V> {
 impl Batch<'_> {
     /// Brings the entries of each bucket together and merges them, as [`combine_by_key`](Batch::combine_by_key); the
     /// hashes stay with their keys.
-    #[allow(clippy::type_complexity)]
     pub fn partials<K, V>(
         &self,
         op: &OpMeta,

@@ -41,7 +41,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     }),
     editor: |call| Editor {
         default_args: no_slide(call.args.len() < 3),
-        view: inverse(call).then_some("inverse"),
+        view: inverse(call).then_some("with_inverse"),
     },
 };
 

@@ -27,7 +27,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
             step(op, &reduced(op, tasks), &quote!(#(#closures),*))
         },
     }),
-    editor: |call| Editor { view: inverse(call).then_some("inverse"), ..Editor::default() },
+    editor: |call| Editor { view: inverse(call).then_some("with_inverse"), ..Editor::default() },
 };
 
 /// Whether the second argument is an inverse.

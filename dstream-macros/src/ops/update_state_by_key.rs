@@ -35,10 +35,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
             })
         },
     }),
-    editor: |call| Editor {
-        view: [None, Some("keyed"), Some("keyed_timed")][extra(call)],
-        ..Editor::default()
-    },
+    editor: |call| Editor { view: [None, Some("keyed"), Some("timed")][extra(call)], ..Editor::default() },
 };
 
 /// How many arguments the closure has beside the new values and the old state.
