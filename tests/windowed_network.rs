@@ -146,7 +146,9 @@ fn totals_go_on_after_a_kill() {
     let args = ["127.0.0.1", &port, checkpoint.to_str().unwrap(), output.to_str().unwrap()];
 
     let mut program = Program::start("recoverable", &args);
-    accept(&server).write_all(b"hello hello world\n").unwrap();
+    // Open until the end: the killed program has not connected again, so the next client is the new program.
+    let mut netcat = accept(&server);
+    netcat.write_all(b"hello hello world\n").unwrap();
     // The line of the next batch is written after that of this one is in the checkpoint.
     wait_for(&output, r#"{"hello": 2, "world": 1}"#, 2);
     program.kill();
