@@ -171,6 +171,20 @@ fn windows_of_run_time_lengths_are_checked_when_the_context_is_built() {
     );
 }
 
+#[test]
+fn streams_that_meet_must_slide_alike() {
+    let slide = Duration::from_secs(2);
+    let built = dstream::stream!(batch = 1s, {
+        let nums = queue_stream(vec![vec![1]]);
+        nums.window(slide, slide).union(nums).print();
+    });
+    let error = built.map(drop).map_err(|e| e.to_string());
+    assert!(
+        error.as_ref().is_err_and(|e| e.contains("union") && e.contains("2s") && e.contains("1s")),
+        "{error:?}"
+    );
+}
+
 fn tempfile_dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"))
 }

@@ -74,8 +74,9 @@ fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
     let stages = stage::cut(graph);
     let places = places(graph);
-    let hoisted: TokenStream =
-        graph.nodes.iter().enumerate().map(|(id, node)| hoist(graph, id, node)).collect();
+    let hoisted: TokenStream = (0..graph.nodes.len())
+        .flat_map(|id| [hoist(graph, id, &graph.nodes[id]), slides(graph, id)])
+        .collect();
     let mut body = TokenStream::new();
     for id in 0..graph.nodes.len() {
         body.extend(finish(graph, &stages, id));
@@ -193,6 +194,31 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
         }
         NodeKind::Poison => TokenStream::new(),
     }
+}
+
+/// Streams that meet in an operator must have batches at the same times. What literals say is checked while compiling.
+fn slides(graph: &Graph, id: NodeId) -> TokenStream {
+    let node = &graph.nodes[id];
+    let span = node.span().resolved_at(Span::mixed_site());
+    let place = meta(id);
+    let slide = |input: &NodeId| match graph.nodes[*input].slide {
+        Some(window) => {
+            let window = local("w", window, span);
+            quote_spanned!(span => ::core::option::Option::Some(#window.slide))
+        }
+        None => quote_spanned!(span => ::core::option::Option::None),
+    };
+    let Some((first, others)) = node.inputs.split_first().filter(|_| node.live) else {
+        return TokenStream::new();
+    };
+    let others = others.iter().filter(|other| graph.nodes[**other].slide != graph.nodes[*first].slide);
+    let first = slide(first);
+    others
+        .map(|other| {
+            let other = slide(other);
+            quote_spanned!(span => __ds_builder.same_slide(#first, #other, &#place);)
+        })
+        .collect()
 }
 
 /// What an operator keeps between batches: checked, and known to the checkpoints by its name.
