@@ -1,7 +1,7 @@
 //! `repartition`.
 
 use crate::{
-    DStream, Rdd, Record,
+    DStream, Rdd, RddOps, Record,
     batch::{Batch, Step},
     record::Data,
 };
@@ -30,12 +30,6 @@ impl<T: Record> DStream<T> {
 impl Batch<'_> {
     /// Deals the records out over `n` partitions.
     pub fn repartition<T: Data>(&self, n: usize, input: Step<Rdd<T>>) -> Step<Rdd<T>> {
-        let input = input?;
-        let each = usize::try_from(input.count()).unwrap_or(0).div_ceil(n.max(1));
-        let mut parts: Vec<Vec<T>> = (0..n.max(1)).map(|_| Vec::with_capacity(each)).collect();
-        for (at, record) in input.into_vecs().into_iter().flatten().enumerate() {
-            parts[at % n.max(1)].push(record);
-        }
-        Ok(Rdd::from_partitions(parts))
+        input.map(|rdd| rdd.repartition(n))
     }
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use crate::{
-    Key, Rdd,
+    Key,
     batch::{Batch, OpMeta, Step},
     exec::{exchange, run},
     ops::{FEW, entries, merge_entries},
-    record::Data,
-    table::{Entry, split},
+    table::Entry,
 };
 
 /// One value for each key of a batch, by bucket. Clones share the entries, so that two windows over the same pairs and the
@@ -71,26 +70,5 @@ impl Batch<'_> {
             self.guard(std::slice::from_ref(op), || merge_entries(self.seed(), column, &f))
         });
         Ok(Partials::new(merged.into_iter().collect::<Step<Vec<_>>>()?))
-    }
-
-    /// The pairs of a finished step, whose keys may repeat, as partials: for a window over what a window yields.
-    pub fn partials_of<K, V>(
-        &self,
-        op: &OpMeta,
-        buckets: usize,
-        pairs: Step<Rdd<(K, V)>>,
-        f: impl Fn(V, V) -> V + Sync,
-    ) -> Step<Partials<K, V>>
-    where
-        K: Key<Owned = K> + Data,
-        V: Data,
-    {
-        let tasks = pairs?.into_vecs().into_iter().map(|part| {
-            let entries = part.into_iter().map(|(key, value)| vec![Entry::new(self.seed(), key, value)]);
-            let merged =
-                self.guard(std::slice::from_ref(op), || merge_entries(self.seed(), entries.collect(), &f))?;
-            Ok(split(merged, buckets))
-        });
-        self.partials(op, buckets, tasks.collect(), f)
     }
 }

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Config, Key, Rdd, Time,
+    Config, Rdd, Time,
     batch::{Batch, Missing, OpMeta, Step},
     checkpoint::{Changes, Stateful},
     ops::{CombineByKey, group_of, group_with, groups_joined},
@@ -463,17 +463,4 @@ fn a_table_that_shrinks_loses_nothing() {
         assert!(found == naive(&stream, k, (3, 1), concat), "batch {k}");
     }
     assert!(window.room() < 1_000, "{}", window.room());
-}
-
-#[test]
-fn keys_and_values_of_a_window_can_be_windowed_again() {
-    let b = batch(1);
-    let pairs =
-        Rdd::from_partitions([vec![("a".to_owned(), 1), ("b".to_owned(), 2)], vec![("a".to_owned(), 5)]]);
-    let partials = b.partials_of(&OP, 3, Ok(pairs), |a, b| a + b);
-    let mut window = ReduceByKeyAndWindow::new(spec(1, 1), 3);
-    let found = outcome(window.step(&b, &OP, partials, |a, b| a + b, |_, _| true));
-    assert_eq!(found, Ok(Some(vec![("a".to_owned(), 6), ("b".to_owned(), 2)])));
-    fn key<K: Key>() {}
-    key::<String>();
 }
