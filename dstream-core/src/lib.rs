@@ -14,12 +14,14 @@ mod rdd;
 mod receiver;
 mod record;
 mod report;
+mod short;
 mod source;
 mod state;
 mod table;
 pub mod testing;
 mod time;
 mod window;
+mod word;
 
 pub mod prelude;
 #[doc(hidden)]
@@ -47,3 +49,4 @@ pub use source::{
 };
 pub use state::{InitialState, State};
 pub use time::Time;
+pub use word::Word;

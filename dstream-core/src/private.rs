@@ -7,12 +7,12 @@ pub use crate::{
     context::{Builder, Hoisted},
     ops::{
         Collect, CombineByKey, Count, First, Print, Reduce, Save, collect_to, foreach_partition, foreach_rdd,
-        full_outer, group_of, group_with, groups_joined, inner, left_outer, right_outer,
+        full_outer, group_of, group_with, groups_joined, inner, left_outer, pieces, right_outer, words,
     },
     rdd::RddBlock,
     source::{Block, Input},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
-    table::Scatter,
+    table::{Combine, Scatter, Share},
     window::{
         CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, Partials,
         ReduceByKeyAndWindow, ReduceByWindow, WindowOf, WindowSpec,

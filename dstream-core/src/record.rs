@@ -9,13 +9,13 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::Time;
+use crate::{Time, short::Short};
 
 /// Something that flows through a pipeline.
 ///
 /// | the record | its owned form |
 /// |---|---|
-/// | `&str`, `Cow<str>` | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
+/// | `&str`, `Cow<str>`, [`Word`](crate::Word) | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
 /// | `&[u8]` | `Vec<u8>` |
 /// | `&T` | that of `T`, cloned |
 /// | numbers, `bool`, `char`, `()`, `String`, `Bytes`, `Duration`, `Time`, IP addresses | itself |
@@ -111,6 +111,19 @@ impl<T: Data + Serialize + DeserializeOwned> Portable for T {}
 pub trait Key: Record<Owned: Portable + Eq + Hash> + Hash {
     /// Whether `self` and `owned` are the same key. Must agree with `Eq` of the owned form.
     fn same_key(&self, owned: &Self::Owned) -> bool;
+
+    /// The whole key in two words, if it fits: the same for equal keys, borrowed or owned, and for no others.
+    #[doc(hidden)]
+    #[inline]
+    fn short(&self) -> Option<Short> {
+        None
+    }
+
+    /// The owned key of which this is the short form.
+    #[doc(hidden)]
+    fn from_short(_short: Short) -> Self::Owned {
+        unreachable!("a key of this type has no short form")
+    }
 }
 
 /// A `(key, value)` record. Implemented by two-element tuples, and by references to them.
@@ -148,16 +161,42 @@ impl<'a, K, V> Pair for &'a (K, V) {
 }
 
 macro_rules! plain {
-    (text: $($text:ty),* $(,)?; keys: $($key:ty),* $(,)?; values: $($value:ty),* $(,)?) => {
+    (
+        text: $($text:ty),* $(,)?;
+        numbers: $($number:ty),* $(,)?;
+        keys: $($key:ty),* $(,)?;
+        values: $($value:ty),* $(,)?
+    ) => {
         $(plain!(@record $text {
             fn as_text(&self) -> Option<&str> {
                 Some(self)
             }
         });)*
+        $(plain!(@record $number {});)*
         $(plain!(@record $key {});)*
         $(plain!(@record $value {});)*
-        $(plain!(@key $text);)*
-        $(plain!(@key $key);)*
+        $(plain!(@key $text {
+            #[inline]
+            fn short(&self) -> Option<Short> {
+                Short::text(self.as_bytes())
+            }
+
+            fn from_short(short: Short) -> $text {
+                text_of(short)
+            }
+        });)*
+        $(plain!(@key $number {
+            #[inline]
+            fn short(&self) -> Option<Short> {
+                // Sign and width are those of the type: the bits are enough.
+                Some(Short::number(*self as u64))
+            }
+
+            fn from_short(short: Short) -> $number {
+                short.to_number() as $number
+            }
+        });)*
+        $(plain!(@key $key {});)*
     };
     (@record $t:ty { $($as_text:tt)* }) => {
         impl Record for $t {
@@ -170,20 +209,28 @@ macro_rules! plain {
             $($as_text)*
         }
     };
-    (@key $t:ty) => {
+    (@key $t:ty { $($short:tt)* }) => {
         impl Key for $t {
             fn same_key(&self, owned: &$t) -> bool {
                 self == owned
             }
+
+            $($short)*
         }
     };
 }
 
 plain! {
     text: String, CompactString;
-    keys: u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, bool, char, Duration, Time, net::IpAddr,
-        net::Ipv4Addr, net::Ipv6Addr, net::SocketAddr;
+    numbers: u8, u16, u32, u64, usize, i8, i16, i32, i64, isize;
+    keys: u128, i128, bool, char, Duration, Time, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr, net::SocketAddr;
     values: f32, f64, Bytes, std::time::SystemTime
+}
+
+/// The text of which this is the short form.
+fn text_of<T: for<'a> From<&'a str>>(short: Short) -> T {
+    let (bytes, len) = short.to_text();
+    T::from(std::str::from_utf8(&bytes[..len]).unwrap_or_default())
 }
 
 impl Record for &str {
@@ -202,6 +249,15 @@ impl Key for &str {
     fn same_key(&self, owned: &CompactString) -> bool {
         *self == owned.as_str()
     }
+
+    #[inline]
+    fn short(&self) -> Option<Short> {
+        Short::text(self.as_bytes())
+    }
+
+    fn from_short(short: Short) -> CompactString {
+        text_of(short)
+    }
 }
 
 impl Record for Cow<'_, str> {
@@ -219,6 +275,15 @@ impl Record for Cow<'_, str> {
 impl Key for Cow<'_, str> {
     fn same_key(&self, owned: &CompactString) -> bool {
         self.as_ref() == owned.as_str()
+    }
+
+    #[inline]
+    fn short(&self) -> Option<Short> {
+        Short::text(self.as_bytes())
+    }
+
+    fn from_short(short: Short) -> CompactString {
+        text_of(short)
     }
 }
 
@@ -251,6 +316,15 @@ impl<T: Record + Clone> Record for &T {
 impl<T: Key + Clone> Key for &T {
     fn same_key(&self, owned: &T::Owned) -> bool {
         T::same_key(self, owned)
+    }
+
+    #[inline]
+    fn short(&self) -> Option<Short> {
+        T::short(self)
+    }
+
+    fn from_short(short: Short) -> T::Owned {
+        T::from_short(short)
     }
 }
 

@@ -67,13 +67,13 @@ pub(crate) fn gather<K: Key<Owned = K>, V, W>(
 ) -> Vec<(K, (Vec<V>, Vec<W>))> {
     let mut groups: Table<K, (Vec<V>, Vec<W>)> = Table::new(seed);
     let empty = || (Vec::new(), Vec::new());
-    for (hash, key, value) in left.into_iter().flatten().filter_map(Entry::into_parts) {
-        let at = groups.intern(hash, key);
+    for (id, key, value) in left.into_iter().flatten().filter_map(Entry::into_parts) {
+        let at = groups.intern(id, key);
         groups.value_mut(at).get_or_insert_with(empty).0.push(value);
     }
-    for (hash, key, value) in right.into_iter().flatten().filter_map(Entry::into_parts) {
-        let at = groups.intern(hash, key);
+    for (id, key, value) in right.into_iter().flatten().filter_map(Entry::into_parts) {
+        let at = groups.intern(id, key);
         groups.value_mut(at).get_or_insert_with(empty).1.push(value);
     }
-    groups.into_entries().into_iter().filter_map(Entry::into_pair).collect()
+    groups.into_entries().filter_map(Entry::into_pair).collect()
 }

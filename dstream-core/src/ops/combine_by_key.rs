@@ -6,7 +6,7 @@ use crate::{
     batch::{Batch, OpMeta, Step},
     exec::{exchange, run},
     record::Portable,
-    table::{Entry, Table, split},
+    table::{Combine, Entry, Share, Tally, merge},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -39,48 +39,92 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     }
 }
 
-/// The sink of keyed aggregations.
+/// The sink of keyed aggregations. `F` is what combines: [`Reducer`] or [`Combiner`].
 #[derive(Debug)]
-pub struct CombineByKey<K, C> {
-    table: Table<K, C>,
-    buckets: usize,
+pub struct CombineByKey<K, V, C, F> {
+    tally: Tally<K, V, C>,
+    /// From the first pair on; every pair comes with the same.
+    f: Option<F>,
 }
 
-impl<K, C> CombineByKey<K, C> {
-    /// An empty table, to be shared out over `buckets`.
-    pub fn new(seed: u64, buckets: usize) -> Self {
-        CombineByKey { table: Table::new(seed), buckets }
-    }
+/// Combines values by a function of two.
+#[derive(Debug)]
+pub struct Reducer<F>(F);
 
-    /// Adds one pair.
+impl<V, F: Fn(V, V) -> V> Combine<V, V> for Reducer<F> {
     #[inline]
-    pub fn push<Q, W>(
-        &mut self,
-        (key, value): (Q, W),
-        create: impl FnOnce(W::Owned) -> C,
-        merge_value: impl FnOnce(C, W::Owned) -> C,
-    ) where
-        Q: Key<Owned = K>,
-        W: Record,
-        C: Portable,
-    {
-        self.table.combine(key, value, create, merge_value);
+    fn create(&self, value: V) -> V {
+        value
     }
 
+    #[inline]
+    fn add(&self, held: V, value: V) -> V {
+        self.0(held, value)
+    }
+}
+
+/// Makes a combiner of the first value, and adds the others.
+#[derive(Debug)]
+pub struct Combiner<A, B>(A, B);
+
+impl<V, C, A: Fn(V) -> C, B: Fn(C, V) -> C> Combine<V, C> for Combiner<A, B> {
+    #[inline]
+    fn create(&self, value: V) -> C {
+        self.0(value)
+    }
+
+    #[inline]
+    fn add(&self, held: C, value: V) -> C {
+        self.1(held, value)
+    }
+}
+
+impl<K, C, F> CombineByKey<K, C, C, Reducer<F>> {
     /// Adds one pair whose values are the combiners.
     #[inline]
-    pub fn reduce<Q, W>(&mut self, (key, value): (Q, W), f: impl FnOnce(C, C) -> C)
+    pub fn reduce<Q, W>(&mut self, (key, value): (Q, W), f: F)
     where
         Q: Key<Owned = K>,
         W: Record<Owned = C>,
         C: Portable,
+        F: Fn(C, C) -> C,
     {
-        self.table.combine(key, value, |first| first, f);
+        let f = self.f.insert(Reducer(f));
+        self.tally.combine(key, value.own(), f);
+    }
+}
+
+impl<K, V, C, A, B> CombineByKey<K, V, C, Combiner<A, B>> {
+    /// Adds one pair.
+    #[inline]
+    pub fn push<Q, W>(&mut self, (key, value): (Q, W), create: A, merge_value: B)
+    where
+        Q: Key<Owned = K>,
+        W: Record<Owned = V>,
+        C: Portable,
+        A: Fn(V) -> C,
+        B: Fn(C, V) -> C,
+    {
+        let f = self.f.insert(Combiner(create, merge_value));
+        self.tally.combine(key, value.own(), f);
+    }
+}
+
+impl<K, V, C, F> CombineByKey<K, V, C, F> {
+    /// An empty table, to be shared out over `buckets`.
+    pub fn new(seed: u64, buckets: usize) -> Self {
+        CombineByKey { tally: Tally::new(seed, buckets), f: None }
     }
 
-    /// The task's entries, by bucket.
-    pub fn done(self) -> Vec<Vec<Entry<K, C>>> {
-        split(self.table.into_entries(), self.buckets)
+    /// What the task has, by bucket.
+    pub fn done(mut self) -> Vec<Share<K, C>>
+    where
+        F: Combine<V, C>,
+    {
+        if let Some(f) = &self.f {
+            self.tally.flush(f);
+        }
+        self.tally.done()
     }
 }
 
@@ -88,8 +132,25 @@ impl<K, C> CombineByKey<K, C> {
 pub(crate) const FEW: usize = 2_000;
 
 /// How many entries all tasks have for all buckets.
-pub(crate) fn entries<E>(tasks: &[Vec<Vec<E>>]) -> usize {
-    tasks.iter().flatten().map(Vec::len).sum()
+pub(crate) fn entries<S: HasLen>(tasks: &[Vec<S>]) -> usize {
+    tasks.iter().flatten().map(S::len).sum()
+}
+
+/// What a task has for one bucket.
+pub(crate) trait HasLen {
+    fn len(&self) -> usize;
+}
+
+impl<E> HasLen for Vec<E> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+}
+
+impl<K, C> HasLen for Share<K, C> {
+    fn len(&self) -> usize {
+        self.len()
+    }
 }
 
 impl Batch<'_> {
@@ -98,7 +159,7 @@ impl Batch<'_> {
         &self,
         op: &OpMeta,
         buckets: usize,
-        tasks: Step<Vec<Vec<Vec<Entry<K, C>>>>>,
+        tasks: Step<Vec<Vec<Share<K, C>>>>,
         f: impl Fn(C, C) -> C + Sync,
     ) -> Step<Rdd<(K, C)>>
     where
@@ -110,35 +171,17 @@ impl Batch<'_> {
         let seed = self.seed();
         let small = entries(&tasks) < FEW;
         let merged = run(exchange(tasks, buckets), small, |column| {
-            self.guard(std::slice::from_ref(op), || merge(seed, column, &f))
+            self.guard(std::slice::from_ref(op), || pairs(seed, column, &f))
         });
         Ok(Rdd::from_partitions(merged.into_iter().collect::<Step<Vec<_>>>()?))
     }
 }
 
-/// Merges the entries that the tasks have for one bucket, in the order of the tasks.
-pub(crate) fn merge<K: Key<Owned = K>, C>(
+/// What the tasks have for one bucket, merged in the order of the tasks.
+pub(crate) fn pairs<K: Key<Owned = K>, C>(
     seed: u64,
-    column: Vec<Vec<Entry<K, C>>>,
+    column: Vec<Share<K, C>>,
     f: impl Fn(C, C) -> C,
 ) -> Vec<(K, C)> {
-    merge_entries(seed, column, f).into_iter().filter_map(Entry::into_pair).collect()
-}
-
-/// As [`merge`], with the hashes.
-pub(crate) fn merge_entries<K: Key<Owned = K>, C>(
-    seed: u64,
-    mut column: Vec<Vec<Entry<K, C>>>,
-    f: impl Fn(C, C) -> C,
-) -> Vec<Entry<K, C>> {
-    column.retain(|entries| !entries.is_empty());
-    if column.len() < 2 {
-        // The keys of one task are distinct already.
-        return column.pop().unwrap_or_default();
-    }
-    let mut table = Table::with_capacity(seed, column.iter().map(Vec::len).max().unwrap_or(0));
-    for entry in column.into_iter().flatten() {
-        table.merge(entry, &f);
-    }
-    table.into_entries()
+    merge(seed, column, f).filter_map(Entry::into_pair).collect()
 }

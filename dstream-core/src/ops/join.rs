@@ -152,8 +152,8 @@ where
     let mut records: Vec<(K, W)> = Vec::new();
     // The records of a key are a list through `next`, in order.
     let (mut first, mut last, mut next) = (Vec::new(), Vec::new(), Vec::new());
-    for (hash, key, value) in right.into_iter().flatten().filter_map(Entry::into_parts) {
-        let at = keys.intern(hash, key.clone());
+    for (id, key, value) in right.into_iter().flatten().filter_map(Entry::into_parts) {
+        let at = keys.intern(id, key.clone());
         let record = records.len();
         if at == first.len() {
             first.push(record);
@@ -167,8 +167,8 @@ where
     }
     let mut met = vec![false; records.len()];
     let mut out = Vec::new();
-    for (hash, key, value) in left.into_iter().flatten().filter_map(Entry::into_parts) {
-        let mut at = match keys.get(hash, &key) {
+    for (id, key, value) in left.into_iter().flatten().filter_map(Entry::into_parts) {
+        let mut at = match keys.get(id, &key) {
             Some(at) => first[at],
             None => {
                 out.extend(pair(Some(value), None).map(|o| (key, o)));

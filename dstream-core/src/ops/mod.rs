@@ -33,11 +33,13 @@ mod reduce_by_key_and_window;
 mod reduce_by_window;
 mod repartition;
 mod save;
+mod split;
 mod transform;
 mod union;
 mod update_state_by_key;
 mod values;
 mod window;
+mod words;
 
 use std::{fmt, marker::PhantomData};
 
@@ -46,7 +48,7 @@ pub use cache::not_needed;
 pub(crate) use cogroup::gather;
 pub use collect_to::{Collect, collect_to};
 pub use combine_by_key::CombineByKey;
-pub(crate) use combine_by_key::{FEW, entries, merge, merge_entries};
+pub(crate) use combine_by_key::{FEW, HasLen, entries, pairs};
 pub use count::Count;
 pub use foreach_partition::{Partition, foreach_partition};
 pub use foreach_rdd::{Outcome, foreach_rdd};
@@ -56,7 +58,9 @@ pub use join::{full_outer, inner, left_outer, right_outer};
 pub use print::{First, Print};
 pub use reduce::Reduce;
 pub use save::Save;
+pub use split::pieces;
 pub use union::Streams;
+pub use words::words;
 
 /// A stream inside `stream!`: each of its batches holds records of type `T`.
 ///

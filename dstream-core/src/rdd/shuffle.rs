@@ -14,9 +14,9 @@ use super::{
 use crate::{
     Key, Pair, Record,
     exec::exchange,
-    ops::{CombineByKey, gather, matches, merge},
+    ops::{CombineByKey, HasLen, entries, gather, matches, pairs},
     record::Portable,
-    table::{Entry, Scatter, Table},
+    table::{Entry, Scatter, Share, Table, merge},
 };
 
 /// Where keys go: fixed, so that a program gives the same partitions in every run.
@@ -41,7 +41,7 @@ where
     let parts = rdd.into_parts();
     let buckets = parts.len().max(1);
     let tasks = combined(parts, few, buckets, create, merge_value);
-    reduce(tasks, buckets, |column| merge(SEED, column, &merge_combiners))
+    reduce(tasks, buckets, |column| pairs(SEED, column, &merge_combiners))
 }
 
 /// Matches the records of both sides that have the same key; `pair` decides what a match, or a record without one, yields.
@@ -91,7 +91,8 @@ where
     // Each key of the right side is needed once.
     let right = combined(right, few, buckets, |()| (), |(), ()| ());
     reduce_both((left, right, buckets), |left, right| {
-        let left = members(left, right, false).into_iter().flatten();
+        let mut right = keys(right);
+        let left = left.into_iter().flatten().filter(|entry| !right.holds(entry));
         left.filter_map(Entry::into_pair).collect()
     })
 }
@@ -109,22 +110,19 @@ where
     let left = combined(left, few, buckets, |()| (), |(), ()| ());
     let right = combined(right, few, buckets, |()| (), |(), ()| ());
     reduce_both((left, right, buckets), |left, right| {
-        let left = merge(SEED, members(left, right, true), |(), ()| ());
-        left.into_iter().map(|(record, ())| record).collect()
+        let mut right = keys(right);
+        let left = merge(SEED, left, |(), ()| ()).filter(|entry| right.holds(entry));
+        left.filter_map(Entry::into_pair).map(|(record, ())| record).collect()
     })
 }
 
-/// The entries of the left side whose keys are, or are not, in the right side.
-fn members<K: Key<Owned = K>, V>(left: Column<K, V>, right: Column<K, ()>, wanted: bool) -> Column<K, V> {
-    let mut keys: Table<K, ()> = Table::with_capacity(SEED, right.iter().map(Vec::len).sum());
-    for (hash, key, ()) in right.into_iter().flatten().filter_map(Entry::into_parts) {
-        keys.intern(hash, key);
+/// The keys that the tasks have for one bucket.
+fn keys<K: Key<Owned = K>>(column: Vec<Share<K, ()>>) -> Table<K, ()> {
+    let mut keys = Table::with_capacity(SEED, column.iter().map(Share::len).sum());
+    for (id, key, ()) in merge(SEED, column, |(), ()| ()).filter_map(Entry::into_parts) {
+        keys.intern(id, key);
     }
-    let kept = |mut entries: Vec<Entry<K, V>>| {
-        entries.retain(|entry| keys.holds(entry) == wanted);
-        entries
-    };
-    left.into_iter().map(kept).collect()
+    keys
 }
 
 /// Shares the records of each partition out over the buckets, combined by key.
@@ -134,10 +132,10 @@ fn combined<P, K, V, C>(
     buckets: usize,
     create: impl Fn(V::Owned) -> C + Sync,
     merge_value: impl Fn(C, V::Owned) -> C + Sync,
-) -> Vec<Column<K::Owned, C>>
+) -> Vec<Vec<Share<K::Owned, C>>>
 where
     P: IntoIterator<Item: Pair<Key = K, Value = V>> + Send,
-    K: Key,
+    K: Key<Owned: Key>,
     V: Record,
     C: Portable,
 {
@@ -163,12 +161,12 @@ where
 }
 
 /// The tasks of both sides, and how many buckets each has.
-type Sides<K, V, W> = (Vec<Column<K, V>>, Vec<Column<K, W>>, usize);
+type Sides<A, B> = (Vec<Vec<A>>, Vec<Vec<B>>, usize);
 
 fn scatter_both<K, V, Q, W>(
     left: impl RddOps<Item: Pair<Key = K, Value = V>>,
     right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
-) -> Sides<K::Owned, V::Owned, W::Owned>
+) -> Sides<Vec<Entry<K::Owned, V::Owned>>, Vec<Entry<K::Owned, W::Owned>>>
 where
     K: Key,
     V: Record<Owned: Portable>,
@@ -182,27 +180,23 @@ where
 }
 
 /// Runs `f` for each bucket, with what the tasks have for it.
-fn reduce<K: Send, V: Send, T: Send>(
-    tasks: Vec<Column<K, V>>,
+fn reduce<A: HasLen + Send, T: Send>(
+    tasks: Vec<Vec<A>>,
     buckets: usize,
-    f: impl Fn(Column<K, V>) -> Vec<T> + Sync,
+    f: impl Fn(Vec<A>) -> Vec<T> + Sync,
 ) -> Rdd<T> {
-    let few = len(&tasks) < FEW;
+    let few = entries(&tasks) < FEW;
     Rdd::from_partitions(run_items(exchange(tasks, buckets), few, f))
 }
 
 /// Runs `f` for each bucket, with what the tasks of both sides have for it.
-fn reduce_both<K: Send, V: Send, W: Send, T: Send>(
-    (left, right, buckets): Sides<K, V, W>,
-    f: impl Fn(Column<K, V>, Column<K, W>) -> Vec<T> + Sync,
+fn reduce_both<A: HasLen + Send, B: HasLen + Send, T: Send>(
+    (left, right, buckets): Sides<A, B>,
+    f: impl Fn(Vec<A>, Vec<B>) -> Vec<T> + Sync,
 ) -> Rdd<T> {
-    let few = len(&left) + len(&right) < FEW;
+    let few = entries(&left) + entries(&right) < FEW;
     let columns = iter::zip(exchange(left, buckets), exchange(right, buckets)).collect();
     Rdd::from_partitions(run_items(columns, few, |(left, right)| f(left, right)))
-}
-
-fn len<K, V>(tasks: &[Column<K, V>]) -> usize {
-    tasks.iter().flatten().map(Vec::len).sum()
 }
 
 /// Sorts all records, and cuts them into as many partitions as there were.

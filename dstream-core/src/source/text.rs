@@ -81,7 +81,7 @@ impl Block for TextBlock {
     type Record<'a> = &'a str;
 
     fn records(&mut self) -> impl Iterator<Item = &str> {
-        let text = match std::str::from_utf8(&self.bytes) {
+        let text = match simdutf8::basic::from_utf8(&self.bytes) {
             Ok(text) => text,
             Err(_) => {
                 self.replaced = replace_invalid(&self.bytes);

@@ -17,6 +17,7 @@ use crate::{
     exec::exchange,
     ops::{FEW, entries},
     record::{Data, Portable},
+    short::Short,
     table::Entry,
 };
 
@@ -155,8 +156,8 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
                 let mut deadlines: MutexGuard<'_, Deadlines> =
                     Mutex::lock(deadlines).unwrap_or_else(PoisonError::into_inner);
                 let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
-                for (hash, key, value) in column.into_iter().flatten().filter_map(Entry::into_parts) {
-                    calls.record(hash, key, value, &f);
+                for (id, key, value) in column.into_iter().flatten().filter_map(Entry::into_parts) {
+                    calls.record(id, key, value, &f);
                 }
                 calls.sweep(&f);
                 calls.out
@@ -204,12 +205,12 @@ struct Calls<'a, K, S, U> {
 impl<K: Key<Owned = K> + Data, S: Data, U> Calls<'_, K, S, U> {
     fn record<V, I: IntoIterator<Item = U>>(
         &mut self,
-        hash: u64,
+        id: Short,
         key: K,
         value: V,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I,
     ) {
-        let at = self.bucket.keys.get(hash, &key);
+        let at = self.bucket.keys.get(id, &key);
         let held = at.and_then(|at| self.bucket.keys.at_mut(at)).and_then(|(_, held)| held.state.take());
         let mut state = State::new(held, false);
         self.out.extend(f(self.time, &key, Some(value), &mut state));
@@ -218,7 +219,7 @@ impl<K: Key<Owned = K> + Data, S: Data, U> Calls<'_, K, S, U> {
             (None, None) => {}
             (None, Some(state)) => {
                 let time = self.time;
-                let at = self.bucket.keys.intern_with(hash, key, || Held::new(Some(state), time));
+                let at = self.bucket.keys.intern_with(id, key, || Held::new(Some(state), time));
                 self.bucket.touch(at);
                 if self.timeout.is_some() {
                     note(self.deadlines, time, at);

@@ -185,7 +185,7 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         back.sort_by_key(|(_, _, seen)| *seen);
         for (key, state, seen) in back {
             let entry = Entry::new(batch.seed(), key, Held::new(Some(state), seen));
-            let at = bucket_of(&entry, self.wanted);
+            let at = bucket_of(batch.seed(), &entry, self.wanted);
             buckets[at].keys.merge(entry, |_, last| last);
         }
         self.buckets = buckets.into_iter().map(Arc::new).collect();

@@ -82,8 +82,8 @@ fn update<K, S, V>(
 {
     // By the index of the key.
     let mut news: Vec<Vec<V>> = Vec::new();
-    for (hash, key, values) in groups.into_iter().filter_map(Entry::into_parts) {
-        let at = bucket.keys.intern_with(hash, key, || Held::new(None, time));
+    for (id, key, values) in groups.into_iter().filter_map(Entry::into_parts) {
+        let at = bucket.keys.intern_with(id, key, || Held::new(None, time));
         if news.len() <= at {
             news.resize_with(at + 1, Vec::new);
         }

@@ -1,10 +1,11 @@
 //! The table against hash maps of the standard library.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::BTreeMap, hash::Hash};
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::{CompactString, Record, Word};
 
 /// Keys whose hashes collide in every bit: all of them in one probe chain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -30,53 +31,128 @@ impl Key for Colliding {
     }
 }
 
+/// Gathers the values of a key, so that their order shows.
+struct Gather;
+
+impl Combine<u32, Vec<u32>> for Gather {
+    fn create(&self, value: u32) -> Vec<u32> {
+        vec![value]
+    }
+
+    fn add(&self, mut held: Vec<u32>, value: u32) -> Vec<u32> {
+        held.push(value);
+        held
+    }
+}
+
+fn joined(mut a: Vec<u32>, b: Vec<u32>) -> Vec<u32> {
+    a.extend(b);
+    a
+}
+
+/// What all tasks have for each key, against maps.
+fn check_tally<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usize) -> Vec<Q::Owned> {
+    let mut naive: BTreeMap<Q::Owned, Vec<u32>> = BTreeMap::new();
+    let mut columns: Vec<Vec<Share<Q::Owned, Vec<u32>>>> = (0..buckets).map(|_| Vec::new()).collect();
+    let mut value = 0;
+    for task in tasks {
+        let mut tally = Tally::new(7, buckets);
+        for key in *task {
+            tally.combine(key.clone(), value, &Gather);
+            naive.entry(key.clone().own()).or_default().push(value);
+            value += 1;
+        }
+        tally.flush(&Gather);
+        columns.iter_mut().zip(tally.done()).for_each(|(column, share)| column.push(share));
+    }
+    let mut order = Vec::new();
+    for column in columns {
+        for (key, values) in merge(7, column, joined).filter_map(Entry::into_pair) {
+            assert_eq!(naive.remove(&key), Some(values));
+            order.push(key);
+        }
+    }
+    assert!(naive.is_empty());
+    order
+}
+
 proptest! {
     #[test]
-    fn counts_like_a_hash_map(words in proptest::collection::vec("[a-d]{0,3}", 0..400), buckets in 1usize..40) {
-        let mut table = Table::new(7);
-        let mut naive: HashMap<&str, u64> = HashMap::new();
-        for word in &words {
-            table.combine(word.as_str(), 1u64, |n| n, |a, b| a + b);
-            *naive.entry(word).or_default() += 1;
-        }
-        let mut seen = 0;
-        for part in split(table.into_entries(), buckets) {
-            for (word, n) in part.into_iter().filter_map(Entry::into_pair) {
-                prop_assert_eq!(naive[word.as_str()], n);
-                seen += 1;
-            }
-        }
-        prop_assert_eq!(seen, naive.len());
+    fn tasks_put_together_are_like_a_map(
+        words in proptest::collection::vec("[ab]{0,3}|c{12,18}", 0..400), cut in 0usize..400, buckets in 1usize..40
+    ) {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (left, right) = words.split_at(cut.min(words.len()));
+        check_tally(&[left, &[], right], buckets);
+        check_tally(&[&words], buckets);
     }
 
     #[test]
     fn keys_that_collide_stay_apart(keys in proptest::collection::vec(0u8..20, 0..200)) {
+        let keys: Vec<Colliding> = keys.into_iter().map(Colliding).collect();
         let (left, right) = keys.split_at(keys.len() / 2);
-        let mut table = Table::with_capacity(1, 4);
-        left.iter().for_each(|k| table.combine(Colliding(*k), 1u64, |n| n, |a, b| a + b));
-        let mut other = Table::new(1);
-        right.iter().for_each(|k| other.combine(Colliding(*k), 1u64, |n| n, |a, b| a + b));
-        for entry in other.into_entries() {
-            table.merge(entry, |a, b| a + b);
-        }
-        for (key, n) in table.into_entries().into_iter().filter_map(Entry::into_pair) {
-            prop_assert_eq!(keys.iter().filter(|k| **k == key.0).count() as u64, n);
-        }
+        check_tally(&[left, right], 3);
     }
+}
+
+#[test]
+fn a_task_without_repetition_gives_up_its_table() {
+    // Both kinds of key, first many that are new, then the same once more; after that few.
+    let keys: Vec<String> =
+        (0..40_000).chain(0..40_000).chain((0..40_000).map(|n| n % 9)).map(|n| format!("{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (left, right) = keys.split_at(70_000);
+    check_tally(&[left, right], 4);
+    check_tally(&[&keys], 4);
+    let mut tally: Tally<CompactString, u32, Vec<u32>> = Tally::new(7, 4);
+    keys.iter().for_each(|key| tally.combine(*key, 0, &Gather));
+    assert!(tally.done().iter().map(Share::len).sum::<usize>() > 100_000, "what is new is not looked for");
+    let few: Vec<&str> = keys[80_000..].to_vec();
+    let mut tally: Tally<CompactString, u32, Vec<u32>> = Tally::new(7, 4);
+    few.iter().for_each(|key| tally.combine(*key, 0, &Gather));
+    tally.flush(&Gather);
+    assert_eq!(tally.done().iter().map(Share::len).sum::<usize>(), 9);
+}
+
+#[test]
+fn keeps_the_order_of_first_insert() {
+    assert_eq!(check_tally(&[&["b", "a", "c", "a", "b"]], 1), ["b", "a", "c"]);
+}
+
+/// Keys that were chosen to collide under one seed are nothing special under another one.
+#[test]
+fn who_does_not_know_the_seed_can_not_make_keys_collide() {
+    const KEYS: usize = 4_096;
+    let slot = |places: &Places, key: u64| places.hash(places.id(&key)) % KEYS as u64;
+    let known = Places::new(0);
+    let chosen: Vec<u64> = (0..).filter(|key| slot(&known, *key) == 0).take(KEYS).collect();
+    for seed in 1..20 {
+        let places = Places::new(seed);
+        let mut load = vec![0; KEYS];
+        chosen.iter().for_each(|key| load[slot(&places, *key) as usize] += 1);
+        // Of as many keys as slots, thrown by chance, more than a dozen hardly ever meet.
+        assert!(load.iter().max() < Some(&13), "{:?}", load.iter().max());
+    }
+    let texts = |places: &Places, n: u64| places.hash(places.id(&format!("{n:x}"))) % KEYS as u64;
+    let chosen: Vec<u64> = (0..).filter(|n| texts(&known, *n) == 0).take(KEYS / 8).collect();
+    let places = Places::new(1);
+    let mut load = vec![0; KEYS];
+    chosen.iter().for_each(|n| load[texts(&places, *n) as usize] += 1);
+    assert!(load.iter().max() < Some(&8), "{:?}", load.iter().max());
 }
 
 /// Removal leaves every other key where it is found, at its index, also when all keys collide.
 fn check_removal<K: Key<Owned = K> + Clone + Eq + Ord>(steps: Vec<(bool, K)>) {
     let mut table: Table<K, K> = Table::new(5);
-    let mut naive: std::collections::BTreeMap<K, usize> = Default::default();
+    let mut naive: BTreeMap<K, usize> = Default::default();
     for (n, (remove, key)) in steps.into_iter().enumerate() {
-        let hash = Table::<K, K>::hash(5, &key);
+        let id = Places::new(5).id(&key);
         if remove {
-            let at = table.get(hash, &key);
+            let at = table.get(id, &key);
             assert_eq!(at, naive.remove(&key));
             assert_eq!(at.and_then(|at| table.remove(at)).is_some(), at.is_some());
         } else {
-            let at = table.intern_with(hash, key.clone(), || key.clone());
+            let at = table.intern_with(id, key.clone(), || key.clone());
             assert_eq!(*naive.entry(key).or_insert(at), at);
         }
         if n % 50 == 49
@@ -88,7 +164,7 @@ fn check_removal<K: Key<Owned = K> + Clone + Eq + Ord>(steps: Vec<(bool, K)>) {
     }
     for (key, at) in &naive {
         assert!(table.at(*at) == Some((key, key)));
-        assert_eq!(table.get(Table::<K, K>::hash(5, key), key), Some(*at));
+        assert_eq!(table.get(Places::new(5).id(key), key), Some(*at));
     }
     assert_eq!(table.iter().count(), naive.len());
 }
@@ -111,7 +187,7 @@ fn many_removed_keys_give_up_their_room() {
     check_removal(all.chain((2_000..2_950).map(|n| (false, n))).collect());
     let mut table: Table<u32, ()> = Table::new(0);
     for n in 0..3_000 {
-        table.intern_with(Table::<u32, ()>::hash(0, &n), n, || ());
+        table.intern_with(Places::new(0).id(&n), n, || ());
     }
     (0..2_900).for_each(|at| table.remove(at).unwrap());
     assert!(table.compact().is_some());
@@ -119,18 +195,12 @@ fn many_removed_keys_give_up_their_room() {
 }
 
 #[test]
-fn keeps_the_order_of_first_insert() {
-    let mut table = Table::new(0);
-    for word in ["b", "a", "c", "a", "b"] {
-        table.combine(word, 1u64, |n| n, |a, b| a + b);
-    }
-    let words: Vec<_> = table.into_entries().into_iter().filter_map(Entry::into_pair).collect();
-    assert_eq!(words, [("b".into(), 2), ("a".into(), 2), ("c".into(), 1)]);
-}
-
-#[test]
 fn a_borrowed_key_hashes_like_its_owned_form() {
-    let state = FixedState::with_seed(3);
-    assert_eq!(state.hash_one(("a", 1u8)), state.hash_one(("a".own(), 1u8)));
-    assert_eq!(state.hash_one([1u8, 2].as_slice()), state.hash_one(vec![1u8, 2]));
+    let places = Places::new(3);
+    assert_eq!(places.id(&("a", 1u8)), places.id(&("a".own(), 1u8)));
+    assert_eq!(places.id(&[1u8, 2].as_slice()), places.id(&vec![1u8, 2]));
+    for text in ["", "a", "123456789012345", "1234567890123456"] {
+        assert_eq!(places.id(&text), places.id(&text.own()));
+        assert_eq!(places.id(&text), places.id(&Word::from(text)));
+    }
 }

@@ -109,7 +109,7 @@ where
             entries.resize_with(self.buckets, Vec::new);
             for (key, value) in pairs {
                 let entry = Entry::new(seed, key, value);
-                entries[bucket_of(&entry, self.buckets)].push(entry);
+                entries[bucket_of(seed, &entry, self.buckets)].push(entry);
             }
             for (ring, entries) in self.rings.iter_mut().zip(entries) {
                 // The user's functions are called when it is used.

@@ -6,8 +6,8 @@ use crate::{
     Key,
     batch::{Batch, OpMeta, Step},
     exec::{exchange, run},
-    ops::{FEW, entries, merge_entries},
-    table::Entry,
+    ops::{FEW, entries},
+    table::{Entry, Share, merge},
 };
 
 /// One value for each key of a batch, by bucket. Clones share the entries, so that two windows over the same pairs and the
@@ -57,7 +57,7 @@ impl Batch<'_> {
         &self,
         op: &OpMeta,
         buckets: usize,
-        tasks: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        tasks: Step<Vec<Vec<Share<K, V>>>>,
         f: impl Fn(V, V) -> V + Sync,
     ) -> Step<Partials<K, V>>
     where
@@ -67,7 +67,7 @@ impl Batch<'_> {
         let tasks = tasks?;
         let small = entries(&tasks) < FEW;
         let merged = run(exchange(tasks, buckets), small, |column| {
-            self.guard(std::slice::from_ref(op), || merge_entries(self.seed(), column, &f))
+            self.guard(std::slice::from_ref(op), || merge(self.seed(), column, &f).collect())
         });
         Ok(Partials::new(merged.into_iter().collect::<Step<Vec<_>>>()?))
     }

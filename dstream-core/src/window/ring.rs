@@ -89,8 +89,8 @@ impl<K: Key<Owned = K>, V, D: Default> Ring<K, V, D> {
             return;
         }
         let mut partials = Vec::with_capacity(entries.len());
-        for (hash, key, value) in entries.into_iter().filter_map(Entry::into_parts) {
-            let index = self.keys.intern_with(hash, key, || Held { batches: 0, derived: D::default() });
+        for (id, key, value) in entries.into_iter().filter_map(Entry::into_parts) {
+            let index = self.keys.intern_with(id, key, || Held { batches: 0, derived: D::default() });
             if let Some((_, held)) = self.keys.at_mut(index) {
                 held.batches += 1;
             }

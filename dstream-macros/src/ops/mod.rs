@@ -29,11 +29,13 @@ mod reduce_by_key_and_window;
 mod reduce_by_window;
 mod repartition;
 mod save;
+mod split;
 mod transform;
 mod union;
 mod update_state_by_key;
 mod values;
 mod window;
+mod words;
 
 use std::collections::BTreeSet;
 
@@ -343,7 +345,7 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 40] = [
+pub(crate) static OPS: [&OpSpec; 42] = [
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
@@ -378,12 +380,14 @@ pub(crate) static OPS: [&OpSpec; 40] = [
     &join::RIGHT_OUTER,
     &save::OBJECTS,
     &save::TEXT,
+    &split::SPEC,
     &transform::TRANSFORM,
     &transform::WITH,
     &union::SPEC,
     &update_state_by_key::SPEC,
     &values::SPEC,
     &window::SPEC,
+    &words::SPEC,
 ];
 
 pub(crate) use map_with_state::SNAPSHOTS;

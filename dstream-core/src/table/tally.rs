@@ -1,0 +1,178 @@
+//! What a task combines: short keys without the keys, and no table at all where hardly any key comes twice.
+
+use std::mem;
+
+use super::{
+    Entry, Places, Table,
+    index::{GROUP, Index},
+    place::bucket,
+    scatter::split,
+};
+use crate::{Key, short::Short};
+
+/// How values become what a key has.
+pub trait Combine<V, C> {
+    /// What a key has after its first value.
+    fn create(&self, value: V) -> C;
+    /// What it has after one more.
+    fn add(&self, held: C, value: V) -> C;
+}
+
+/// The table of one task. It is shared out over buckets when the task is done.
+///
+/// Short keys are their short forms until the tasks are put together, so each is owned once in a batch.
+#[derive(Debug)]
+pub(crate) struct Tally<K, V, C> {
+    places: Places,
+    short: Index<Option<C>>,
+    long: Table<K, C>,
+    buckets: usize,
+    /// Short keys that have not been looked up: a group at a time.
+    waiting: Vec<(Short, V)>,
+    /// From the time on when looking for short keys is not worth it: what each bucket has.
+    passed: Option<Vec<Shorts<C>>>,
+    /// After how many groups to look how many of their keys were new.
+    until: usize,
+    /// How many there were at the last look.
+    before: usize,
+}
+
+/// Short keys, of which some may be there several times.
+type Shorts<C> = Vec<(Short, Option<C>)>;
+
+/// What a task has for one bucket. The values of a key are in their order.
+#[derive(Debug)]
+pub struct Share<K, C> {
+    short: Shorts<C>,
+    long: Vec<Entry<K, C>>,
+    /// Whether a short key may be there several times.
+    repeats: bool,
+}
+
+/// How many groups are watched at a time. If three of four keys are new, a table does more harm than good: most look-ups
+/// go to memory for nothing, and the keys are looked up again when the tasks are put together.
+const WATCHED: usize = 512;
+
+impl<K, V, C> Tally<K, V, C> {
+    pub(crate) fn new(seed: u64, buckets: usize) -> Self {
+        let places = Places::new(seed);
+        Tally {
+            short: Index::new(places.clone()),
+            places,
+            long: Table::new(seed),
+            buckets,
+            waiting: Vec::with_capacity(GROUP),
+            passed: None,
+            until: WATCHED,
+            before: 0,
+        }
+    }
+
+    /// Adds `value` to what `key` has. `f` is the same in all calls.
+    #[inline]
+    pub(crate) fn combine<Q: Key<Owned = K>>(&mut self, key: Q, value: V, f: &impl Combine<V, C>) {
+        match key.short() {
+            Some(id) => {
+                self.waiting.push((id, value));
+                if self.waiting.len() == GROUP {
+                    self.flush(f);
+                }
+            }
+            None => self.long.combine(key, value, |value| f.create(value), |held, value| f.add(held, value)),
+        }
+    }
+
+    /// Looks up what waits.
+    #[inline]
+    pub(crate) fn flush(&mut self, f: &impl Combine<V, C>) {
+        if let Some(passed) = &mut self.passed {
+            for (id, value) in self.waiting.drain(..) {
+                passed[bucket(self.places.hash(id), self.buckets)].push((id, Some(f.create(value))));
+            }
+            return;
+        }
+        let met = self.short.meet(self.waiting.iter().map(|(id, _)| *id));
+        for ((id, value), met) in self.waiting.drain(..).zip(met) {
+            match self.short.found(id, met) {
+                Ok(at) => {
+                    let held = &mut self.short.entries_mut()[at].1;
+                    *held = Some(match held.take() {
+                        Some(old) => f.add(old, value),
+                        None => f.create(value),
+                    });
+                }
+                Err(slot) => {
+                    self.short.insert(slot, id, Some(f.create(value)));
+                }
+            }
+        }
+        self.until -= 1;
+        if self.until == 0 {
+            self.watch();
+        }
+    }
+
+    /// Looks whether the table is worth it; if not, gives it up.
+    #[cold]
+    fn watch(&mut self) {
+        let all = self.short.entries().len();
+        if all - self.before < WATCHED * GROUP / 4 * 3 {
+            (self.before, self.until) = (all, WATCHED);
+            return;
+        }
+        let table = mem::replace(&mut self.short, Index::new(self.places.clone()));
+        self.passed = Some(split(table.into_entries(), self.buckets, |(id, _)| self.places.hash(*id)));
+    }
+
+    /// What the task has, by bucket.
+    pub(crate) fn done(self) -> Vec<Share<K, C>> {
+        let places = &self.places;
+        let repeats = self.passed.is_some();
+        let short = self
+            .passed
+            .unwrap_or_else(|| split(self.short.into_entries(), self.buckets, |(id, _)| places.hash(*id)));
+        let long = split(self.long.into_entries().collect(), self.buckets, |entry| places.hash(entry.id));
+        short.into_iter().zip(long).map(|(short, long)| Share { short, long, repeats }).collect()
+    }
+}
+
+impl<K, C> Share<K, C> {
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.short.len() + self.long.len()
+    }
+}
+
+/// Puts together what the tasks have for one bucket, in the order of the tasks.
+pub(crate) fn merge<K: Key<Owned = K>, C>(
+    seed: u64,
+    mut column: Vec<Share<K, C>>,
+    f: impl Fn(C, C) -> C,
+) -> impl Iterator<Item = Entry<K, C>> {
+    column.retain(|share| share.len() > 0);
+    let (short, long) = match column.pop() {
+        // The keys of one task are distinct already.
+        Some(only) if column.is_empty() && !only.repeats => (only.short, only.long),
+        last => {
+            column.extend(last);
+            let places = Places::new(seed);
+            let room = |len: fn(&Share<K, C>) -> usize| column.iter().map(len).max().unwrap_or(0);
+            let mut short = Index::with_capacity(places.clone(), room(|share| share.short.len()));
+            let mut long = Table::with_capacity(seed, room(|share| share.long.len()));
+            for share in column {
+                short.extend(share.short, |held: &mut Option<C>, value| {
+                    *held = match (held.take(), value) {
+                        (Some(old), Some(new)) => Some(f(old, new)),
+                        (old, new) => old.or(new),
+                    };
+                });
+                for entry in share.long {
+                    long.merge(entry, &f);
+                }
+            }
+            (short.into_entries(), long.into_entries().collect())
+        }
+    };
+    let short = short.into_iter().map(|(id, value)| Entry { id, key: K::from_short(id), value });
+    short.chain(long)
+}

@@ -1,0 +1,152 @@
+//! A piece of text, as `words` and `split` find it.
+
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
+
+use compact_str::CompactString;
+
+use crate::{Key, Record, short::Short};
+
+/// A `&str` that is ready to be a key: its hash and its comparison don't look at the text again.
+///
+/// It derefs to `str`, and what holds for a `&str` as a record holds for it: its owned form is a [`CompactString`].
+///
+/// ```
+/// use dstream::prelude::*;
+///
+/// let long = Collected::new();
+/// let ssc = dstream::stream!(batch = 1s, {
+///     let words = queue_stream(vec![vec!["to be or", "not to be"]]).words();
+///     words.filter(|word| word.len() > 2 && *word != "nor").collect_to(&long);
+/// })?;
+/// ssc.run_batches(1)?;
+/// assert_eq!(long.values(), [vec!["not"]]);
+/// # Ok::<(), dstream::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Word<'a> {
+    text: &'a str,
+    /// That of `text`; [`Short::NONE`] if it has none.
+    short: Short,
+}
+
+impl<'a> Word<'a> {
+    /// `short` is that of `text`.
+    #[inline]
+    pub(crate) fn with_short(text: &'a str, short: Option<Short>) -> Word<'a> {
+        Word { text, short: short.unwrap_or(Short::NONE) }
+    }
+
+    /// The text, for as long as the block it is in.
+    #[inline]
+    pub fn as_str(self) -> &'a str {
+        self.text
+    }
+}
+
+impl<'a> From<&'a str> for Word<'a> {
+    fn from(text: &'a str) -> Word<'a> {
+        Word::with_short(text, Short::text(text.as_bytes()))
+    }
+}
+
+impl<'a> From<Word<'a>> for &'a str {
+    fn from(word: Word<'a>) -> &'a str {
+        word.text
+    }
+}
+
+impl Deref for Word<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.text
+    }
+}
+
+impl AsRef<str> for Word<'_> {
+    fn as_ref(&self) -> &str {
+        self.text
+    }
+}
+
+impl fmt::Debug for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl Hash for Word<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
+}
+
+impl PartialEq for Word<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Word<'_> {}
+
+impl PartialOrd for Word<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Word<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(other.text)
+    }
+}
+
+impl PartialEq<str> for Word<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.text == other
+    }
+}
+
+impl PartialEq<&str> for Word<'_> {
+    fn eq(&self, other: &&str) -> bool {
+        self.text == *other
+    }
+}
+
+impl Record for Word<'_> {
+    type Owned = CompactString;
+
+    fn own(self) -> CompactString {
+        self.text.own()
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        Some(self.text)
+    }
+}
+
+impl Key for Word<'_> {
+    fn same_key(&self, owned: &CompactString) -> bool {
+        self.text == owned.as_str()
+    }
+
+    #[inline]
+    fn short(&self) -> Option<Short> {
+        (self.short != Short::NONE).then_some(self.short)
+    }
+
+    fn from_short(short: Short) -> CompactString {
+        <&str as Key>::from_short(short)
+    }
+}
