@@ -1,0 +1,116 @@
+//! dstream, as a user writes it: a pipeline a workload, over a source that hands out the prepared batches.
+
+mod join;
+mod source;
+mod state;
+mod windows;
+mod words;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use dstream::{CompactString, Config, Rdd, RddActions, RddOps, StreamingContext};
+use tempfile::TempDir;
+
+pub(crate) use self::source::Texts;
+use crate::{
+    data::Data,
+    workload::{Answer, Runner, Workload},
+};
+
+/// A context, and where its outputs put what came out.
+pub(crate) struct Ours {
+    ssc: StreamingContext,
+    out: Out,
+    /// Gone when the runner is.
+    _checkpoint: Option<TempDir>,
+}
+
+impl std::fmt::Debug for Ours {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ours").finish_non_exhaustive()
+    }
+}
+
+impl Ours {
+    /// The pipeline of a workload; none if it keeps nothing, but is to have a checkpoint.
+    pub(crate) fn new(workload: Workload, data: &Data, checkpoint: bool) -> anyhow::Result<Option<Ours>> {
+        use Workload::*;
+        let texts = Texts::new(workload.texts(data));
+        let keeps = !matches!(workload, W1Zipf | W1Uniform | W2 | W5 | W6 | W6Empty);
+        if checkpoint && !keeps {
+            return Ok(None);
+        }
+        let folder = if checkpoint { Some(tempfile::tempdir()?) } else { None };
+        let ssc = context(folder.as_ref())?;
+        let out = Out::default();
+        match workload {
+            W1Zipf | W1Uniform | W6 | W6Empty => words::count(&ssc, texts, &out),
+            W2 => words::containing(&ssc, texts, &out),
+            W3Update => state::update(&ssc, texts, &out),
+            W3UpdateReduced => state::update_reduced(&ssc, texts, &out),
+            W3Map => state::map(&ssc, texts, &out),
+            W3MapReduced => state::map_reduced(&ssc, texts, &out),
+            W4Inverse => windows::inverse(&ssc, texts, &out, 10),
+            W4Long => windows::inverse(&ssc, texts, &out, data.sizes.small_batches as u32),
+            W4Max => windows::longest_line(&ssc, texts, &out),
+            W5 => join::join(&ssc, data.pairs(), &out),
+            W7 => words::everything(&ssc, texts, &out),
+        }?;
+        Ok(Some(Ours { ssc, out, _checkpoint: folder }))
+    }
+}
+
+/// An empty context. One that keeps something may do so without a checkpoint if the pipeline is added to it afterwards.
+fn context(checkpoint: Option<&TempDir>) -> dstream::Result<StreamingContext> {
+    let config = Config::new().handle_signals(false);
+    match checkpoint {
+        None => StreamingContext::with_config(INTERVAL, config),
+        Some(folder) => {
+            let nothing = Texts::new(vec![Vec::new()]);
+            dstream::stream!(batch = INTERVAL, conf = config, checkpoint = folder.path(), {
+                nothing.foreach_rdd(|_| ());
+            })
+        }
+    }
+}
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+impl Runner for Ours {
+    fn run(&mut self, batches: usize) -> anyhow::Result<Answer> {
+        self.out.take();
+        self.ssc.run_batches(batches)?;
+        self.out.take().context("no output ran")
+    }
+}
+
+/// What the outputs of a batch say, one after the other.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Out(Arc<Mutex<Option<Answer>>>);
+
+impl Out {
+    /// The first output of a batch: forgets the batch before.
+    fn set(&self, answer: Answer) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+
+    /// An output after the first.
+    fn add(&self, answer: Answer) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(held.take().unwrap_or_default().and(answer));
+    }
+
+    fn take(&self) -> Option<Answer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// The number of keys and the ten largest.
+fn summary(rdd: &Rdd<(CompactString, u64)>) -> Answer {
+    let top = rdd.map(|(word, n)| (*n, word.as_str())).top(10);
+    Answer { counts: vec![rdd.count()], top: top.into_iter().map(|(n, word)| (n, word.to_owned())).collect() }
+}

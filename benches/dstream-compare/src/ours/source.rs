@@ -1,0 +1,68 @@
+//! Sources of prepared batches, which are handed out without a copy, again and again.
+
+use std::ops::Range;
+
+use dstream::{Block, Source, TextBlock, Time};
+
+use crate::data::{Records, Text};
+
+/// Batches of text.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    batches: Vec<Text>,
+    next: usize,
+}
+
+impl Texts {
+    pub(crate) fn new(batches: Vec<Text>) -> Texts {
+        Texts { batches, next: 0 }
+    }
+}
+
+impl Source for Texts {
+    type Block = TextBlock;
+
+    fn name(&self) -> String {
+        "texts".into()
+    }
+
+    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<TextBlock>> {
+        let Some(batch) = self.batches.get(self.next) else { return Ok(Vec::new()) };
+        self.next = (self.next + 1) % self.batches.len();
+        Ok(batch.iter().cloned().map(TextBlock::new).collect())
+    }
+}
+
+/// The same records in every batch.
+#[derive(Debug)]
+pub(super) struct Pairs(pub(super) Records);
+
+/// A part of them.
+#[derive(Debug)]
+pub(super) struct Slice(Records, Range<usize>);
+
+impl Source for Pairs {
+    type Block = Slice;
+
+    fn name(&self) -> String {
+        "pairs".into()
+    }
+
+    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<Slice>> {
+        let step = self.0.len().div_ceil(16).max(1);
+        let starts = (0..self.0.len()).step_by(step);
+        Ok(starts.map(|start| Slice(self.0.clone(), start..(start + step).min(self.0.len()))).collect())
+    }
+}
+
+impl Block for Slice {
+    type Record<'a> = (u64, u64);
+
+    fn records(&mut self) -> impl Iterator<Item = (u64, u64)> {
+        self.0[self.1.clone()].iter().copied()
+    }
+
+    fn weight(&self) -> usize {
+        self.1.len() * size_of::<(u64, u64)>()
+    }
+}
