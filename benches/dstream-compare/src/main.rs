@@ -3,10 +3,17 @@
 mod data;
 mod measure;
 mod ours;
+mod page;
 mod peers;
+mod report;
+mod stats;
+#[cfg(test)]
+mod tests;
 mod workload;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand};
 
 use crate::{
     data::{Data, Sizes},
@@ -18,28 +25,71 @@ use crate::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Prints ratios of dstream's times to others', and writes them into docs/performance.md
+#[derive(Debug, Parser)]
+struct Args {
+    /// A line of JSON for each comparison, in place of the table
+    #[arg(long, global = true)]
+    json: bool,
+    /// Small batches and few rounds: ends within 40 seconds, and writes no page
+    #[arg(long, global = true)]
+    quick: bool,
+    /// Only workloads whose names begin like one of these, as in `w1,w5`; writes no page
+    #[arg(long, value_delimiter = ',', global = true)]
+    only: Vec<String>,
+    #[command(subcommand)]
+    command: Option<Task>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Writes the data into files, for programs in other languages
+    WriteData {
+        /// The folder; it is made if it is not there
+        folder: PathBuf,
+    },
+}
+
 fn main() -> anyhow::Result<()> {
-    let only: Vec<String> = std::env::args().skip(1).collect();
-    let data = Data::new(Sizes::FULL);
+    let args = Args::parse();
+    let data = Data::new(if args.quick { Sizes::QUICK } else { Sizes::FULL });
+    match &args.command {
+        Some(Task::WriteData { folder }) => Ok(data.write(folder)?),
+        None => compare(&args, &data),
+    }
+}
+
+fn compare(args: &Args, data: &Data) -> anyhow::Result<()> {
+    let (rounds, budget) = if args.quick { (3, 1) } else { (9, 25) };
+    let setting = page::setting("cargo run --release -p dstream-compare");
+    let mut lines = Vec::new();
     for workload in Workload::ALL {
-        if !only.is_empty() && !only.iter().any(|name| workload.name().starts_with(name.as_str())) {
-            continue;
+        if args.only.is_empty() || args.only.iter().any(|only| workload.name().starts_with(only.as_str())) {
+            let measured = measure(workload, &Peer::ALL, data, rounds, Duration::from_secs(budget))?;
+            let new = report::lines(&measured);
+            if !args.json {
+                print!("{}", report::table(&new));
+            }
+            lines.extend(new);
         }
-        let measured = measure(workload, &Peer::ALL, &data, 7, Duration::from_secs(20))?;
-        println!("{} ({})", workload.name(), workload.about());
-        for (peer, samples) in &measured.samples {
-            let median = |f: fn(&measure::Sample) -> Duration| {
-                let mut all: Vec<Duration> = samples.iter().map(f).collect();
-                all.sort();
-                all[all.len() / 2].as_secs_f64() * 1e3 / measured.batches as f64
-            };
-            println!(
-                "  {:24} wall {:9.3} ms  cpu {:9.3} ms",
-                peer.name(),
-                median(|s| s.wall),
-                median(|s| s.cpu)
-            );
-        }
+    }
+    if args.json {
+        print!("{}", report::json_lines(&lines));
+        return Ok(());
+    }
+    println!("\ntargets, by CPU time:");
+    for target in report::targets(&lines) {
+        let met = if target.met() { "met" } else { "MISSED" };
+        println!(
+            "  {:42} at most {:5}{u}  found {:7.3}{u}  {met}",
+            target.text,
+            target.limit,
+            target.found,
+            u = target.unit
+        );
+    }
+    if args.only.is_empty() && !args.quick {
+        page::replace("comparison", &format!("{setting}\n{}", report::page(&lines)))?;
     }
     Ok(())
 }

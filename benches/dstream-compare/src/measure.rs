@@ -11,6 +11,8 @@ use crate::{
     peers::{
         expert::{Expert, Tokeniser},
         plain::Plain,
+        renoir::Renoir,
+        timely::Timely,
     },
     workload::{Answer, Peer, Runner, Workload},
 };
@@ -46,6 +48,8 @@ pub(crate) fn runner(peer: Peer, workload: Workload, data: &Data) -> anyhow::Res
         Peer::ExpertSameTokeniser if workload == Workload::W5 => None,
         Peer::ExpertSameTokeniser => Some(boxed(Expert::new(workload, data, Tokeniser::LinesAndSplit)?)),
         Peer::Plain => Some(boxed(Plain::new(workload, data))),
+        Peer::Timely => Some(boxed(Timely::new(workload, data)?)),
+        Peer::Renoir => Renoir::new(workload, data).map(boxed),
     })
 }
 

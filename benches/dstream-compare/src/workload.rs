@@ -98,6 +98,11 @@ impl Workload {
         }
     }
 
+    /// How many batches a window holds.
+    pub(crate) fn window(self, data: &Data) -> usize {
+        if self == W4Long { data.sizes.small_batches } else { 10 }
+    }
+
     /// How many batches are measured at a time, so that a clock sees them.
     pub(crate) fn batches_a_step(self) -> usize {
         match self {
@@ -112,8 +117,7 @@ impl Workload {
     /// How many steps go before the first that counts: a window is full then.
     pub(crate) fn warm_up(self, data: &Data) -> usize {
         match self {
-            W4Inverse | W4Max | W7 => 10,
-            W4Long => data.sizes.small_batches.div_ceil(self.batches_a_step()),
+            W4Inverse | W4Max | W4Long | W7 => self.window(data).div_ceil(self.batches_a_step()),
             _ => 1,
         }
     }
@@ -132,11 +136,22 @@ pub(crate) enum Peer {
     ExpertSameTokeniser,
     /// By hand, in an afternoon.
     Plain,
+    /// The framework of that name.
+    Timely,
+    /// The framework of that name.
+    Renoir,
 }
 
 impl Peer {
-    pub(crate) const ALL: [Peer; 5] =
-        [Peer::Ours, Peer::OursCheckpoint, Peer::Expert, Peer::ExpertSameTokeniser, Peer::Plain];
+    pub(crate) const ALL: [Peer; 7] = [
+        Peer::Ours,
+        Peer::OursCheckpoint,
+        Peer::Expert,
+        Peer::ExpertSameTokeniser,
+        Peer::Plain,
+        Peer::Timely,
+        Peer::Renoir,
+    ];
 
     /// Its name in tables.
     pub(crate) fn name(self) -> &'static str {
@@ -146,6 +161,8 @@ impl Peer {
             Peer::Expert => "expert",
             Peer::ExpertSameTokeniser => "expert-same-tokeniser",
             Peer::Plain => "plain",
+            Peer::Timely => "timely",
+            Peer::Renoir => "renoir",
         }
     }
 }
@@ -169,6 +186,27 @@ impl Answer {
     /// Just a number.
     pub(crate) fn count(n: u64) -> Answer {
         Answer { counts: vec![n], top: Vec::new() }
+    }
+
+    /// The parts of W7 in their order, of which W2 is counted apart; or the only one there is.
+    pub(crate) fn of_parts(parts: Vec<Answer>, lines: Option<u64>) -> Answer {
+        let mut parts = parts.into_iter();
+        let first = parts.next();
+        let all = first.into_iter().chain(lines.map(Answer::count)).chain(parts);
+        all.fold(Answer::default(), Answer::and)
+    }
+
+    /// What several workers have, each of its own keys: part by part.
+    pub(crate) fn merged(workers: Vec<Vec<Answer>>) -> Vec<Answer> {
+        let parts = workers.iter().map(Vec::len).max().unwrap_or(0);
+        let part = |at| {
+            let mine: Vec<&Answer> = workers.iter().filter_map(|worker| worker.get(at)).collect();
+            let mut top: Vec<_> = mine.iter().flat_map(|answer| answer.top.iter().cloned()).collect();
+            top.sort_by(|a, b| b.cmp(a));
+            top.truncate(10);
+            Answer { counts: vec![mine.iter().flat_map(|answer| &answer.counts).sum()], top }
+        };
+        (0..parts).map(part).collect()
     }
 
     /// Adds what another part of W7 has.

@@ -1,30 +1,23 @@
 //! By hand, the way a good engineer writes it in an afternoon: `split(' ')`, `hashbrown`, `rayon`, borrowed words within a batch.
 
-use std::collections::VecDeque;
-
 use dstream::Bytes;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
+use super::keep::{Counts, Keep};
 use crate::{
     data::{Data, Records, Text},
     workload::{Answer, Runner, Workload},
 };
 
-/// What is kept of each word.
-type Kept = HashMap<String, u64>;
-
-/// The batches, and what each workload keeps from one to the next.
+/// The batches, and what is kept from one to the next.
 #[derive(Debug)]
 pub(crate) struct Plain {
     workload: Workload,
     batches: Vec<Text>,
     next: usize,
     pairs: Option<[Records; 2]>,
-    totals: Kept,
-    window: Kept,
-    ring: VecDeque<Kept>,
-    length: usize,
+    keep: Keep,
 }
 
 impl Plain {
@@ -34,67 +27,23 @@ impl Plain {
             batches: workload.texts(data),
             next: 0,
             pairs: (workload == Workload::W5).then(|| data.pairs()),
-            totals: Kept::new(),
-            window: Kept::new(),
-            ring: VecDeque::new(),
-            length: if workload == Workload::W4Long { data.sizes.small_batches } else { 10 },
+            keep: Keep::new(workload.window(data)),
         }
     }
 
     fn batch(&mut self) -> Answer {
-        use Workload::*;
         if let Some([left, right]) = &self.pairs {
             return Answer::count(join(left, right));
         }
-        let batch = self.batches[self.next].clone();
+        let batch = &self.batches[self.next];
         self.next = (self.next + 1) % self.batches.len();
-        match self.workload {
-            W2 => Answer::count(containing(&batch)),
-            W4Max => {
-                self.ring.push_back(owned(&words(&batch, |line| line.len() as u64, u64::max)));
-                if self.ring.len() > self.length {
-                    self.ring.pop_front();
-                }
-                summary(&longest(&self.ring))
-            }
-            workload => {
-                let counts = words(&batch, |_| 1, |a, b| a + b);
-                match workload {
-                    W3Update | W3UpdateReduced | W3Map | W3MapReduced => self.total(&counts),
-                    W4Inverse | W4Long => self.slide(&counts),
-                    W7 => summary(&counts)
-                        .and(Answer::count(containing(&batch)))
-                        .and(self.total(&counts))
-                        .and(self.slide(&counts)),
-                    _ => summary(&counts),
-                }
-            }
-        }
-    }
-
-    fn total(&mut self, counts: &HashMap<&str, u64>) -> Answer {
-        for (word, n) in counts {
-            *self.totals.entry_ref(*word).or_insert(0) += n;
-        }
-        summary(&self.totals)
-    }
-
-    fn slide(&mut self, counts: &HashMap<&str, u64>) -> Answer {
-        for (word, n) in counts {
-            *self.window.entry_ref(*word).or_insert(0) += n;
-        }
-        self.ring.push_back(owned(counts));
-        if self.ring.len() > self.length {
-            for (word, n) in self.ring.pop_front().unwrap_or_default() {
-                if let Some(held) = self.window.get_mut(&word) {
-                    *held -= n;
-                    if *held == 0 {
-                        self.window.remove(&word);
-                    }
-                }
-            }
-        }
-        summary(&self.window)
+        let counts = match self.workload {
+            Workload::W2 => return Answer::count(containing(batch)),
+            Workload::W4Max => words(batch, |line| line.len() as u64, u64::max),
+            _ => words(batch, |_| 1, |a, b| a + b),
+        };
+        let answers = self.keep.batch(self.workload, &counts);
+        Answer::of_parts(answers, (self.workload == Workload::W7).then(|| containing(batch)))
     }
 }
 
@@ -113,7 +62,7 @@ fn words(
     batch: &Text,
     value: impl Fn(&str) -> u64 + Sync,
     f: impl Fn(u64, u64) -> u64 + Sync,
-) -> HashMap<&str, u64> {
+) -> Counts<&str> {
     batch
         .par_iter()
         .fold(HashMap::new, |mut counts, block| {
@@ -133,35 +82,8 @@ fn words(
         })
 }
 
-fn add<'a>(counts: &mut HashMap<&'a str, u64>, word: &'a str, n: u64, f: impl Fn(u64, u64) -> u64) {
+fn add<'a>(counts: &mut Counts<&'a str>, word: &'a str, n: u64, f: impl Fn(u64, u64) -> u64) {
     counts.entry(word).and_modify(|held| *held = f(*held, n)).or_insert(n);
-}
-
-fn owned(counts: &HashMap<&str, u64>) -> Kept {
-    counts.iter().map(|(word, n)| ((*word).to_owned(), *n)).collect()
-}
-
-/// Without an inverse, the window is put together again.
-fn longest(ring: &VecDeque<Kept>) -> HashMap<&str, u64> {
-    let mut longest = HashMap::new();
-    for (word, n) in ring.iter().flatten() {
-        let held = longest.entry(word.as_str()).or_insert(*n);
-        *held = u64::max(*held, *n);
-    }
-    longest
-}
-
-fn summary<K: AsRef<str>>(counts: &HashMap<K, u64>) -> Answer {
-    let mut all: Vec<(u64, &str)> = counts.iter().map(|(word, n)| (*n, word.as_ref())).collect();
-    if all.len() > 10 {
-        all.select_nth_unstable_by(9, |a, b| b.cmp(a));
-        all.truncate(10);
-    }
-    all.sort_by(|a, b| b.cmp(a));
-    Answer {
-        counts: vec![counts.len() as u64],
-        top: all.into_iter().map(|(n, word)| (n, word.to_owned())).collect(),
-    }
 }
 
 fn containing(batch: &Text) -> u64 {

@@ -1,6 +1,9 @@
 //! W1: the words of a batch, each thread into tables of its own, one for each partition; then partition by partition.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    marker::PhantomData,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 use dstream::{Block as _, Bytes, TextBlock};
 use rayon::prelude::*;
@@ -46,16 +49,16 @@ pub(super) struct Counter<F> {
     pub(super) parts: Vec<Table>,
     group: [(Word, u64, u64); GROUP],
     n: usize,
-    fold: F,
+    fold: PhantomData<F>,
 }
 
 impl<F: Fold> Counter<F> {
-    pub(super) fn new(parts: usize, fold: F) -> Counter<F> {
+    pub(super) fn new(parts: usize) -> Counter<F> {
         Counter {
             parts: (0..parts).map(|_| Table::default()).collect(),
             group: [(0, 0, 0); GROUP],
             n: 0,
-            fold,
+            fold: PhantomData,
         }
     }
 
