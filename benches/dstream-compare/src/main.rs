@@ -1,5 +1,6 @@
 //! Measures dstream against programs written by hand and against other frameworks, on the same data in one run.
 
+mod curves;
 mod data;
 mod measure;
 mod ours;
@@ -16,6 +17,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Parser, Subcommand};
 
 use crate::{
+    curves::probe::Probe,
     data::{Data, Sizes},
     measure::measure,
     workload::{Peer, Workload},
@@ -31,7 +33,7 @@ struct Args {
     /// A line of JSON for each comparison, in place of the table
     #[arg(long, global = true)]
     json: bool,
-    /// Small batches and few rounds: ends within 40 seconds, and writes no page
+    /// Small batches and few rounds, within 40 seconds; writes no page. `curves` only shortens what runs against the clock
     #[arg(long, global = true)]
     quick: bool,
     /// Only workloads whose names begin like one of these, as in `w1,w5`; writes no page
@@ -43,6 +45,11 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Measures how costs grow, and what running programs take; writes docs/performance.md and docs/performance/
+    Curves,
+    /// One measurement in a process of its own, for `curves`
+    #[command(hide = true, subcommand)]
+    Probe(Probe),
     /// Writes the data into files, for programs in other languages
     WriteData {
         /// The folder; it is made if it is not there
@@ -55,6 +62,8 @@ fn main() -> anyhow::Result<()> {
     let data = Data::new(if args.quick { Sizes::QUICK } else { Sizes::FULL });
     match &args.command {
         Some(Task::WriteData { folder }) => Ok(data.write(folder)?),
+        Some(Task::Curves) => curves::run(args.quick),
+        Some(Task::Probe(probe)) => curves::probe::run(*probe),
         None => compare(&args, &data),
     }
 }

@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use dstream::{CompactString, Config, Rdd, RddActions, RddOps, StreamingContext};
 use tempfile::TempDir;
 
 pub(crate) use self::source::Texts;
 use crate::{
-    data::Data,
+    data::{Data, Text},
     workload::{Answer, Runner, Workload},
 };
 
@@ -39,11 +39,37 @@ impl Ours {
     /// The pipeline of a workload; none if it keeps nothing, but is to have a checkpoint.
     pub(crate) fn new(workload: Workload, data: &Data, checkpoint: bool) -> anyhow::Result<Option<Ours>> {
         use Workload::*;
-        let texts = Texts::new(workload.texts(data));
-        let keeps = !matches!(workload, W1Zipf | W1Uniform | W2 | W5 | W6 | W6Empty);
-        if checkpoint && !keeps {
+        if checkpoint && matches!(workload, W1Zipf | W1Uniform | W2 | W5 | W6 | W6Empty) {
             return Ok(None);
         }
+        if workload == W5 {
+            let (ssc, out) = (context(None)?, Out::default());
+            join::join(&ssc, data.pairs(), &out)?;
+            return Ok(Some(Ours { ssc, out, _checkpoint: None }));
+        }
+        Ours::over(workload, workload.texts(data), workload.window(data), checkpoint).map(Some)
+    }
+
+    /// The pipeline over these batches.
+    pub(crate) fn over(
+        workload: Workload,
+        batches: Vec<Text>,
+        window: usize,
+        checkpoint: bool,
+    ) -> anyhow::Result<Ours> {
+        Ours::with(workload, Texts::new(batches), window, checkpoint)
+    }
+
+    /// The pipeline over batches that are made when it is their turn, from their number.
+    pub(crate) fn made(
+        workload: Workload,
+        make: impl FnMut(u64) -> Text + Send + 'static,
+    ) -> anyhow::Result<Ours> {
+        Ours::with(workload, Texts::made(make), 10, false)
+    }
+
+    fn with(workload: Workload, texts: Texts, window: usize, checkpoint: bool) -> anyhow::Result<Ours> {
+        use Workload::*;
         let folder = if checkpoint { Some(tempfile::tempdir()?) } else { None };
         let ssc = context(folder.as_ref())?;
         let out = Out::default();
@@ -54,12 +80,12 @@ impl Ours {
             W3UpdateReduced => state::update_reduced(&ssc, texts, &out),
             W3Map => state::map(&ssc, texts, &out),
             W3MapReduced => state::map_reduced(&ssc, texts, &out),
-            W4Inverse | W4Long => windows::inverse(&ssc, texts, &out, workload.window(data) as u32),
+            W4Inverse | W4Long => windows::inverse(&ssc, texts, &out, window as u32),
             W4Max => windows::longest_line(&ssc, texts, &out),
-            W5 => join::join(&ssc, data.pairs(), &out),
+            W5 => bail!("W5 has no text"),
             W7 => words::everything(&ssc, texts, &out),
         }?;
-        Ok(Some(Ours { ssc, out, _checkpoint: folder }))
+        Ok(Ours { ssc, out, _checkpoint: folder })
     }
 }
 
@@ -77,7 +103,7 @@ fn context(checkpoint: Option<&TempDir>) -> dstream::Result<StreamingContext> {
     }
 }
 
-const INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 
 impl Runner for Ours {
     fn run(&mut self, batches: usize) -> anyhow::Result<Answer> {

@@ -6,16 +6,20 @@ use dstream::{Block, Source, TextBlock, Time};
 
 use crate::data::{Records, Text};
 
-/// Batches of text.
-#[derive(Debug)]
+/// Batches of text, from their number.
 pub(crate) struct Texts {
-    batches: Vec<Text>,
-    next: usize,
+    make: Box<dyn FnMut(u64) -> Text + Send>,
+    next: u64,
 }
 
 impl Texts {
+    /// These, which come round again.
     pub(crate) fn new(batches: Vec<Text>) -> Texts {
-        Texts { batches, next: 0 }
+        Texts::made(move |batch| batches[batch as usize % batches.len()].clone())
+    }
+
+    pub(super) fn made(make: impl FnMut(u64) -> Text + Send + 'static) -> Texts {
+        Texts { make: Box::new(make), next: 0 }
     }
 }
 
@@ -27,9 +31,9 @@ impl Source for Texts {
     }
 
     fn batch(&mut self, _time: Time) -> dstream::Result<Vec<TextBlock>> {
-        let Some(batch) = self.batches.get(self.next) else { return Ok(Vec::new()) };
-        self.next = (self.next + 1) % self.batches.len();
-        Ok(batch.iter().cloned().map(TextBlock::new).collect())
+        let batch = (self.make)(self.next);
+        self.next += 1;
+        Ok(batch.into_iter().map(TextBlock::new).collect())
     }
 }
 

@@ -58,6 +58,17 @@ const MANY_KEYS: u64 = if cfg!(test) { 1_000 } else { 400_000 };
 
 impl Expert {
     pub(crate) fn new(workload: Workload, data: &Data, tokeniser: Tokeniser) -> anyhow::Result<Expert> {
+        let expert = Expert::over(workload, workload.texts(data), workload.window(data), tokeniser)?;
+        Ok(Expert { pairs: (workload == Workload::W5).then(|| data.pairs()), ..expert })
+    }
+
+    /// The program over these batches.
+    pub(crate) fn over(
+        workload: Workload,
+        batches: Vec<Text>,
+        length: usize,
+        tokeniser: Tokeniser,
+    ) -> anyhow::Result<Expert> {
         let pool = rayon::ThreadPoolBuilder::new().build()?;
         // Small batches are one thread's work: a second one gains nothing.
         let threads = match workload {
@@ -73,16 +84,7 @@ impl Expert {
             keys: 0,
             long: LongWords::default(),
         };
-        Ok(Expert {
-            workload,
-            tokeniser,
-            pool,
-            batches: workload.texts(data),
-            next: 0,
-            pairs: (workload == Workload::W5).then(|| data.pairs()),
-            kept,
-            length: workload.window(data),
-        })
+        Ok(Expert { workload, tokeniser, pool, batches, next: 0, pairs: None, kept, length })
     }
 }
 
