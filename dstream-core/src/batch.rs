@@ -166,7 +166,9 @@ impl<'a> Batch<'a> {
                 tracing::error!("{failure}");
                 self.failures.push(*failure);
             }
-            Ok(()) | Err(Missing::NotDue) => self.log.done(time, output),
+            Ok(()) => self.log.done(time, output),
+            // It would not be due in a second run either.
+            Err(Missing::NotDue) => {}
         }
     }
 

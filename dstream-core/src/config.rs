@@ -2,7 +2,15 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use crate::{Clock, Error, Result, SystemClock, report::Reports};
+use crate::{
+    Clock, Error, Result, SystemClock,
+    checkpoint::{Policy, Storage},
+    report::Reports,
+    testing::SimDisk,
+};
+
+/// The name of an application that gives itself none.
+pub(crate) const UNNAMED: &str = "dstream";
 
 /// The settings of a [`StreamingContext`](crate::StreamingContext); `Config::new()` has the defaults.
 ///
@@ -33,13 +41,14 @@ pub struct Config {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hash_seed: u64,
     pub(crate) reports: Reports,
+    pub(crate) storage: Storage,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let threads = thread::available_parallelism().map_or(1, |n| n.get());
         Config {
-            name: "dstream".to_owned(),
+            name: UNNAMED.to_owned(),
             threads,
             partitions: buckets_for(threads),
             partitions_given: false,
@@ -54,6 +63,7 @@ impl Default for Config {
             clock: Arc::new(SystemClock),
             hash_seed: 0,
             reports: Reports::default(),
+            storage: Storage::default(),
         }
     }
 }
@@ -69,7 +79,8 @@ impl Config {
         Config::default()
     }
 
-    /// The name of the application, for messages. Default: `dstream`.
+    /// The name of the application, for messages. A checkpoint can't be gone on from under another name, unless one of the
+    /// two is the default: `dstream`.
     pub fn name(mut self, name: impl Into<String>) -> Config {
         self.name = name.into();
         self
@@ -175,6 +186,13 @@ impl Config {
     /// ```
     pub fn on_report(mut self, f: impl Fn(&Error) + Send + Sync + 'static) -> Config {
         self.reports = Reports::new(f);
+        self
+    }
+
+    /// For tests: checkpoints are kept on this disk, in memory, and not on the machine's.
+    pub fn checkpoint_disk(mut self, disk: &SimDisk) -> Config {
+        // Every call in its order, so that a run can be repeated.
+        self.storage = Storage { fs: Arc::new(disk.fs()), policy: Policy::simulated() };
         self
     }
 

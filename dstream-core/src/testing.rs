@@ -23,16 +23,22 @@
 //! # Ok::<(), dstream::Error>(())
 //! ```
 //!
-//! A test of a *started* context gives it a [`ManualClock`] and waits with [`Collected::wait_for`].
+//! A test of a *started* context gives it a [`ManualClock`] and waits with [`Collected::wait_for`]. A test of restarts keeps the
+//! checkpoint on a [`SimDisk`], which ends the program, fills up or breaks where it is told to.
 
 use std::{
     collections::VecDeque,
     fmt,
+    ops::Range,
+    path::{Path, PathBuf},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use crate::{Result, Source, Time};
+use crate::{
+    Result, Source, Time,
+    checkpoint::sim::{Faults, SimFs},
+};
 
 pub use crate::{ManualClock, Signal};
 
@@ -198,5 +204,100 @@ impl<T: Send + 'static> Source for TestSource<T> {
 
     fn is_exhausted(&mut self) -> Option<bool> {
         Some(self.lock().is_empty())
+    }
+}
+
+/// A disk in memory, for checkpoints, that fails where it is told to. Clones are the same disk.
+///
+/// Give it to a program with [`Config::checkpoint_disk`](crate::Config::checkpoint_disk). Every access is a *call*, counted from 0; a program
+/// that does the same makes the same calls, so a test can end it in each of them. What follows a loss of power is
+/// chosen by the seed: what was not synced is there, partly there, or gone.
+///
+/// Stepped by [`run_batches`](crate::StreamingContext::run_batches), a program whose disk has ended it gets an error. Whatever it still does then, such
+/// as another output of the batch, a real one would not have done: ask [`is_killed`](SimDisk::is_killed) there.
+///
+/// ```
+/// use dstream::{prelude::*, testing::SimDisk};
+///
+/// /// A running total, from the checkpoint on the disk.
+/// fn total(disk: &SimDisk, out: &Collected<(i32, i32)>) -> dstream::Result<()> {
+///     let ssc = dstream::stream!(batch = 1s, checkpoint = "/totals", conf = Config::new().checkpoint_disk(disk), {
+///         let pairs = queue_stream(vec![vec![1], vec![1]]).map(|n| (0, n));
+///         pairs.update_state_by_key(|new: &[i32], old| Some(old.unwrap_or(0) + new.iter().sum::<i32>())).collect_to(out);
+///     })?;
+///     ssc.run_batches(2)
+/// }
+///
+/// let (disk, out) = (SimDisk::new(1), Collected::new());
+/// total(&disk, &out)?;
+/// assert_eq!(out.values(), [[(0, 1)], [(0, 2)]]);
+///
+/// disk.restart(true);
+/// disk.fill(0..1_000);
+/// assert!(total(&disk, &out).is_err());
+///
+/// disk.restart(true);
+/// total(&disk, &out)?;
+/// assert_eq!(out.values()[2..], [[(0, 3)], [(0, 4)]]);
+/// # Ok::<(), dstream::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SimDisk {
+    fs: SimFs,
+}
+
+impl SimDisk {
+    /// An empty disk without faults.
+    pub fn new(seed: u64) -> SimDisk {
+        SimDisk { fs: SimFs::new(seed) }
+    }
+
+    /// Ends the program in this call, and so in every later one.
+    pub fn kill_at(&self, call: u64) {
+        self.change(|faults| faults.kill_at = Some(call));
+    }
+
+    /// There is no space during these calls.
+    pub fn fill(&self, calls: Range<u64>) {
+        self.change(|faults| faults.full = Some(calls));
+    }
+
+    /// The first sync from this call on fails.
+    pub fn break_sync_at(&self, call: u64) {
+        self.change(|faults| faults.bad_sync_from = Some(call));
+    }
+
+    /// How many calls there were since the disk was made or restarted.
+    pub fn calls(&self) -> u64 {
+        self.fs.calls()
+    }
+
+    /// Whether the program was ended and the disk not restarted yet.
+    pub fn is_killed(&self) -> bool {
+        self.fs.is_killed()
+    }
+
+    /// The disk as the next process finds it, without faults: drop the context of the last one first. With a loss of power, what was
+    /// not synced is partly lost.
+    pub fn restart(&self, power_loss: bool) {
+        self.fs.restart(power_loss);
+    }
+
+    /// The files that there are.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.fs.paths()
+    }
+
+    /// Damages a file; nothing happens if there is none.
+    pub fn damage(&self, file: impl AsRef<Path>, change: impl FnOnce(&mut Vec<u8>)) {
+        self.fs.change(file.as_ref(), change);
+    }
+
+    pub(crate) fn fs(&self) -> SimFs {
+        self.fs.clone()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Faults)) {
+        self.fs.change_faults(change);
     }
 }

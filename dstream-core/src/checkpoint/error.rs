@@ -14,6 +14,17 @@ pub enum CheckpointError {
         /// The answer.
         error: Arc<io::Error>,
     },
+    /// A sync has failed, so that what is on the disk is unknown, and nothing more is written.
+    #[error(
+        "{what}: nothing is written after a failed sync ({why}), since what is on the disk is unknown; restart the program \
+         to go on from what is there"
+    )]
+    Unsynced {
+        /// What was tried.
+        what: String,
+        /// Why the sync failed.
+        why: String,
+    },
     /// A file is not what was written.
     #[error("`{file}` {what}")]
     Damaged {
@@ -103,6 +114,12 @@ fn quoted(names: &[String], quote: char) -> String {
 }
 
 impl CheckpointError {
+    /// Whether the same may succeed later, as when a disk is full: the storage has refused something, and lost nothing.
+    pub(crate) fn may_pass(&self) -> bool {
+        // What exists already was written by somebody else, who does not expect us.
+        matches!(self, CheckpointError::Io { error, .. } if error.kind() != io::ErrorKind::AlreadyExists)
+    }
+
     pub(super) fn io(what: impl fmt::Display, error: io::Error) -> CheckpointError {
         CheckpointError::Io { what: what.to_string(), error: Arc::new(error) }
     }

@@ -13,7 +13,6 @@ mod manifest;
 mod merge;
 mod recovery;
 mod segment;
-#[cfg(test)]
 pub(crate) mod sim;
 mod store;
 #[cfg(test)]
@@ -32,6 +31,7 @@ pub(crate) use manifest::{PendingBatch, Progress};
 #[cfg(test)]
 pub(crate) use recovery::Restored;
 pub(crate) use recovery::{Session, Slot};
+pub(crate) use store::Storage;
 #[cfg(test)]
 pub(crate) use wal::{LogBlock, LogOptions, LogPosition, WriteAheadLog};
 pub(crate) use writer::{Checkpointer, Policy};

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     io::{self, Cursor, Read, Write},
     ops::Range,
     path::{Path, PathBuf},
@@ -42,10 +43,10 @@ pub(crate) struct Faults {
 }
 
 /// A file system. Clones are the same one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct SimFs(Arc<Mutex<State>>);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct State {
     files: Vec<Inode>,
     names: BTreeMap<PathBuf, usize>,
@@ -85,6 +86,7 @@ impl SimFs {
     }
 
     /// A file system of its own that is the same now, as a new process finds it.
+    #[cfg(test)]
     pub(crate) fn fork(&self) -> SimFs {
         let fork = SimFs(Arc::new(Mutex::new(self.state().clone())));
         fork.restart(false);
@@ -92,10 +94,16 @@ impl SimFs {
     }
 
     /// What goes wrong from now on; calls are counted anew.
+    #[cfg(test)]
     pub(crate) fn set_faults(&self, faults: Faults) {
         let mut state = self.state();
         state.calls = 0;
         state.faults = faults;
+    }
+
+    /// Changes what goes wrong; calls are not counted anew.
+    pub(crate) fn change_faults(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.state().faults);
     }
 
     /// How many calls there were since the faults were set.
@@ -116,6 +124,11 @@ impl SimFs {
         state.faults = Faults::default();
     }
 
+    /// Whether the process was ended, and has not been started anew.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.state().killed
+    }
+
     /// The files that there are.
     pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.state().names.keys().cloned().collect()
@@ -133,6 +146,13 @@ impl SimFs {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SimFs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("SimFs").field("files", &state.names.len()).field("calls", &state.calls).finish()
     }
 }
 
@@ -304,7 +324,11 @@ impl FsFile for SimFile {
             return Err(killed());
         }
         state.call()?;
-        let bad = state.bad_sync();
+        // Some file systems find out only here that there is no space.
+        let bad = match state.is_full() && state.rng.below(2) == 0 {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => state.bad_sync(),
+        };
         let file = &mut state.files[self.id];
         file.forgotten |= bad.is_err();
         if !file.forgotten {

@@ -3,13 +3,13 @@
 use std::{
     any::Any,
     fmt,
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, ErrorKind, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
 use super::{
-    CheckpointError,
+    CheckpointError, Policy,
     fs::{Fs, Lock, OsFs},
 };
 
@@ -39,11 +39,25 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
     fn describe(&self, name: &str) -> String;
 }
 
+/// Where a program keeps its checkpoints, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    pub(crate) fs: Arc<dyn Fs>,
+    pub(crate) policy: Policy,
+}
+
+impl Default for Storage {
+    fn default() -> Storage {
+        Storage { fs: Arc::new(OsFs), policy: Policy::default() }
+    }
+}
+
 /// A local directory.
 ///
 /// An object is written under another name, brought to the disk, and renamed; then the directory is brought to the
 /// disk. After a sync that failed every later write fails, until the directory is opened again: the system may have
-/// dropped what it could not write and says so only once, so that a second sync would promise what is not there.
+/// dropped what it could not write and says so only once, so that a second sync would promise what is not there. Where
+/// a sync finds the disk full, only the new file is lost, and nothing else had been promised.
 pub struct LocalDir {
     fs: Arc<dyn Fs>,
     dir: PathBuf,
@@ -65,7 +79,7 @@ impl LocalDir {
         LocalDir { fs: Arc::new(OsFs), dir: dir.to_owned(), poisoned: OnceLock::new() }
     }
 
-    pub(super) fn with_fs(fs: Arc<dyn Fs>, dir: PathBuf) -> Result<LocalDir, CheckpointError> {
+    pub(crate) fn with_fs(fs: Arc<dyn Fs>, dir: PathBuf) -> Result<LocalDir, CheckpointError> {
         fs.create_dir(&dir)
             // What the last process renamed but could not sync is made safe before anything builds on it.
             .and_then(|()| fs.sync_dir(&dir))
@@ -73,21 +87,16 @@ impl LocalDir {
         Ok(LocalDir { fs, dir, poisoned: OnceLock::new() })
     }
 
-    fn check(&self) -> io::Result<()> {
-        match self.poisoned.get() {
-            None => Ok(()),
-            Some(why) => Err(io::Error::other(format!(
-                "nothing is written after a failed sync ({why}), since what is on the disk is unknown; restart the program \
-                 to go on from what is there"
-            ))),
-        }
+    /// `Err` if a sync has failed before.
+    fn check(&self, what: impl FnOnce() -> String) -> Result<(), CheckpointError> {
+        let unsynced = |why: &String| CheckpointError::Unsynced { what: what(), why: why.clone() };
+        self.poisoned.get().map_or(Ok(()), |why| Err(unsynced(why)))
     }
 
-    fn poison(&self, result: io::Result<()>) -> io::Result<()> {
-        result.inspect_err(|e| {
-            // Only the first failure is the cause.
-            let _ = self.poisoned.set(e.to_string());
-        })
+    fn poison(&self, what: String, error: io::Error) -> CheckpointError {
+        // Only the first failure is the cause.
+        let why = self.poisoned.get_or_init(|| error.to_string()).clone();
+        CheckpointError::Unsynced { what, why }
     }
 }
 
@@ -97,14 +106,18 @@ impl CheckpointStore for LocalDir {
         name: &str,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError> {
-        let failed = |e| CheckpointError::io(format_args!("writing `{}`", self.describe(name)), e);
-        self.check().map_err(failed)?;
+        let what = || format!("writing `{}`", self.describe(name));
+        let failed = |e| CheckpointError::io(what(), e);
+        self.check(what)?;
         let temporary = self.dir.join(format!("{TEMPORARY}{name}"));
         let written = (|| {
             let mut out = BufWriter::with_capacity(1 << 16, self.fs.create(&temporary).map_err(failed)?);
             write(&mut out)?;
             let mut file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-            self.poison(file.sync()).map_err(failed)?;
+            file.sync().map_err(|e| match e.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => failed(e),
+                _ => self.poison(what(), e),
+            })?;
             drop(file);
             self.fs.rename(&temporary, &self.dir.join(name)).map_err(failed)
         })();
@@ -113,7 +126,7 @@ impl CheckpointStore for LocalDir {
             let _ = self.fs.remove(&temporary);
         }
         written?;
-        self.poison(self.fs.sync_dir(&self.dir)).map_err(failed)
+        self.fs.sync_dir(&self.dir).map_err(|e| self.poison(what(), e))
     }
 
     fn get(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
@@ -128,7 +141,7 @@ impl CheckpointStore for LocalDir {
     }
 
     fn delete(&self, name: &str) -> io::Result<()> {
-        self.check()?;
+        self.check(|| format!("deleting `{}`", self.describe(name))).map_err(io::Error::other)?;
         self.fs.remove(&self.dir.join(name))
     }
 

@@ -31,6 +31,13 @@ pub(crate) struct Policy {
     pub(crate) background: bool,
 }
 
+impl Policy {
+    /// Small enough that all that happens in months happens in some batches, and each call in its order.
+    pub(crate) fn simulated() -> Policy {
+        Policy { keep: 3, max_segments: 5, min_bytes: 60, background: false }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Policy {
         Policy { keep: 3, max_segments: 32, min_bytes: 1 << 20, background: true }

@@ -15,7 +15,7 @@ impl StreamingContext {
     /// Queues end when they are empty. A stream of files takes all files that are there, in one batch, whatever their
     /// age: `new_files_only` and `settle` are for files that come later. A source without an end, such as a socket, is
     /// an error that names it. If a batch fails, or a file can't be read, the rest still runs, and the first such
-    /// error is returned.
+    /// error is returned. A checkpoint that can't be written ends the run at once; the next one goes on from the last that could.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -64,7 +64,12 @@ impl StreamingContext {
 fn drain(core: &Core, stepper: &mut Stepper) -> Result<()> {
     let mut first = Ok(());
     while !core.lock().stop_begun && !core.is_exhausted()? {
-        first = first.and(core.step(stepper, 1, false));
+        let outcome = core.step(stepper, 1, false);
+        if matches!(outcome, Err(Error::Checkpoint(_))) {
+            // Nobody steps again; the next run goes on from the checkpoint.
+            return outcome;
+        }
+        first = first.and(outcome);
     }
     first.and(core.config.reports.first().map_or(Ok(()), Err))
 }

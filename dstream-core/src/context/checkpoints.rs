@@ -3,6 +3,8 @@
 //! A batch is written down twice: when it begins, with what each source gives to it, and when it is done, with what the
 //! operators have then. In between, each output that has run is struck off. After a crash the batch that had begun runs once
 //! more, over the same input, for the outputs that are left; then the missed ones, at their own times.
+//!
+//! What happens is noted first, and then written, again and again if the storage refuses it (see [`Core::checkpoint`]).
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +15,10 @@ use std::{
 use super::core::{Core, Life};
 use crate::{
     Error, Result, Time,
-    checkpoint::{Changes, Checkpointer, LocalDir, PendingBatch, Policy, Progress, Session, Slot, Stateful},
+    checkpoint::{
+        Changes, CheckpointError, Checkpointer, LocalDir, PendingBatch, Progress, Session, Slot, Stateful,
+    },
+    config::UNNAMED,
     source::AnyInput,
 };
 
@@ -21,6 +26,10 @@ use crate::{
 pub(super) struct Checkpoints {
     writer: Checkpointer,
     progress: Progress,
+    /// What has changed, until it is handed to the writer.
+    changes: Vec<(String, Changes)>,
+    /// Whether something is noted that must be written before the program goes on.
+    unwritten: bool,
     operators: Vec<(String, Arc<Mutex<dyn Stateful>>)>,
     sources: Vec<(String, Arc<dyn AnyInput>)>,
     outputs: usize,
@@ -42,7 +51,8 @@ impl Checkpoints {
     /// Opens the checkpoint of a context whose sources have started. If there is one to go on from, operators and
     /// sources get back what they had.
     pub(super) fn open(core: &Core, folder: &Path) -> Result<(Checkpoints, Option<Resumed>)> {
-        let store = Arc::new(LocalDir::open(folder)?);
+        let storage = &core.config.storage;
+        let store = Arc::new(LocalDir::with_fs(Arc::clone(&storage.fs), folder.to_owned())?);
         let session = Session::open(store)?;
         let (operators, sources, mut progress, outputs, forget) = {
             let life = core.lock();
@@ -55,16 +65,11 @@ impl Checkpoints {
             (operators(&life), sources(&life), progress, life.outputs, life.forget.clone())
         };
         let found = session.recovered().map(|recovered| recovered.progress().clone());
-        if let Some(found) = &found
-            && found.interval != core.interval
-        {
-            return Err(Error::Invalid(format!(
-                "the checkpoint in `{}` was written with a batch interval of {:?}, this program has {:?}: change it back, or \
-                 use another folder",
-                folder.display(),
-                found.interval,
-                core.interval
-            )));
+        if let Some(found) = &found {
+            check(found, &progress, folder)?;
+            if progress.application == UNNAMED {
+                progress.application.clone_from(&found.application);
+            }
         }
         let writer = {
             let kept: Vec<_> = operators.iter().map(|(name, kept)| (name, "operator", kept)).collect();
@@ -78,7 +83,7 @@ impl Checkpoints {
                 .iter_mut()
                 .map(|(name, kind, state)| Slot { name, kind, state: &mut **state })
                 .collect();
-            let (writer, restored) = session.resume(&mut slots, &forget, Policy::default())?;
+            let (writer, restored) = session.resume(&mut slots, &forget, storage.policy)?;
             if found.is_some() {
                 tracing::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
                 for name in &restored.new {
@@ -112,15 +117,25 @@ impl Checkpoints {
                 Some(resumed)
             }
         };
-        Ok((Checkpoints { writer, progress, operators, sources, outputs, frozen: false }, resumed))
+        let checkpoints = Checkpoints {
+            writer,
+            progress,
+            changes: Vec::new(),
+            unwritten: false,
+            operators,
+            sources,
+            outputs,
+            frozen: false,
+        };
+        Ok((checkpoints, resumed))
     }
 
-    /// Writes down that a batch begins, and with what. A batch for which the sources have nothing needs no line:
-    /// it would come out the same.
-    pub(super) fn begin(&mut self, time: Time, zero: Time) -> Result<()> {
+    /// Notes that a batch begins, and with what. Also with nothing: planned anew after a restart it might get something, but what
+    /// an output has written under the time of a batch must not be something else in a second run.
+    pub(super) fn begin(&mut self, time: Time, zero: Time) {
         self.progress.zero_time = zero;
         if self.frozen || self.pending(time).is_some() {
-            return Ok(());
+            return;
         }
         let mut inputs = BTreeMap::new();
         let mut learnt = Vec::new();
@@ -131,15 +146,10 @@ impl Checkpoints {
                 learnt.push((name.clone(), taken.changes));
             }
         }
-        let quiet = inputs.is_empty();
-        if !quiet {
-            let outputs = (0..self.outputs).map(|output| output.to_string()).collect();
-            self.progress.pending = vec![PendingBatch { time, outputs, inputs }];
-        }
-        if quiet && learnt.iter().all(|(_, changes)| changes.is_empty()) {
-            return Ok(());
-        }
-        self.commit(learnt)
+        self.changes.extend(learnt);
+        let outputs = (0..self.outputs).map(|output| output.to_string()).collect();
+        self.progress.pending = vec![PendingBatch { time, outputs, inputs }];
+        self.unwritten = true;
     }
 
     /// Whether an output of a batch that runs again has run before.
@@ -148,48 +158,74 @@ impl Checkpoints {
     }
 
     /// Strikes off an output that has run. The last one is struck off with its batch.
-    pub(super) fn done(&mut self, time: Time, output: usize) -> Result<()> {
-        let Some(batch) = self.progress.pending.iter_mut().find(|batch| batch.time == time) else {
-            return Ok(());
-        };
-        batch.outputs.retain(|left| *left != output.to_string());
-        if self.frozen || batch.outputs.is_empty() {
-            return Ok(());
+    pub(super) fn done(&mut self, time: Time, output: usize) {
+        // A batch behind a failed one is not written down.
+        if let Some(batch) = self.progress.pending.iter_mut().find(|batch| batch.time == time) {
+            batch.outputs.retain(|left| *left != output.to_string());
+            self.unwritten |= !batch.outputs.is_empty();
         }
-        self.commit(Vec::new())
     }
 
-    /// Writes down that a batch is done, with what the operators have now. If it failed, the checkpoint stays where it is from
+    /// Notes that a batch is done, with what the operators have now. If it failed, the checkpoint stays where it is from
     /// now on.
-    pub(super) fn end(&mut self, time: Time, succeeded: bool) -> Result<()> {
-        if self.frozen {
-            return Ok(());
-        }
-        if !succeeded {
-            self.frozen = true;
-            tracing::error!(
-                "the batch at {time} failed, so the checkpoint stays before it: a restart runs it and all later ones again"
-            );
-            return Ok(());
-        }
+    pub(super) fn end(&mut self, time: Time, succeeded: bool) {
         let changes = self.operators.iter().map(|(name, state)| {
             let mut changes = Changes::default();
             state.lock().unwrap_or_else(PoisonError::into_inner).changes(&mut changes);
             (name.clone(), changes)
         });
-        let changes = changes.collect();
-        self.progress.batch_time = time;
-        self.progress.pending.clear();
-        self.commit(changes)
+        let changes: Vec<_> = changes.collect();
+        // What nobody will write is taken from the operators all the same, so that it does not pile up there.
+        if self.frozen {
+            return;
+        }
+        if succeeded {
+            self.progress.batch_time = time;
+            self.progress.pending.clear();
+            self.changes.extend(changes);
+            self.unwritten = true;
+        } else {
+            self.frozen = true;
+            tracing::error!(
+                "the batch at {time} failed, so the checkpoint stays before it, and no later batch is written down: when \
+                 what made it fail is mended, restart the program, which then runs it and all later ones again"
+            );
+        }
+    }
+
+    /// Writes what is noted. If it fails, the same can be tried again.
+    pub(super) fn write(&mut self) -> Result<(), CheckpointError> {
+        if self.unwritten {
+            self.writer.commit(self.progress.clone(), std::mem::take(&mut self.changes))?;
+            self.unwritten = false;
+        }
+        Ok(())
     }
 
     fn pending(&self, time: Time) -> Option<&PendingBatch> {
         self.progress.pending.iter().find(|batch| batch.time == time)
     }
+}
 
-    fn commit(&mut self, changes: Vec<(String, Changes)>) -> Result<()> {
-        Ok(self.writer.commit(self.progress.clone(), changes)?)
+/// Refuses the checkpoint of another application, or of another batch interval.
+fn check(found: &Progress, program: &Progress, folder: &Path) -> Result<()> {
+    let folder = folder.display();
+    let (theirs, ours) = (&found.application, &program.application);
+    // One that has given itself no name may be any.
+    if theirs != ours && [theirs, ours].iter().all(|name| *name != UNNAMED && !name.is_empty()) {
+        return Err(Error::Invalid(format!(
+            "the checkpoint in `{folder}` is of the application `{theirs}`, this one is `{ours}`: use another folder, or, if \
+             it is the same application, name it `{theirs}` again"
+        )));
     }
+    if found.interval != program.interval {
+        return Err(Error::Invalid(format!(
+            "the checkpoint in `{folder}` was written with a batch interval of {:?}, this program has {:?}: change it back, or \
+             use another folder",
+            found.interval, program.interval
+        )));
+    }
+    Ok(())
 }
 
 /// Names are unique: the second operator called `x` is `x#2`.

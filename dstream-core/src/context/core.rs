@@ -26,6 +26,9 @@ use crate::{
 /// How long an immediate stop waits for the batch that is being processed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The longest wait before what the storage refused is tried again.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
+
 /// The started context of this process: there is one at most.
 pub(super) static ACTIVE: Mutex<Option<Weak<Core>>> = Mutex::new(None);
 
@@ -226,13 +229,42 @@ impl Core {
         self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with the checkpoints, if there are any. What goes wrong there is reported, and costs no batch: nothing is
-    /// acknowledged, and the next checkpoint holds what this one should have held.
-    pub(super) fn checkpoint(&self, step: impl FnOnce(&mut Checkpoints) -> Result<()>) {
-        if let Some(checkpoints) = &mut *self.lock_checkpoints()
-            && let Err(error) = step(checkpoints)
-        {
-            self.config.reports.report(error);
+    /// Notes something for the checkpoint, if there is one, and writes it.
+    ///
+    /// While the storage refuses it and may take it later, as when the disk is full, a started context waits here, says so and
+    /// tries again: no batch goes on before what comes first is written, nothing is acknowledged, and receivers
+    /// fill their buffers. `Err` if the storage has failed for good, or when the context stops without waiting any longer. Where
+    /// batches are stepped, whoever steps them is told at once, and may try again.
+    pub(super) fn checkpoint(&self, note: impl FnOnce(&mut Checkpoints)) -> Result<()> {
+        if let Some(checkpoints) = &mut *self.lock_checkpoints() {
+            note(checkpoints);
+        }
+        let mut attempts = 0u64;
+        loop {
+            let written = self.lock_checkpoints().as_mut().map_or(Ok(()), Checkpoints::write);
+            let Err(error) = written else {
+                if attempts > 0 {
+                    tracing::info!("the checkpoint is written again, after {attempts} attempts that failed");
+                }
+                return Ok(());
+            };
+            attempts += 1;
+            let waits = error.may_pass();
+            let error = Error::Checkpoint(error);
+            // At first often, then about once a minute.
+            if attempts.is_multiple_of(attempts.next_power_of_two().min(64)) {
+                let then = if waits { "batches wait until it can be" } else { "nothing more can be" };
+                tracing::error!("the checkpoint is not written, {then}: {error}");
+                self.config.reports.tell(&error);
+            }
+            let run = self.lock().run.clone();
+            let delay = Duration::from_millis(25 << attempts.min(6)).min(RETRY_DELAY_MAX);
+            let clock = &self.config.clock;
+            match run {
+                Some(Run { jobs, .. }) if waits && clock.wait_until(clock.now() + delay, &jobs.abandoned) => {
+                }
+                _ => return Err(error),
+            }
         }
     }
 
@@ -372,6 +404,11 @@ impl Core {
                         time
                     }
                 };
+                if let Err(error) = jobs::begin(self, time) {
+                    // It has not begun, and is the next one still.
+                    stepper.planned = Some(time);
+                    return first.and(Err(error));
+                }
                 first = first.and(jobs::run_batch(self, &mut stepper.pipelines, time));
             }
             first
@@ -385,6 +422,7 @@ impl OutputLog for Core {
     }
 
     fn done(&self, time: Time, output: usize) {
-        self.checkpoint(|checkpoints| checkpoints.done(time, output));
+        // If it could not be written the end of the batch can't either, and says so.
+        let _ = self.checkpoint(|checkpoints| checkpoints.done(time, output));
     }
 }

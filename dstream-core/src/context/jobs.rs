@@ -10,7 +10,7 @@ use std::{
 
 use super::core::Core;
 use crate::{
-    Error, JobError, Result, Time,
+    Error, JobError, Result, Signal, Time,
     batch::{Batch, Pipeline, panic_text},
 };
 
@@ -19,6 +19,8 @@ use crate::{
 pub(super) struct Jobs {
     queue: Mutex<Queue>,
     changed: Condvar,
+    /// Set when no batch is waited for any more.
+    pub(super) abandoned: Signal,
 }
 
 #[derive(Default)]
@@ -45,12 +47,13 @@ impl Jobs {
         self.changed.notify_all();
     }
 
-    /// Drops the batches that have not begun.
+    /// Drops the batches that have not begun, and lets the one that runs wait for nothing.
     pub(super) fn abandon(&self) {
         let mut queue = self.lock();
         queue.waiting.clear();
         queue.closed = true;
         self.changed.notify_all();
+        self.abandoned.set();
     }
 
     /// Waits until the last batch has ended; returns whether it has.
@@ -95,8 +98,14 @@ pub(super) fn spawn(core: &Arc<Core>, jobs: &Arc<Jobs>, mut pipelines: Vec<Pipel
             let _done = DoneOnDrop(&jobs);
             core.exec.enter(|| {
                 while let Some(time) = jobs.next() {
-                    if let Err(error) = run_batch(&core, &mut pipelines, time) {
-                        core.report(error);
+                    let outcome = begin(&core, time).and_then(|()| run_batch(&core, &mut pipelines, time));
+                    let Err(error) = outcome else { continue };
+                    let over = matches!(error, Error::Checkpoint(_));
+                    core.report(error);
+                    if over {
+                        // What can't be written down must not happen. Inside the pool this returns at once.
+                        core.stop(false);
+                        break;
                     }
                 }
             });
@@ -105,10 +114,15 @@ pub(super) fn spawn(core: &Arc<Core>, jobs: &Arc<Jobs>, mut pipelines: Vec<Pipel
         .map_err(|error| Error::io("the thread that runs the batches can't be started", error))
 }
 
-/// Runs every pipeline over one batch, and returns the first failure.
+/// Writes down that a batch begins; if that fails, it has not begun.
+pub(super) fn begin(core: &Core, time: Time) -> Result<()> {
+    let zero = *core.zero.get_or_init(|| time - core.interval);
+    core.checkpoint(|checkpoints| checkpoints.begin(time, zero))
+}
+
+/// Runs every pipeline over a batch that has begun, and returns the first failure.
 pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
     let zero = *core.zero.get_or_init(|| time - core.interval);
-    core.checkpoint(|checkpoints| checkpoints.begin(time, zero));
     let mut batch = Batch::new(time, zero, &core.config, core);
     let mut panicked = None;
     for pipeline in pipelines {
@@ -123,9 +137,13 @@ pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> 
         }
     }
     let failure = batch.finish().into_iter().next().or(panicked);
-    core.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
-    match failure {
-        Some(failure) => Err(failure.into()),
-        None => Ok(()),
+    let written = core.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
+    match (failure, written) {
+        (Some(failure), Ok(())) => Err(failure.into()),
+        (Some(failure), Err(error)) => {
+            core.report(failure.into());
+            Err(error)
+        }
+        (None, written) => written,
     }
 }

@@ -227,7 +227,8 @@ impl StreamingContext {
     /// their failures, after all `n` have run.
     ///
     /// The first call starts the sources; each further call goes on where the last one ended. Fewer batches run if one of
-    /// them stops the context. A context is either started or driven by this.
+    /// them stops the context, or can't be written down (see [`CheckpointError`](crate::CheckpointError)): the next call then
+    /// tries that batch again. A context is either started or driven by this.
     pub fn run_batches(&self, n: usize) -> Result<()> {
         let core = self.core();
         let mut stepper = match core.stepper.try_lock() {
@@ -268,10 +269,14 @@ impl StreamingContext {
                 }
             }
         }
-        match &mut *stepper {
-            Some(stepper) => core.step(stepper, n, false),
-            None => Ok(()),
+        let outcome = stepper.as_mut().map_or(Ok(()), |stepper| core.step(stepper, n, false));
+        if let Err(Error::Checkpoint(error)) = &outcome
+            && !error.may_pass()
+        {
+            drop(stepper);
+            core.stop(false);
         }
+        outcome
     }
 
     fn core(&self) -> &Arc<Core> {

@@ -90,7 +90,6 @@ pub(super) fn sim_dir(fs: &SimFs) -> Result<Arc<dyn CheckpointStore>, Checkpoint
     Ok(Arc::new(LocalDir::with_fs(Arc::new(fs.clone()), PathBuf::from("/ckpt"))?))
 }
 
-/// Small enough that all that happens in months happens in some batches.
 pub(super) fn small() -> Policy {
-    Policy { keep: 3, max_segments: 5, min_bytes: 60, background: false }
+    Policy::simulated()
 }
