@@ -236,3 +236,30 @@ fn a_program_that_is_killed_at_random_moments_ends_with_the_right_totals() {
     let tail: Vec<&str> = log.lines().rev().take(20).collect();
     assert!(right, "expected {expected:?}\nfound {:?}\n{}", program.totals(), tail.join("\n"));
 }
+
+#[test]
+fn a_checkpoint_of_another_application_is_refused() -> dstream::Result<()> {
+    let checkpoint = folder();
+    let folder = checkpoint.path();
+    let run = |name: &str| {
+        let ssc = match name {
+            "" => dstream::stream!(batch = 1s, checkpoint = folder, { queue_stream(vec![vec![1]]).print() })?,
+            _ => dstream::stream!(batch = 1s, name = name, checkpoint = folder, {
+                queue_stream(vec![vec![1]]).print()
+            })?,
+        };
+        ssc.run_batches(1)
+    };
+    // A program that gave itself no name yet may take one, and the name stays when it is left out.
+    for name in ["", "words", ""] {
+        run(name)?;
+    }
+    let error = run("letters").map_err(|error| error.to_string());
+    let expected = format!(
+        "the checkpoint in `{}` is of the application `words`, this one is `letters`: use another folder, or, if it is the \
+         same application, name it `words` again",
+        folder.display()
+    );
+    assert_eq!(error, Err(expected));
+    run("words")
+}
