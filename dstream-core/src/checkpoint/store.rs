@@ -13,20 +13,26 @@ use super::{
     fs::{Fs, Lock, OsFs},
 };
 
-/// Immutable objects with names, all in one place. Nothing is ever appended or overwritten, so that an object store can be one.
+/// Immutable objects with names, all in one place. Nothing is ever appended or overwritten, so that an object store can be one:
+/// `docs/checkpoint-format.md` says what is asked of it.
 pub trait CheckpointStore: Send + Sync + fmt::Debug {
     /// Makes the object `name` of what `write` writes. When this returns, the object is there and survives a loss of power; if
-    /// it fails, no part of the object can be seen, unless what failed is the very last step.
+    /// it fails, no part of the object can be seen, unless what failed is the very last step: then it is there as a whole.
+    ///
+    /// No name is asked for twice; if there is such an object all the same, it stays, and the error is
+    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists). After that error, or any that is not [`CheckpointError::Io`], nothing more is
+    /// written; after the others the same is tried again under a new name.
     fn put(
         &self,
         name: &str,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError>;
 
-    /// Reads an object from its beginning.
+    /// Reads an object from its beginning. [`NotFound`](io::ErrorKind::NotFound) only if it is not there: a program then looks for an
+    /// older checkpoint, and after any other error it does not start.
     fn get(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
 
-    /// The names of all objects that begin with `prefix`, in any order.
+    /// The names of all objects that begin with `prefix`, in any order; of what was put before, all.
     fn list(&self, prefix: &str) -> io::Result<Vec<String>>;
 
     /// Removes an object.

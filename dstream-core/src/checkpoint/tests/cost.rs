@@ -60,6 +60,15 @@ fn a_million_keys() {
     }
     times.sort_unstable();
     let (median, p99, worst) = (times[75], times[148], times[149]);
+    let mut empty: Vec<_> = (0..150)
+        .map(|_| {
+            let start = Instant::now();
+            checkpointer.commit(progress(2), vec![]).unwrap();
+            start.elapsed()
+        })
+        .collect();
+    empty.sort_unstable();
+    println!("none of them: median {:.1?}, 99% within {:.1?}", empty[75], empty[148]);
     println!("1% of them: median {median:.1?}, 99% within {p99:.1?}, at most {worst:.1?}");
     let mut files: Vec<_> =
         std::fs::read_dir(dir.path()).unwrap().filter_map(|f| Some(f.ok()?.path())).collect();

@@ -4,6 +4,7 @@ mod cost;
 mod crashes;
 mod damage;
 mod log;
+mod object_store;
 mod storage;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
