@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dstream::{CompactString, ManualClock, prelude::*};
+use dstream::{CompactString, ManualClock, prelude::*, testing::SimDisk};
 
 type Counts = BTreeMap<String, u64>;
 
@@ -142,6 +142,54 @@ fn changed_types_are_refused_and_the_state_stays() -> dstream::Result<()> {
     Ok(())
 }
 
+/// The checkpoint stays before a failed batch and takes no more space, however long the program goes on.
+#[test]
+fn after_a_failed_batch_nothing_is_written_until_a_restart() -> dstream::Result<()> {
+    let (disk, seen) = (SimDisk::new(0), Collected::new());
+    let live = |fails: Option<u64>, batches| {
+        let clock = ManualClock::new(Time::from_millis(500));
+        let conf = Config::new().threads(1).clock(clock).checkpoint_disk(&disk);
+        let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = "/ckpt", {
+            let totals = queue_stream(vec![vec![("a", 1u64)]; 60])
+                .update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+            totals.foreach_rdd(|_rdd, time| match Some(time.as_millis()) == fails {
+                true => Err(dstream::Error::Invalid("the database is away".into())),
+                false => Ok(()),
+            });
+            totals.map(|(_word, total)| total).collect_to(&seen);
+        })?;
+        let outcome = ssc.run_batches(batches).map_err(|error| error.to_string());
+        let files = disk.files();
+        let further = ssc.run_batches(40);
+        assert_eq!(disk.files() == files, fails.is_some());
+        further.map(|()| outcome)
+    };
+    let outcome = live(Some(4_000), 5)?;
+    assert!(outcome.as_ref().is_err_and(|e| e.contains("the database is away")), "{outcome:?}");
+    assert_eq!(seen.values().concat(), (1..=45).collect::<Vec<_>>());
+
+    // The second output of the batch has run. The queue can't give its record again; files would.
+    seen.clear();
+    disk.restart(true);
+    assert_eq!(live(None, 2)?, Ok(()));
+    assert_eq!(seen.batches().first(), Some(&(Time::from_millis(5_000), vec![4])));
+    Ok(())
+}
+
+fn build() {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", "recoverable_file_word_count"])
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "the example can't be built");
+}
+
+fn binary() -> PathBuf {
+    let mut binary = std::env::current_exe().unwrap_or_default();
+    binary.pop();
+    binary.pop();
+    binary.join("examples/recoverable_file_word_count")
+}
+
 /// The example, killed and started again and again.
 struct Program {
     input: PathBuf,
@@ -151,24 +199,22 @@ struct Program {
 
 impl Program {
     fn start(&self) -> Child {
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--example", "recoverable_file_word_count"])
-            .status();
-        assert!(status.is_ok_and(|status| status.success()), "the example can't be built");
-        self.run()
+        build();
+        self.run(Command::new(binary()))
     }
 
-    fn run(&self) -> Child {
-        let mut binary = std::env::current_exe().unwrap_or_default();
-        binary.pop();
-        binary.pop();
-        binary.push("examples/recoverable_file_word_count");
-        let log = fs::File::options().create(true).append(true).open(self.output.with_file_name("log"));
-        Command::new(binary)
+    /// Runs it, in the place of the last argument of `command` if that is something else.
+    fn run(&self, mut command: Command) -> Child {
+        let log = fs::File::options().create(true).append(true).open(self.log());
+        command
             .args([&self.input, &self.checkpoint, &self.output])
             .stderr(log.map_or_else(|_| Stdio::null(), Stdio::from))
             .spawn()
             .unwrap_or_else(|error| panic!("the example can't be started: {error}"))
+    }
+
+    fn log(&self) -> PathBuf {
+        self.output.with_file_name("log")
     }
 
     /// The totals of the newest whole folder.
@@ -191,16 +237,20 @@ impl Program {
 
     /// Waits until the totals are these.
     fn wait_for(&self, expected: &Counts, limit: Duration) -> bool {
-        let deadline = Instant::now() + limit;
-        while Instant::now() < deadline {
-            if self.totals() == *expected {
-                return true;
-            }
-            // Somebody else's process writes the files: there is nothing to step.
-            std::thread::yield_now();
-        }
-        false
+        wait_until(limit, || self.totals() == *expected)
     }
+}
+
+fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline {
+        if done() {
+            return true;
+        }
+        // Somebody else's process writes the files: there is nothing to step.
+        std::thread::yield_now();
+    }
+    false
 }
 
 #[test]
@@ -228,11 +278,11 @@ fn a_program_that_is_killed_at_random_moments_ends_with_the_right_totals() {
             std::thread::yield_now();
         }
         child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("round {round}: {error}"));
-        child = program.run();
+        child = program.run(Command::new(binary()));
     }
     let right = program.wait_for(&expected, Duration::from_secs(30));
     child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("{error}"));
-    let log = fs::read_to_string(output.join("log")).unwrap_or_default();
+    let log = fs::read_to_string(program.log()).unwrap_or_default();
     let tail: Vec<&str> = log.lines().rev().take(20).collect();
     assert!(right, "expected {expected:?}\nfound {:?}\n{}", program.totals(), tail.join("\n"));
 }
@@ -262,4 +312,48 @@ fn a_checkpoint_of_another_application_is_refused() -> dstream::Result<()> {
     );
     assert_eq!(error, Err(expected));
     run("words")
+}
+
+/// A file system of its own, which only the program sees, is filled and emptied from outside. Where that may not be made, there is nothing
+/// to test.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_program_whose_disk_is_full_goes_on_when_it_has_space() {
+    let dir = folder();
+    let path = |name: &str| dir.path().join(name);
+    let program = Program { input: path("in"), checkpoint: path("checkpoint"), output: path("out/totals") };
+    for folder in [&program.input, &program.checkpoint, &path("out")] {
+        fs::create_dir_all(folder).unwrap_or_else(|error| panic!("{error}"));
+    }
+    build();
+    let mount = "mount -t tmpfs -o size=256k none \"$2\"";
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", script]).arg(binary());
+        command
+    };
+    let probe = unshared(mount).args([&program.input, &program.checkpoint]).stderr(Stdio::null()).status();
+    if !probe.is_ok_and(|status| status.success()) {
+        return;
+    }
+    let mut child = program.run(unshared(&format!("{mount} && exec \"$0\" \"$@\"")));
+    let counts = |n| Counts::from([("word".to_owned(), n)]);
+    put(&program.input, "a", "word");
+    let limit = Duration::from_secs(20);
+    assert!(program.wait_for(&counts(1), limit));
+
+    // Hidden files are no part of a checkpoint.
+    let seen = program.checkpoint.strip_prefix("/").unwrap_or(&program.checkpoint);
+    let filler = Path::new("/proc").join(child.id().to_string()).join("root").join(seen).join(".filler");
+    assert!(fs::write(&filler, vec![1; 1 << 20]).is_err(), "the disk is too large");
+    put(&program.input, "b", "word word");
+    let log = || fs::read_to_string(program.log()).unwrap_or_default();
+    let loud =
+        wait_until(limit, || log().contains("the checkpoint is not written, batches wait until it can be"));
+    let meanwhile = program.totals();
+    fs::remove_file(&filler).unwrap_or_else(|error| panic!("{error}"));
+    let right = program.wait_for(&counts(3), limit);
+    child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(loud && right && log().contains("the checkpoint is written again"), "{}", log());
+    assert_eq!(meanwhile, counts(1), "no output ran without a checkpoint");
 }
