@@ -185,7 +185,7 @@ impl Outputs {
     }
 }
 
-/// A life of the program. It ends with its `batches`, or when the disk ends it or is broken; returns the time of its last batch.
+/// A life of the program: some batches, fewer if the disk ends it or is broken. `Err` says what is wrong with it.
 fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, life: u64, batches: u64) -> Result<(), String> {
     lock(world).failed = None;
     let outputs = Outputs { world: world.clone(), disk: disk.clone() };

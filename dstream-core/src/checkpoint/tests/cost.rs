@@ -60,6 +60,12 @@ fn a_million_keys() {
     }
     times.sort_unstable();
     let (median, p99, worst) = (times[75], times[148], times[149]);
+    println!("1% of them: median {median:.1?}, 99% within {p99:.1?}, at most {worst:.1?}");
+    let mut files: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().filter_map(|f| Some(f.ok()?.path())).collect();
+    files.sort_unstable();
+    let newest = files.iter().rfind(|f| f.to_string_lossy().contains("checkpoint-")).unwrap();
+    println!("its checkpoint has {} bytes", newest.metadata().unwrap().len());
     let mut empty: Vec<_> = (0..150)
         .map(|_| {
             let start = Instant::now();
@@ -69,12 +75,6 @@ fn a_million_keys() {
         .collect();
     empty.sort_unstable();
     println!("none of them: median {:.1?}, 99% within {:.1?}", empty[75], empty[148]);
-    println!("1% of them: median {median:.1?}, 99% within {p99:.1?}, at most {worst:.1?}");
-    let mut files: Vec<_> =
-        std::fs::read_dir(dir.path()).unwrap().filter_map(|f| Some(f.ok()?.path())).collect();
-    files.sort_unstable();
-    let newest = files.iter().rfind(|f| f.to_string_lossy().contains("checkpoint-")).unwrap();
-    println!("its checkpoint has {} bytes", newest.metadata().unwrap().len());
     println!("a batch waits for 1/{:.0} of the time of all keys", whole.as_secs_f64() / median.as_secs_f64());
     checkpointer.settle();
     let segments = checkpointer.segments().len();
