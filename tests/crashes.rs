@@ -252,11 +252,14 @@ fn total(new: &[u64], old: Option<u64>) -> Option<u64> {
 fn end(disk: &SimDisk, world: &Arc<Mutex<World>>, batches: u64) -> Result<(), String> {
     let end = FIRST + 1_000 * (batches - 1);
     for life in 1_000.. {
-        let last = |world: &World| world.outputs[OPEN].last_key_value().map(|(time, _)| *time);
+        // Not a batch before, and none of which only a part has run in a life that was ended.
+        let last =
+            |world: &World, output: usize| world.outputs[output].last_key_value().map(|(time, _)| *time);
         let forgotten = |world: &World| world.outputs.iter().flat_map(BTreeMap::values).any(|w| w.forgotten);
         {
             let world = lock(world);
-            if last(&world) >= Some(end) && !forgotten(&world) {
+            let whole = last(&world, OPEN) == last(&world, RAW) && !forgotten(&world);
+            if whole && last(&world, OPEN) >= Some(end) {
                 break;
             }
         }
