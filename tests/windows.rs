@@ -1,8 +1,16 @@
 //! Windows and state in whole pipelines: the lecture's transcripts, and the forms against each other.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use dstream::{CompactString, ManualClock, prelude::*};
+use proptest::{collection::vec, prelude::*};
 
 fn words(batches: &[&str]) -> Vec<Vec<String>> {
     batches.iter().map(|line| if line.is_empty() { vec![] } else { vec![(*line).to_owned()] }).collect()
@@ -187,4 +195,127 @@ fn streams_that_meet_must_slide_alike() {
 
 fn tempfile_dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"))
+}
+
+/// What a batch comes to is made once, however many windows and plain operators want it.
+#[test]
+fn operators_that_reduce_alike_reduce_once() -> dstream::Result<()> {
+    let (folder, calls) = (tempfile_dir(), Arc::new(AtomicU64::new(0)));
+    let (batch, short, long) = (Collected::new(), Collected::new(), Collected::new());
+    let counted = calls.clone();
+    let ssc = dstream::stream!(batch = 1s, conf = at(0), checkpoint = folder.path(), {
+        let ones = queue_stream(vec![vec![("a", 1u64); 1_000]; 2]);
+        ones.reduce_by_key(|a, b| a + b + 0 * counted.fetch_add(1, Relaxed)).collect_to(&batch);
+        ones.reduce_by_key_and_window(|a, b| a + b + 0 * counted.fetch_add(1, Relaxed), 2s)
+            .collect_to(&short);
+        ones.reduce_by_key_and_window(|a, b| a + b + 0 * counted.fetch_add(1, Relaxed), |a, b| a - b, 9s, 1s)
+            .collect_to(&long);
+    })?;
+    ssc.run_batches(1)?;
+    assert_eq!(calls.swap(0, Relaxed), 999);
+    ssc.run_batches(1)?;
+    // And what the windows themselves put together.
+    assert!((999..=1_005).contains(&calls.load(Relaxed)), "{calls:?}");
+    assert_eq!(batch.values()[1], counts(&[("a", 1_000)]));
+    assert_eq!([short.values().remove(1), long.values().remove(1)].concat(), counts(&[("a", 2_000); 2]));
+    Ok(())
+}
+
+#[test]
+fn a_shared_reduction_keeps_partitions() -> dstream::Result<()> {
+    let [one, three, window] = [0; 3].map(|n| Arc::new(AtomicU64::new(n)));
+    let found = [one.clone(), three.clone(), window.clone()];
+    let ssc = dstream::stream!(batch = 1s, conf = at(0), {
+        let pairs = queue_stream(vec![vec![("a", 1u64), ("a", 1)]]);
+        let three = pairs.reduce_by_key(|a, b| a + b, partitions = 3);
+        let recent = pairs.reduce_by_key_and_window(|a, b| a + b, 1s, partitions = 3);
+        pairs
+            .reduce_by_key(|a, b| a + b, partitions = 1)
+            .foreach_rdd(|rdd| found[0].store(rdd.num_partitions() as u64, Relaxed));
+        three.foreach_rdd(|rdd| found[1].store(rdd.num_partitions() as u64, Relaxed));
+        recent.foreach_rdd(|rdd| found[2].store(rdd.num_partitions() as u64, Relaxed));
+    })?;
+    ssc.run_batches(1)?;
+    assert_eq!([one, three, window].map(|n| n.load(Relaxed)), [1, 3, 3]);
+    Ok(())
+}
+
+#[test]
+fn a_shared_reduction_fails_where_its_function_is_written() -> dstream::Result<()> {
+    let out = Collected::new();
+    let line = line!() + 3;
+    let ssc = dstream::stream!(batch = 1s, conf = at(0), {
+        let pairs = queue_stream(vec![vec![("a", 0), ("a", 1)], vec![], vec![("a", 4)]]);
+        pairs.reduce_by_key_and_window(|a, b| 4 / a + b, 2s).collect_to(&out);
+        pairs.reduce_by_key(|a, b| 4 / a + b).collect_to(&out);
+    })?;
+    let error = ssc.run_batches(1).map_err(|error| error.to_string());
+    let place = format!("windows.rs:{line}");
+    assert!(
+        error.as_ref().is_err_and(|e| e.contains(&place) && e.contains("reduce_by_key_and_window")),
+        "{error:?}"
+    );
+    // The batch is lost to the window as long as it is in it, and to nothing else.
+    assert!(ssc.run_batches(1).is_err() && ssc.run_batches(1).is_ok());
+    assert_eq!(out.values(), [vec![], vec![("a".into(), 4)], vec![("a".into(), 4)]]);
+    Ok(())
+}
+
+/// Two variables of one name, as a macro has them, are two reducers.
+#[test]
+fn variables_of_one_name_are_told_apart() -> dstream::Result<()> {
+    let (ours, theirs) = (Collected::new(), Collected::new());
+    macro_rules! both {
+        ($more:ident) => {{
+            let more = 100;
+            dstream::stream!(batch = 1s, {
+                let nums = queue_stream(vec![vec![1, 2]]);
+                nums.reduce(|a, b| a + b + more).collect_to(&ours);
+                nums.reduce(|a, b| a + b + $more).collect_to(&theirs);
+            })
+        }};
+    }
+    let more = 1;
+    both!(more)?.run_batches(1)?;
+    assert_eq!((ours.values(), theirs.values()), (vec![vec![103]], vec![vec![4]]));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Written with other names, the same closures are not shared.
+    #[test]
+    fn sharing_changes_no_result(batches in vec(vec((0u8..5, 0i64..100), 0..40), 1..12)) {
+        let run = || -> dstream::Result<_> {
+            let folder = tempfile_dir();
+            let shared: [Collected<(u8, i64)>; 4] = std::array::from_fn(|_| Collected::new());
+            let alone: [Collected<(u8, i64)>; 4] = std::array::from_fn(|_| Collected::new());
+            let groups: [Collected<(u8, Vec<i64>)>; 2] = std::array::from_fn(|_| Collected::new());
+            let ssc = dstream::stream!(batch = 1s, conf = at(0), checkpoint = folder.path(), {
+                let pairs = queue_stream(batches.clone());
+                pairs.reduce_by_key(|a, b| a + b).collect_to(&shared[0]);
+                pairs.reduce_by_key_and_window(|a, b| a + b, 3s).collect_to(&shared[1]);
+                pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 4s, 2s).collect_to(&shared[2]);
+                let sums = pairs.update_state_by_key(|new: &[i64], old| Some(old.unwrap_or(0) + new.iter().sum::<i64>()));
+                sums.collect_to(&shared[3]);
+                pairs.reduce_by_key(|a, other| a + other).collect_to(&alone[0]);
+                pairs.reduce_by_key_and_window(|b, a| b + a, 3s).collect_to(&alone[1]);
+                pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 4s, 2s).collect_to(&alone[2]);
+                pairs.map(|pair| pair).group_by_key_and_window(12s, 1s).map_values(|v| v.iter().sum::<i64>()).collect_to(&alone[3]);
+                pairs.group_by_key_and_window(2s).collect_to(&groups[0]);
+                pairs.map(|pair| pair).group_by_key_and_window(2s).collect_to(&groups[1]);
+            })?;
+            ssc.run_batches(batches.len())?;
+            Ok((shared.map(|out| out.batches()), alone.map(|out| out.batches()), groups.map(|out| out.batches())))
+        };
+        let (shared, alone, [group, other]) = run().map_err(|e| TestCaseError::fail(e.to_string()))?;
+        for (shared, alone) in shared.into_iter().zip(alone) {
+            let sorted = |batches: Vec<(Time, Vec<(u8, i64)>)>| -> Vec<_> {
+                batches.into_iter().map(|(time, batch)| (time, batch.into_iter().collect::<BTreeMap<_, _>>())).collect()
+            };
+            prop_assert_eq!(sorted(shared), sorted(alone));
+        }
+        prop_assert_eq!(group, other);
+    }
 }

@@ -1,8 +1,9 @@
 //! The compiler behind `dstream::stream!`.
 //!
 //! `parse` reads the statements, `graph` connects them, `check` applies the rules that need the whole pipeline,
-//! `stage` cuts the graph where data must be complete, and `expand` writes one loop nest for each stage. Each
-//! phase is a function of what the one before it gave; errors are gathered in one place and come out together.
+//! `share` finds what several operators would do alike, `stage` cuts the graph where data must be complete, and `expand`
+//! writes one loop nest for each stage. Each phase is a function of what the one before it gave; errors are gathered in
+//! one place and come out together.
 //!
 //! There is no I/O here, no global state, and no input on which it panics.
 
@@ -16,6 +17,7 @@ mod expand;
 mod graph;
 mod ops;
 mod parse;
+mod share;
 mod stage;
 #[cfg(test)]
 mod tests;

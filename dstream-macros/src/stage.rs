@@ -7,6 +7,7 @@
 use crate::{
     graph::{Graph, NodeId, NodeKind},
     ops::{Kind, OpSpec, Reads},
+    share,
 };
 
 /// One loop nest a partition.
@@ -103,7 +104,10 @@ fn branches(graph: &Graph, from: NodeId, way: &mut Vec<usize>, sinks: &mut Vec<S
     let mut out = Vec::new();
     for (node, port) in &graph.nodes[from].consumers {
         let NodeKind::Op { spec, .. } = &graph.nodes[*node].kind else { continue };
-        if !graph.nodes[*node].live || taken_whole(graph, *node, from) {
+        if !graph.nodes[*node].live
+            || taken_whole(graph, *node, from)
+            || share::alike(graph, *node)[0] != *node
+        {
             continue;
         }
         let then = match spec.kind {

@@ -289,6 +289,26 @@ fn stages_of_typical_pipelines() {
             "s () > union > print\nt () > union > print\nu () > union > print",
         ),
         ("let _a = s().count_by_value(); t().print();", "t () > print"),
+        // What is put together alike has one sink.
+        (
+            "let a = s(); a.reduce_by_key(|x, y| x + y).print(); a.reduce_by_key_and_window(|x, y| x + y, 9s).print(); \
+             a.reduce_by_key_and_window(|x, y| y + x, 9s).print();",
+            "s () > (reduce_by_key | reduce_by_key_and_window)",
+        ),
+        (
+            "let a = s(); a.group_by_key(partitions = 2).print(); a.group_by_key_and_window(9s, partitions = 2).print(); \
+             a.group_by_key_and_window(9s).print(); a.group_by_key(partitions = n()).print(); a.group_by_key(partitions = n()).print();",
+            "s () > (group_by_key | group_by_key_and_window | group_by_key | group_by_key)",
+        ),
+        (
+            "let a = s(); a.reduce(f::g).print(); a.reduce_by_window(f::g, 9s, 9s).print(); a.reduce(f(1)).print(); a.reduce(f(1)).print();",
+            "s () > (reduce | reduce | reduce)",
+        ),
+        (
+            "let a = s(); a.count().print(); a.count_by_window(9s, 9s).print(); a.count_by_value().print(); \
+             a.count_by_value_and_window(9s, 9s).print();",
+            "s () > (count | count_by_value)",
+        ),
     ] {
         check_stages(&format!("batch = 1s, {{ {program} }}"), expected);
     }

@@ -1,6 +1,8 @@
 //! `combine_by_key`, and what runs beneath every keyed aggregation: combined in each task, exchanged by hash,
 //! merged bucket by bucket.
 
+use std::sync::Arc;
+
 use crate::{
     DStream, Key, Rdd, Record,
     batch::{Batch, OpMeta, Step},
@@ -153,27 +155,73 @@ impl<K, C> HasLen for Share<K, C> {
     }
 }
 
+/// One value for each key of a batch, by bucket. Clones share the entries: operators that combine the same pairs alike
+/// all read one.
+#[derive(Debug)]
+pub struct Partials<K, V> {
+    buckets: Vec<Arc<Share<K, V>>>,
+}
+
+impl<K, V> Clone for Partials<K, V> {
+    fn clone(&self) -> Self {
+        Partials { buckets: self.buckets.clone() }
+    }
+}
+
+impl<K, V> Partials<K, V> {
+    pub(crate) fn new(buckets: Vec<Share<K, V>>) -> Self {
+        Partials { buckets: buckets.into_iter().map(Arc::new).collect() }
+    }
+
+    /// How many keys there are.
+    pub(crate) fn len(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.len()).sum()
+    }
+
+    /// The entries of each bucket: moved out if nobody else holds them, cloned if somebody does.
+    pub(crate) fn into_buckets(self) -> Vec<Share<K, V>>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        self.buckets.into_iter().map(Arc::unwrap_or_clone).collect()
+    }
+}
+
 impl Batch<'_> {
-    /// Brings the entries of each bucket together and merges them; the result has a partition a bucket.
-    pub fn combine_by_key<K, C>(
+    /// Brings the entries of each bucket together and merges them.
+    pub fn partials<K, C>(
         &self,
         op: &OpMeta,
         buckets: usize,
         tasks: Step<Vec<Vec<Share<K, C>>>>,
         f: impl Fn(C, C) -> C + Sync,
-    ) -> Step<Rdd<(K, C)>>
+    ) -> Step<Partials<K, C>>
     where
         // Not `Eq`: what is no key then gives the same error here as at `push`, and is reported once.
         K: Key<Owned = K> + Send,
         C: Send,
     {
         let tasks = tasks?;
-        let seed = self.seed();
         let small = entries(&tasks) < FEW;
         let merged = run(exchange(tasks, buckets), small, |column| {
-            self.guard(std::slice::from_ref(op), || pairs(seed, column, &f))
+            self.guard(std::slice::from_ref(op), || merge(self.seed(), column, &f))
         });
-        Ok(Rdd::from_partitions(merged.into_iter().collect::<Step<Vec<_>>>()?))
+        Ok(Partials::new(merged.into_iter().collect::<Step<Vec<_>>>()?))
+    }
+
+    /// The keys with their values as records: a partition a bucket.
+    pub fn pairs<K, C>(&self, partials: Step<Partials<K, C>>) -> Step<Rdd<(K, C)>>
+    where
+        K: Key<Owned = K> + Clone + Send + Sync,
+        C: Clone + Send + Sync,
+    {
+        let partials = partials?;
+        let small = partials.len() < FEW;
+        let pairs = run(partials.buckets, small, |bucket| -> Vec<(K, C)> {
+            Arc::unwrap_or_clone(bucket).into_entries().filter_map(Entry::into_pair).collect()
+        });
+        Ok(Rdd::from_partitions(pairs))
     }
 }
 
@@ -183,5 +231,5 @@ pub(crate) fn pairs<K: Key<Owned = K>, C>(
     column: Vec<Share<K, C>>,
     f: impl Fn(C, C) -> C,
 ) -> Vec<(K, C)> {
-    merge(seed, column, f).filter_map(Entry::into_pair).collect()
+    merge(seed, column, f).into_entries().filter_map(Entry::into_pair).collect()
 }

@@ -47,7 +47,7 @@ use std::{fmt, marker::PhantomData};
 pub use cache::not_needed;
 pub(crate) use cogroup::gather;
 pub use collect_to::{Collect, collect_to};
-pub use combine_by_key::CombineByKey;
+pub use combine_by_key::{CombineByKey, Partials};
 pub(crate) use combine_by_key::{FEW, HasLen, entries, pairs};
 pub use count::Count;
 pub use foreach_partition::{Partition, foreach_partition};

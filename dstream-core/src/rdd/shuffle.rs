@@ -111,7 +111,7 @@ where
     let right = combined(right, few, buckets, |()| (), |(), ()| ());
     reduce_both((left, right, buckets), |left, right| {
         let mut right = keys(right);
-        let left = merge(SEED, left, |(), ()| ()).filter(|entry| right.holds(entry));
+        let left = merge(SEED, left, |(), ()| ()).into_entries().filter(|entry| right.holds(entry));
         left.filter_map(Entry::into_pair).map(|(record, ())| record).collect()
     })
 }
@@ -119,7 +119,7 @@ where
 /// The keys that the tasks have for one bucket.
 fn keys<K: Key<Owned = K>>(column: Vec<Share<K, ()>>) -> Table<K, ()> {
     let mut keys = Table::with_capacity(SEED, column.iter().map(Share::len).sum());
-    for (id, key, ()) in merge(SEED, column, |(), ()| ()).filter_map(Entry::into_parts) {
+    for (id, key, ()) in merge(SEED, column, |(), ()| ()).into_entries().filter_map(Entry::into_parts) {
         keys.intern(id, key);
     }
     keys

@@ -8,13 +8,10 @@ use super::*;
 use crate::{
     Rdd,
     batch::{Batch, Missing, Step},
-    ops::{CombineByKey, group_of, group_with, groups_joined},
+    ops::{CombineByKey, Partials, group_of, group_with, groups_joined},
     source::Block,
     table::{Entry, Scatter},
-    window::{
-        Partials,
-        tests::{OP, Store, batch, seconds},
-    },
+    window::tests::{OP, Store, batch, seconds},
 };
 
 type Pairs = Vec<(u8, i64)>;

@@ -8,10 +8,9 @@ use crate::{
     Key, Time,
     batch::{Batch, OpMeta, Step},
     checkpoint::{Changes, Stateful},
-    ops::FEW,
+    ops::{FEW, Partials},
     record::{Data, Portable},
-    table::Entry,
-    window::Partials,
+    table::Share,
 };
 
 /// The state of one `update_state_by_key`.
@@ -74,7 +73,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
 fn update<K, S, V>(
     bucket: &mut Bucket<K, S>,
     time: Time,
-    groups: Vec<Entry<K, Vec<V>>>,
+    groups: Share<K, Vec<V>>,
     f: impl Fn(Time, &K, &[V], Option<S>) -> Option<S>,
 ) where
     K: Key<Owned = K> + Portable,
@@ -82,13 +81,16 @@ fn update<K, S, V>(
 {
     // By the index of the key.
     let mut news: Vec<Vec<V>> = Vec::new();
-    for (id, key, values) in groups.into_iter().filter_map(Entry::into_parts) {
-        let at = bucket.keys.intern_with(id, key, || Held::new(None, time));
-        if news.len() <= at {
-            news.resize_with(at + 1, Vec::new);
-        }
-        news[at] = values;
-    }
+    groups.intern_into(
+        &mut bucket.keys,
+        || Held::new(None, time),
+        |_, at, values| {
+            if news.len() <= at {
+                news.resize_with(at + 1, Vec::new);
+            }
+            news[at] = values;
+        },
+    );
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for at in 0..bucket.keys.len() {
         let logged = bucket.is_logged();

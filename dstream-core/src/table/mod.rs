@@ -135,6 +135,17 @@ impl<K, V> Table<K, V> {
         }
     }
 
+    /// As [`intern_with`](Table::intern_with), for a short key: it is owned only when it is new.
+    pub(crate) fn intern_short(&mut self, id: Short, create: impl FnOnce() -> V) -> usize
+    where
+        K: Key<Owned = K>,
+    {
+        match self.index.find(id, |_| true) {
+            Ok(at) => at,
+            Err(slot) => self.index.insert(slot, id, (K::from_short(id), Some(create()))),
+        }
+    }
+
     /// The index of an owned key.
     pub(crate) fn get(&mut self, id: Short, key: &K) -> Option<usize>
     where

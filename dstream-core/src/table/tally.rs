@@ -41,7 +41,7 @@ pub(crate) struct Tally<K, V, C> {
 type Shorts<C> = Vec<(Short, Option<C>)>;
 
 /// What a task has for one bucket. The values of a key are in their order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Share<K, C> {
     short: Shorts<C>,
     long: Vec<Entry<K, C>>,
@@ -137,9 +137,41 @@ impl<K, V, C> Tally<K, V, C> {
 }
 
 impl<K, C> Share<K, C> {
+    /// Entries of different keys.
+    pub(crate) fn of(entries: Vec<Entry<K, C>>) -> Self {
+        Share { short: Vec::new(), long: entries, repeats: false }
+    }
+
     /// How many entries there are.
     pub(crate) fn len(&self) -> usize {
         self.short.len() + self.long.len()
+    }
+}
+
+impl<K: Key<Owned = K>, C> Share<K, C> {
+    /// The entries of a share without repetition: short keys first, which are owned here.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<K, C>> {
+        let short = self.short.into_iter().map(|(id, value)| Entry { id, key: K::from_short(id), value });
+        short.chain(self.long)
+    }
+
+    /// Looks up each key in a table with the same seed, where it gets what `create` gives if it is new; `each` is told its index.
+    pub(crate) fn intern_into<T>(
+        self,
+        table: &mut Table<K, T>,
+        create: impl Fn() -> T,
+        mut each: impl FnMut(&mut Table<K, T>, usize, C),
+    ) {
+        for (id, value) in self.short {
+            if let Some(value) = value {
+                let at = table.intern_short(id, &create);
+                each(table, at, value);
+            }
+        }
+        for (id, key, value) in self.long.into_iter().filter_map(Entry::into_parts) {
+            let at = table.intern_with(id, key, &create);
+            each(table, at, value);
+        }
     }
 }
 
@@ -148,31 +180,28 @@ pub(crate) fn merge<K: Key<Owned = K>, C>(
     seed: u64,
     mut column: Vec<Share<K, C>>,
     f: impl Fn(C, C) -> C,
-) -> impl Iterator<Item = Entry<K, C>> {
+) -> Share<K, C> {
     column.retain(|share| share.len() > 0);
-    let (short, long) = match column.pop() {
-        // The keys of one task are distinct already.
-        Some(only) if column.is_empty() && !only.repeats => (only.short, only.long),
-        last => {
-            column.extend(last);
-            let places = Places::new(seed);
-            let room = |len: fn(&Share<K, C>) -> usize| column.iter().map(len).max().unwrap_or(0);
-            let mut short = Index::with_capacity(places.clone(), room(|share| share.short.len()));
-            let mut long = Table::with_capacity(seed, room(|share| share.long.len()));
-            for share in column {
-                short.extend(share.short, |held: &mut Option<C>, value| {
-                    *held = match (held.take(), value) {
-                        (Some(old), Some(new)) => Some(f(old, new)),
-                        (old, new) => old.or(new),
-                    };
-                });
-                for entry in share.long {
-                    long.merge(entry, &f);
-                }
-            }
-            (short.into_entries(), long.into_entries().collect())
+    // The keys of one task are distinct already, if it kept its table.
+    if let Some(only) = column.pop_if(|share| !share.repeats) {
+        if column.is_empty() {
+            return only;
         }
-    };
-    let short = short.into_iter().map(|(id, value)| Entry { id, key: K::from_short(id), value });
-    short.chain(long)
+        column.push(only);
+    }
+    let room = |len: fn(&Share<K, C>) -> usize| column.iter().map(len).max().unwrap_or(0);
+    let mut short = Index::with_capacity(Places::new(seed), room(|share| share.short.len()));
+    let mut long = Table::with_capacity(seed, room(|share| share.long.len()));
+    for share in column {
+        short.extend(share.short, |held: &mut Option<C>, value| {
+            *held = match (held.take(), value) {
+                (Some(old), Some(new)) => Some(f(old, new)),
+                (old, new) => old.or(new),
+            };
+        });
+        for entry in share.long {
+            long.merge(entry, &f);
+        }
+    }
+    Share { short: short.into_entries(), long: long.into_entries().collect(), repeats: false }
 }

@@ -67,7 +67,7 @@ fn check_tally<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usize)
     }
     let mut order = Vec::new();
     for column in columns {
-        for (key, values) in merge(7, column, joined).filter_map(Entry::into_pair) {
+        for (key, values) in merge(7, column, joined).into_entries().filter_map(Entry::into_pair) {
             assert_eq!(naive.remove(&key), Some(values));
             order.push(key);
         }

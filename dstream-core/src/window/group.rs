@@ -1,9 +1,10 @@
 //! `group_by_key_and_window`.
 
-use super::{Partials, keyed::Keyed};
+use super::keyed::Keyed;
 use crate::{
     Key, Rdd,
     batch::{Batch, OpMeta, Step},
+    ops::Partials,
     record::Data,
 };
 

@@ -1,9 +1,10 @@
 //! `reduce_by_key_and_window` for a function with an inverse.
 
-use super::{Partials, keyed::Keyed};
+use super::keyed::Keyed;
 use crate::{
     Key, Rdd,
     batch::{Batch, OpMeta, Step},
+    ops::Partials,
     record::Data,
 };
 

@@ -2,15 +2,15 @@
 
 use std::{any::type_name, fmt};
 
-use super::{Partials, WindowSpec, frame::Frame, ring::Ring};
+use super::{WindowSpec, frame::Frame, ring::Ring};
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, OpMeta, Step},
     checkpoint::{Changes, Stateful, decode},
     exec::run,
-    ops::FEW,
+    ops::{FEW, Partials},
     record::{Data, Portable},
-    table::{Entry, bucket_of},
+    table::{Entry, Share, bucket_of},
 };
 
 /// A window of keyed partials. `D` is what is derived from the partials of a key.
@@ -37,7 +37,7 @@ pub(super) struct Turn<K, V> {
     pub(super) time: Time,
     /// Batches up to this time leave.
     pub(super) cutoff: Time,
-    pub(super) entries: Vec<Entry<K, V>>,
+    pub(super) entries: Share<K, V>,
 }
 
 impl<K, V, D> Keyed<K, V, D> {
@@ -73,7 +73,7 @@ where
             }
             None => Vec::new(),
         };
-        entries.resize_with(self.buckets, Vec::new);
+        entries.resize_with(self.buckets, || Share::of(Vec::new()));
         // Also when the window can't be answered: what comes and goes now is in later ones, or is not.
         let answer = self.frame.answer(batch, op);
         small &= answer.is_err() || self.rings.iter().map(Ring::live).sum::<usize>() < FEW;
@@ -114,7 +114,7 @@ where
             for (ring, entries) in self.rings.iter_mut().zip(entries) {
                 // The user's functions are called when it is used.
                 ring.stale = true;
-                ring.enter(time, entries, |_, _| ());
+                ring.enter(time, Share::of(entries), |_, _| ());
             }
         }
     }

@@ -9,7 +9,6 @@ mod frame;
 mod group;
 mod inverse;
 mod keyed;
-mod partials;
 mod reduce;
 mod ring;
 #[cfg(test)]
@@ -21,7 +20,6 @@ use std::time::Duration;
 pub use buffer::{CountByWindow, WindowOf};
 pub use group::GroupByKeyAndWindow;
 pub use inverse::InverseByKeyAndWindow;
-pub use partials::Partials;
 pub use reduce::{InverseByWindow, ReduceByWindow};
 pub use two_stacks::ReduceByKeyAndWindow;
 

@@ -1,11 +1,13 @@
 //! `reduce_by_window`: the keyed windows with a single key.
 
-use super::{InverseByKeyAndWindow, Partials, ReduceByKeyAndWindow, WindowSpec};
+use super::{InverseByKeyAndWindow, ReduceByKeyAndWindow, WindowSpec};
 use crate::{
     Rdd,
     batch::{Batch, OpMeta, Step},
     checkpoint::{Changes, Stateful},
+    ops::Partials,
     record::{Data, Portable},
+    table::{Entry, Share},
 };
 
 /// `reduce_by_window(f, ..)`.
@@ -55,7 +57,8 @@ impl<T: Data> InverseByWindow<T> {
 
 fn single<T: Data>(batch: &Batch<'_>, input: Step<Rdd<T>>) -> Step<Partials<(), T>> {
     let value = input?.into_vecs().into_iter().flatten().next();
-    Ok(Partials::of_one(batch.seed(), value))
+    let entry = value.map(|value| Entry::new(batch.seed(), (), value));
+    Ok(Partials::new(vec![Share::of(entry.into_iter().collect())]))
 }
 
 fn without_key<T: Clone>(pairs: Rdd<((), T)>) -> Rdd<T> {

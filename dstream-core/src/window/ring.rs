@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::{
     Key, Time,
-    table::{Entry, Table},
+    table::{Share, Table},
 };
 
 /// The partial values of the batches in the window, and what is *derived* from them to answer quickly.
@@ -84,18 +84,21 @@ impl<K: Key<Owned = K>, V, D: Default> Ring<K, V, D> {
     }
 
     /// Takes a batch in. `add` is called for each of its keys.
-    pub(super) fn enter(&mut self, time: Time, entries: Vec<Entry<K, V>>, mut add: impl FnMut(&mut D, &V)) {
-        if entries.is_empty() {
+    pub(super) fn enter(&mut self, time: Time, entries: Share<K, V>, mut add: impl FnMut(&mut D, &V)) {
+        if entries.len() == 0 {
             return;
         }
         let mut partials = Vec::with_capacity(entries.len());
-        for (id, key, value) in entries.into_iter().filter_map(Entry::into_parts) {
-            let index = self.keys.intern_with(id, key, || Held { batches: 0, derived: D::default() });
-            if let Some((_, held)) = self.keys.at_mut(index) {
-                held.batches += 1;
-            }
-            partials.push((index as u32, value));
-        }
+        entries.intern_into(
+            &mut self.keys,
+            || Held { batches: 0, derived: D::default() },
+            |keys, index, value| {
+                if let Some((_, held)) = keys.at_mut(index) {
+                    held.batches += 1;
+                }
+                partials.push((index as u32, value));
+            },
+        );
         self.batches.push_back((time, partials));
         if !self.stale
             && let Some((_, partials)) = self.batches.back()

@@ -16,7 +16,7 @@ use crate::{
     Config, Rdd, Time,
     batch::{Batch, Missing, OpMeta, Step},
     checkpoint::{Changes, Stateful},
-    ops::{CombineByKey, group_of, group_with, groups_joined},
+    ops::{CombineByKey, Partials, group_of, group_with, groups_joined},
     record::Portable,
 };
 

@@ -1,13 +1,13 @@
 //! `reduce_by_key_and_window` for a function without an inverse.
 
 use super::{
-    Partials,
     keyed::{Keyed, Turn},
     ring::Ring,
 };
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, OpMeta, Step},
+    ops::Partials,
     record::Data,
 };
 

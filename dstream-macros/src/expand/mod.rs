@@ -13,6 +13,7 @@ use crate::{
     duration::{self, duration},
     graph::{Graph, Node, NodeId, NodeKind},
     ops::{Arg, Keeps, Kind, Op, OpSpec, Reads, Wide},
+    share,
     stage::{self, Stage},
 };
 
@@ -288,12 +289,20 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         quote_spanned!(span => __ds_batch.collect(#tasks))
     };
     let ports = 0..node.inputs.len();
+    let mut before = TokenStream::new();
     let step = match &spec.kind {
         _ if !node.live => return TokenStream::new(),
         Kind::Wide(Wide { reads: Reads::Records(sink), finish, .. }) => {
             match sink.of_whole.filter(|_| stage::taken_whole(graph, id, node.inputs[0])) {
                 Some(of_whole) => of_whole(&op, &result(node.inputs[0], span)),
-                None => finish(&op, &ports.map(tasks).collect::<Vec<_>>()),
+                None => match &sink.join {
+                    Some(join) => {
+                        let (joined, step) = joined(graph, &op, || (join.step)(&op, &[tasks(0)]));
+                        before = joined;
+                        finish(&op, &[step])
+                    }
+                    None => finish(&op, &ports.map(tasks).collect::<Vec<_>>()),
+                },
             }
         }
         Kind::Wide(Wide { reads: Reads::Whole, finish, .. }) => {
@@ -318,7 +327,22 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         let view = view(id, span);
         return quote_spanned!(span => let (#rdd, #view) = #step;);
     }
-    quote_spanned!(span => let #rdd = #step;)
+    quote_spanned!(span => #before let #rdd = #step;)
+}
+
+/// What the tasks of an operator were put together to, as an expression. If others go on from there, too, the first of
+/// them keeps it in a variable, of which the last takes the value.
+fn joined(graph: &Graph, op: &Op<'_>, step: impl FnOnce() -> TokenStream) -> (TokenStream, TokenStream) {
+    let (span, alike) = (op.span(), share::alike(graph, op.id));
+    if alike.len() == 1 {
+        return (TokenStream::new(), step());
+    }
+    let kept = local("p", alike[0], span);
+    let made = (alike[0] == op.id).then(step).map(|step| quote_spanned!(span => let #kept = #step;));
+    match alike.last() == Some(&op.id) {
+        true => (TokenStream::new(), quote!(#kept)),
+        false => (made.unwrap_or_default(), quote_spanned!(span => ::core::clone::Clone::clone(&#kept))),
+    }
 }
 
 /// The variable that holds the finished step of node `id`.

@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, partitions, plain_editor};
+use super::{Arg, Join, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, partitions, plain_editor};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -24,8 +24,13 @@ pub(super) static SPEC: OpSpec = OpSpec {
             },
             needs_record: true,
             of_whole: None,
+            join: Some(Join {
+                kind: "combine_by_key",
+                closures: 3,
+                step: |op, tasks| partials(op, tasks, op.call.args.get(2).map(callable)),
+            }),
         }),
-        finish: |op, tasks| finish(op, tasks, op.call.args.get(2).map(callable)),
+        finish: pairs,
     }),
     editor: plain_editor,
 };
@@ -46,7 +51,13 @@ pub(super) fn reduce(op: &Op<'_>, pair: TokenStream, f: Option<TokenStream>) -> 
     quote_spanned!(op.span() => #sink.reduce(#pair, #f);)
 }
 
-pub(super) fn finish(op: &Op<'_>, tasks: &[TokenStream], f: Option<TokenStream>) -> TokenStream {
+/// What each key of the batch comes to.
+pub(super) fn partials(op: &Op<'_>, tasks: &[TokenStream], f: Option<TokenStream>) -> TokenStream {
     let (meta, buckets) = (&op.meta, op.hoisted());
-    quote_spanned!(op.span() => __ds_batch.combine_by_key(&#meta, #buckets, #(#tasks,)* #f))
+    quote_spanned!(op.span() => __ds_batch.partials(&#meta, #buckets, #(#tasks,)* #f))
+}
+
+/// What each key comes to, as the records of a stream.
+pub(super) fn pairs(op: &Op<'_>, partials: &[TokenStream]) -> TokenStream {
+    quote_spanned!(op.span() => __ds_batch.pairs(#(#partials)*))
 }

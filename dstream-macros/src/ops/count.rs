@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Keeps, Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
+use super::{Join, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_joined, no_hoist, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count",
@@ -14,7 +14,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::Records(SINK),
-        finish: |op, tasks| quote_spanned!(op.span() => __ds_batch.count(#(#tasks),*)),
+        finish: as_joined,
     }),
     editor: plain_editor,
 };
@@ -28,4 +28,9 @@ pub(super) const SINK: Sink = Sink {
     },
     needs_record: false,
     of_whole: Some(|op, rdd| quote_spanned!(op.span() => __ds_batch.count_all(&#rdd))),
+    join: Some(Join {
+        kind: "count",
+        closures: 0,
+        step: |op, tasks| quote_spanned!(op.span() => __ds_batch.count(#(#tasks),*)),
+    }),
 };

@@ -18,11 +18,11 @@ pub(super) static SPEC: OpSpec = OpSpec {
         hoist: no_hoist,
         reads: Reads::Records(Sink {
             of_whole: Some(|op, rdd| {
-                step(op, &quote_spanned!(op.span() => __ds_batch.count_all(&#rdd)), &quote!())
+                step(op, &[quote_spanned!(op.span() => __ds_batch.count_all(&#rdd))], &quote!())
             }),
             ..count::SINK
         }),
-        finish: |op, tasks| step(op, &quote_spanned!(op.span() => __ds_batch.count(#(#tasks),*)), &quote!()),
+        finish: |op, counts| step(op, counts, &quote!()),
     }),
     editor: plain_editor,
 };

@@ -1,11 +1,10 @@
 //! `group_by_key`: `combine_by_key` whose combiners are vectors.
 
-use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
 use super::{
-    Keeps, Kind, Op, OpSpec, Reads, Sink, Wide,
-    combine_by_key::{finish, pair, sink},
+    Join, Keeps, Kind, OpSpec, Reads, Sink, Wide,
+    combine_by_key::{pair, pairs, partials, sink},
     partitions, plain_editor,
 };
 
@@ -19,7 +18,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: partitions,
         reads: Reads::Records(SINK),
-        finish: |op, tasks| finish(op, tasks, joined(op)),
+        finish: pairs,
     }),
     editor: plain_editor,
 };
@@ -35,9 +34,12 @@ pub(super) const SINK: Sink = Sink {
     },
     needs_record: true,
     of_whole: None,
+    join: Some(Join {
+        kind: "group_by_key",
+        closures: 0,
+        step: |op, tasks| {
+            let joined = quote_spanned!(op.span() => ::dstream::__private::groups_joined);
+            partials(op, tasks, Some(joined))
+        },
+    }),
 };
-
-/// Puts the groups of two tasks together.
-pub(super) fn joined(op: &Op<'_>) -> Option<TokenStream> {
-    Some(quote_spanned!(op.span() => ::dstream::__private::groups_joined))
-}

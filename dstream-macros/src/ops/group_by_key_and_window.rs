@@ -4,9 +4,8 @@ use quote::quote;
 
 use super::{
     Arg, Editor, Keeps, Kind, OpSpec, Reads, Wide,
-    group_by_key::{SINK, joined},
+    group_by_key::SINK,
     partitions,
-    reduce_by_key_and_window::partials,
     window::{kept_by_key, no_slide, step},
 };
 
@@ -20,7 +19,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: Some(|op| kept_by_key(op, "GroupByKeyAndWindow")),
         hoist: partitions,
         reads: Reads::Records(SINK),
-        finish: |op, tasks| step(op, &partials(op, tasks, joined(op)), &quote!()),
+        finish: |op, partials| step(op, partials, &quote!()),
     }),
     editor: |call| Editor { default_args: no_slide(call.args.len() < 2), view: None },
 };

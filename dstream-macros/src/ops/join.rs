@@ -48,6 +48,7 @@ pub(super) const SCATTER: Sink = Sink {
     },
     needs_record: true,
     of_whole: None,
+    join: None,
 };
 
 fn finish(op: &Op<'_>, tasks: &[TokenStream], form: &str) -> TokenStream {

@@ -169,7 +169,7 @@ pub(crate) enum Keeps {
 
 /// What an operator that needs the whole batch takes of each of its inputs.
 pub(crate) enum Reads {
-    /// Record by record, into a sink for each task; then the step of the tasks.
+    /// Record by record, into a sink for each task; then the step of the tasks, or what [`Sink::join`] makes of it.
     Records(Sink),
     /// The batch as `Step<Rdd<_>>`.
     Whole,
@@ -186,6 +186,18 @@ pub(crate) struct Sink {
     pub(crate) needs_record: bool,
     /// The finished step from an input that is a `Step<Rdd<_>>` already, if that is less work.
     pub(crate) of_whole: Option<fn(&Op<'_>, &Ident) -> TokenStream>,
+    /// How the tasks are put together, where other operators can go on from there, too.
+    pub(crate) join: Option<Join>,
+}
+
+/// Puts the tasks of a sink together. Operators on the same stream that do it alike share the sinks and what comes of them.
+pub(crate) struct Join {
+    /// Joins of one kind with the same closures do it alike.
+    pub(crate) kind: &'static str,
+    /// How many arguments, from the first on, are closures that the sinks or this use.
+    pub(crate) closures: usize,
+    /// The step of the whole batch, from that of the tasks.
+    pub(crate) step: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
 }
 
 /// An operator that hands batches to the world.
@@ -318,6 +330,11 @@ fn option_or(op: &Op<'_>, name: &str, default: TokenStream) -> TokenStream {
 
 fn no_hoist(_: &Op<'_>) -> Option<TokenStream> {
     None
+}
+
+/// Finishes an operator whose result is what the tasks were put together to.
+fn as_joined(_: &Op<'_>, joined: &[TokenStream]) -> TokenStream {
+    quote!(#(#joined)*)
 }
 
 /// The sink that keeps every record.

@@ -1,9 +1,8 @@
 //! `reduce`.
 
-use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor};
+use super::{Arg, Join, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_joined, no_hoist, plain_editor};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -16,7 +15,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::Records(SINK),
-        finish: |op, tasks| reduced(op, tasks),
+        finish: as_joined,
     }),
     editor: plain_editor,
 };
@@ -30,10 +29,12 @@ pub(super) const SINK: Sink = Sink {
     },
     needs_record: true,
     of_whole: None,
+    join: Some(Join {
+        kind: "reduce",
+        closures: 1,
+        step: |op, tasks| {
+            let (meta, f) = (&op.meta, op.call.args.first().map(callable));
+            quote_spanned!(op.span() => __ds_batch.reduce(&#meta, #(#tasks,)* #f))
+        },
+    }),
 };
-
-/// Reduces the tasks.
-pub(super) fn reduced(op: &Op<'_>, tasks: &[TokenStream]) -> TokenStream {
-    let (meta, f) = (&op.meta, op.call.args.first().map(callable));
-    quote_spanned!(op.span() => __ds_batch.reduce(&#meta, #(#tasks,)* #f))
-}

@@ -1,12 +1,10 @@
 //! `reduce_by_key_and_window`, with or without an inverse.
 
-use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::quote;
 
 use super::{
-    Arg, Editor, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide,
-    combine_by_key::{pair, reduce, sink},
-    option_or, partitions,
+    Arg, Editor, Keeps, Kind, OpSpec, Reads, Wide, option_or, partitions,
+    reduce_by_key::SINK,
     window::{kept_by_key, no_slide, step},
 };
 use crate::{ast::Call, closure::callable};
@@ -26,17 +24,11 @@ pub(super) static SPEC: OpSpec = OpSpec {
             kept_by_key(op, if inverse(op.call) { "InverseByKeyAndWindow" } else { "ReduceByKeyAndWindow" })
         }),
         hoist: partitions,
-        reads: Reads::Records(Sink {
-            new: sink,
-            push: |op, record| reduce(op, pair(op, record), op.call.args.first().map(callable)),
-            needs_record: true,
-            of_whole: None,
-        }),
-        finish: |op, tasks| {
+        reads: Reads::Records(SINK),
+        finish: |op, partials| {
             let closures = op.call.args.iter().take(1 + usize::from(inverse(op.call))).map(callable);
             let filter = option_or(op, "filter", quote!(|_, _| true));
-            let f = op.call.args.first().map(callable);
-            step(op, &partials(op, tasks, f), &quote!(#(#closures,)* #filter))
+            step(op, partials, &quote!(#(#closures,)* #filter))
         },
     }),
     editor: |call| Editor {
@@ -47,10 +39,4 @@ pub(super) static SPEC: OpSpec = OpSpec {
 
 fn inverse(call: &Call) -> bool {
     call.args.len() == 4
-}
-
-/// What each key of the batch comes to.
-pub(super) fn partials(op: &Op<'_>, tasks: &[TokenStream], f: Option<TokenStream>) -> TokenStream {
-    let (meta, buckets) = (&op.meta, op.hoisted());
-    quote_spanned!(op.span() => __ds_batch.partials(&#meta, #buckets, #(#tasks,)* #f))
 }

@@ -4,7 +4,7 @@ use quote::quote;
 
 use super::{
     Arg, Editor, Keeps, Kind, OpSpec, Reads, Wide, no_hoist,
-    reduce::{SINK, reduced},
+    reduce::SINK,
     window::{kept, step},
 };
 use crate::{ast::Call, closure::callable};
@@ -22,9 +22,9 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: Some(|op| kept(op, if inverse(op.call) { "InverseByWindow" } else { "ReduceByWindow" })),
         hoist: no_hoist,
         reads: Reads::Records(SINK),
-        finish: |op, tasks| {
+        finish: |op, reduced| {
             let closures = op.call.args.iter().take(1 + usize::from(inverse(op.call))).map(callable);
-            step(op, &reduced(op, tasks), &quote!(#(#closures),*))
+            step(op, reduced, &quote!(#(#closures),*))
         },
     }),
     editor: |call| Editor { view: inverse(call).then_some("with_inverse"), ..Editor::default() },

@@ -3,12 +3,7 @@
 use proc_macro2::Ident;
 use quote::{quote, quote_spanned};
 
-use super::{
-    Arg, Editor, Keeps, Kind, Op, OpSpec, Reads, Wide,
-    group_by_key::{SINK, joined},
-    partitions,
-    reduce_by_key_and_window::partials,
-};
+use super::{Arg, Editor, Keeps, Kind, Op, OpSpec, Reads, Wide, group_by_key::SINK, partitions};
 use crate::{
     ast::Call,
     closure::{arity, callable},
@@ -24,12 +19,11 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: Some(|op| kept(op, &quote!(UpdateStateByKey), &quote!())),
         hoist: partitions,
         reads: Reads::Records(SINK),
-        finish: |op, tasks| {
+        finish: |op, groups| {
             let (kept, meta, f) = (op.kept(), &op.meta, op.call.args.first().map(callable));
             let step = Ident::new(["step", "step_keyed", "step_timed"][extra(op.call)], op.span());
-            let groups = partials(op, tasks, joined(op));
             quote_spanned!(op.span() => {
-                let __ds_groups = #groups;
+                let __ds_groups = #(#groups)*;
                 let __ds_view = #kept.lock().#step(__ds_batch, &#meta, __ds_groups, #f);
                 ::dstream::__private::StateView::rdd(&__ds_view)
             })

@@ -1,0 +1,79 @@
+//! Operators that put the records of a stream together alike: it is done once, and all go on from what comes of it.
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::Expr;
+
+use crate::{
+    ast::Call,
+    graph::{Graph, NodeId, NodeKind},
+    ops::{Join, Kind, OpSpec, Reads, Sink, Wide},
+    stage,
+};
+
+/// The operators that share their sinks with `id`, itself among them, in the order of the program. The first one has the
+/// sinks.
+pub(crate) fn alike(graph: &Graph, id: NodeId) -> Vec<NodeId> {
+    let (Some((join, call)), [input]) = (join(graph, id), graph.nodes[id].inputs.as_slice()) else {
+        return vec![id];
+    };
+    let same = |other: &NodeId| {
+        *other == id
+            || self::join(graph, *other).is_some_and(|(theirs, other)| {
+                theirs.kind == join.kind
+                    && call.args.iter().zip(&other.args).take(join.closures).all(|(a, b)| same_value(a, b))
+                    && match (call.option("partitions"), other.option("partitions")) {
+                        (Some(a), Some(b)) => same_value(a, b),
+                        (a, b) => a.is_none() && b.is_none(),
+                    }
+            })
+    };
+    graph.nodes[*input].consumers.iter().map(|(reader, _)| *reader).filter(same).collect()
+}
+
+/// How a node puts records together, if it does that with sinks of its own.
+fn join(graph: &Graph, id: NodeId) -> Option<(&'static Join, &Call)> {
+    let node = &graph.nodes[id];
+    match &node.kind {
+        NodeKind::Op {
+            spec:
+                OpSpec {
+                    kind: Kind::Wide(Wide { reads: Reads::Records(Sink { join: Some(join), .. }), .. }), ..
+                },
+            call,
+        } if node.live && !stage::taken_whole(graph, id, node.inputs[0]) => Some((join, call)),
+        _ => None,
+    }
+}
+
+/// Whether two expressions are sure to have the same value: the same literal, path or closure. A call may give
+/// something else each time.
+fn same_value(a: &Expr, b: &Expr) -> bool {
+    matches!(a, Expr::Closure(_) | Expr::Path(_) | Expr::Lit(_))
+        && same_tokens(a.to_token_stream(), b.to_token_stream())
+}
+
+fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
+    let (mut a, mut b) = (a.into_iter(), b.into_iter());
+    loop {
+        let same = match (a.next(), b.next()) {
+            (Some(TokenTree::Group(a)), Some(TokenTree::Group(b))) => {
+                a.delimiter() == b.delimiter() && same_tokens(a.stream(), b.stream())
+            }
+            (Some(TokenTree::Ident(a)), Some(TokenTree::Ident(b))) => a == b && origin(&a) == origin(&b),
+            (Some(a), Some(b)) => a.to_string() == b.to_string(),
+            (None, None) => return true,
+            _ => false,
+        };
+        if !same {
+            return false;
+        }
+    }
+}
+
+/// What a word's name is looked up by beside its text: where a macro of the user writes the pipeline, two words of one
+/// text may be two variables. Only the debug form of a span tells, in front of its place.
+fn origin(word: &proc_macro2::Ident) -> String {
+    let span = format!("{:?}", word.span());
+    span.split("bytes").next().unwrap_or_default().to_owned()
+}
