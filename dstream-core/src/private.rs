@@ -6,9 +6,9 @@ pub use crate::{
     batch::{Batch, Missing, OpMeta, Step},
     context::{Builder, Hoisted},
     ops::{
-        Collect, CombineByKey, Count, First, Partials, Print, Reduce, Save, collect_to, foreach_partition,
-        foreach_rdd, full_outer, group_of, group_with, groups_joined, inner, left_outer, pieces, right_outer,
-        words,
+        Collect, CombineByKey, Count, Counted, First, Partials, Print, Reduce, Save, collect_to,
+        foreach_partition, foreach_rdd, full_outer, group_of, group_with, groups_joined, inner, left_outer,
+        pieces, right_outer, words,
     },
     rdd::RddBlock,
     source::{Block, Input},

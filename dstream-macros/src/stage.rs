@@ -6,7 +6,7 @@
 
 use crate::{
     graph::{Graph, NodeId, NodeKind},
-    ops::{Kind, OpSpec, Reads},
+    ops::{Kind, OpSpec, Reads, Wide},
     share,
 };
 
@@ -86,18 +86,31 @@ fn stage(graph: &Graph, root: NodeId) -> Option<Stage> {
 
 /// Whether `reader` takes the finished batch of `input` as it is, without a stage between.
 pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool {
-    let materialised =
-        matches!(&graph.nodes[input].kind, NodeKind::Op { spec: OpSpec { kind: Kind::Wide(_), .. }, .. });
+    let NodeKind::Op { spec: above @ OpSpec { kind: Kind::Wide(_), .. }, .. } = &graph.nodes[input].kind
+    else {
+        return false;
+    };
     let NodeKind::Op { spec, .. } = &graph.nodes[reader].kind else { return false };
-    let takes = match &spec.kind {
-        Kind::Output(_) => true,
+    match &spec.kind {
+        // Of a view, a stage owns only what the output needs.
+        Kind::Output(output) => output.whole || !above.yields_view(),
         Kind::Wide(wide) => match &wide.reads {
             Reads::Whole | Reads::View => true,
             Reads::Records(sink) => sink.of_whole.is_some(),
         },
         Kind::Narrow(_) | Kind::Same(_) => false,
-    };
-    takes && materialised
+    }
+}
+
+/// Whether somebody takes all records of `input` as they are, owned.
+pub(crate) fn taken_as_rdd(graph: &Graph, input: NodeId) -> bool {
+    graph.nodes[input].consumers.iter().any(|(reader, _)| {
+        let node = &graph.nodes[*reader];
+        let NodeKind::Op { spec, .. } = &node.kind else { return false };
+        // The others take the length of it, or the view.
+        let owned = matches!(&spec.kind, Kind::Output(_) | Kind::Wide(Wide { reads: Reads::Whole, .. }));
+        node.live && owned && taken_whole(graph, *reader, input)
+    })
 }
 
 fn branches(graph: &Graph, from: NodeId, way: &mut Vec<usize>, sinks: &mut Vec<Sink>) -> Vec<Branch> {

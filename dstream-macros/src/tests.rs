@@ -289,6 +289,15 @@ fn stages_of_typical_pipelines() {
             "s () > union > print\nt () > union > print\nu () > union > print",
         ),
         ("let _a = s().count_by_value(); t().print();", "t () > print"),
+        // A state is read where it is; what only needs its length, or all of it as its own, has no stage.
+        (
+            "let a = s().update_state_by_key(f); a.count().print(); a.collect_to(&out); a.transform(f).print(); a.print(); a.map(g).print();",
+            "s () > update_state_by_key\nupdate_state_by_key > (print | map > print)",
+        ),
+        (
+            "let (a, b) = s().map_with_state(f); a.print(); b.count_by_window(2s, 2s).print(); b.values().reduce(f).print();",
+            "s () > map_with_state\nstate_snapshots > values > reduce",
+        ),
         // What is put together alike has one sink.
         (
             "let a = s(); a.reduce_by_key(|x, y| x + y).print(); a.reduce_by_key_and_window(|x, y| x + y, 9s).print(); \

@@ -47,10 +47,22 @@ impl Count {
     }
 }
 
+/// Knows how many records it has.
+pub trait Counted {
+    /// How many.
+    fn size(&self) -> u64;
+}
+
+impl<T> Counted for Rdd<T> {
+    fn size(&self) -> u64 {
+        self.count()
+    }
+}
+
 impl Batch<'_> {
     /// Counts a batch that is there as a whole.
-    pub fn count_all<T>(&self, rdd: &Step<Rdd<T>>) -> Step<Rdd<u64>> {
-        let n = rdd.as_ref().map_err(Clone::clone)?.count();
+    pub fn count_all(&self, whole: &Step<impl Counted>) -> Step<Rdd<u64>> {
+        let n = whole.as_ref().map_err(Clone::clone)?.size();
         Ok(Rdd::from_partitions([vec![n]]))
     }
 

@@ -10,7 +10,8 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// `|new, old|`, `|key, new, old|` and `|time, key, new, old|`.
     ///
     /// The result has all keys with their states, in every batch. It is a view of the tables that hold them: records are
-    /// `(&K, &S)`, and are copied only where an output keeps them.
+    /// `(&K, &S)`, and are copied only for what wants all of them as its own: outputs but for `print`, and operators on whole batches
+    /// such as `transform`. To put out a part of the state, `filter` first.
     ///
     /// A batch that fails before it reaches the state, or in `f`, would leave a state that is wrong from then on. So the
     /// outputs that need it fail until the program is started again, and goes on from its last checkpoint. To touch only the keys of a batch, use

@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use super::Bucket;
-use crate::{Block, Key, Rdd, Record, batch::Step, exec::run, ops::FEW, record::Data};
+use crate::{
+    Block, Key, Rdd, Record,
+    batch::Step,
+    exec::run,
+    ops::{Counted, FEW},
+    record::Data,
+};
 
 /// All keys of a state with what is known of them, after a batch.
 ///
@@ -26,6 +32,12 @@ impl<K, S> StateView<K, S> {
     }
 }
 
+impl<K, S> Counted for StateView<K, S> {
+    fn size(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.keys.live() as u64).sum()
+    }
+}
+
 impl<K: Key<Owned = K> + Data, S: Data> StateView<K, S> {
     /// The buckets as the input of a stage, whose records are `(&K, &S)`.
     pub fn blocks(view: &Step<Self>) -> Step<Vec<StateBlock<K, S>>> {
@@ -34,10 +46,10 @@ impl<K: Key<Owned = K> + Data, S: Data> StateView<K, S> {
         Ok(full.map(|bucket| StateBlock(Arc::clone(bucket))).collect())
     }
 
-    /// A copy, for an output that needs the whole: a partition a bucket.
+    /// A copy, for who needs all records as their own: a partition a bucket.
     pub fn rdd(view: &Step<Self>) -> Step<Rdd<(K, S)>> {
         let view = view.as_ref().map_err(Clone::clone)?;
-        let small = view.buckets.iter().map(|bucket| bucket.keys.live()).sum::<usize>() < FEW;
+        let small = view.size() < FEW as u64;
         let copies = run(view.buckets.iter().collect(), small, |bucket| {
             let mut copy = Vec::with_capacity(bucket.keys.live());
             copy.extend(pairs(bucket).map(Record::own));

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{meta, op, result};
+use super::{meta, op, result, view};
 use crate::{
     closure::local,
     graph::{Graph, NodeId, NodeKind},
@@ -30,6 +30,10 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
         NodeKind::Source { .. } => {
             let input = local("in", root, span);
             quote_spanned!(span => __ds_batch.take(&#input, &#place))
+        }
+        NodeKind::Op { spec, .. } if spec.yields_view() => {
+            let view = view(root, span);
+            quote_spanned!(span => ::dstream::__private::StateView::blocks(&#view))
         }
         _ => {
             // Records are moved out of the last use of an Rdd, and cloned while an output still needs it.

@@ -294,7 +294,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         _ if !node.live => return TokenStream::new(),
         Kind::Wide(Wide { reads: Reads::Records(sink), finish, .. }) => {
             match sink.of_whole.filter(|_| stage::taken_whole(graph, id, node.inputs[0])) {
-                Some(of_whole) => of_whole(&op, &result(node.inputs[0], span)),
+                Some(of_whole) => of_whole(&op, &whole(graph, node.inputs[0], span)),
                 None => match &sink.join {
                     Some(join) => {
                         let (joined, step) = joined(graph, &op, || (join.step)(&op, &[tasks(0)]));
@@ -322,10 +322,14 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         Kind::Output(_) if !stage::taken_whole(graph, id, node.inputs[0]) => collected(0),
         _ => return TokenStream::new(),
     };
-    let rdd = result(id, span);
+    let (rdd, view) = (result(id, span), view(id, span));
     if spec.keeps(call) == Keeps::Snapshots {
-        let view = view(id, span);
         return quote_spanned!(span => let (#rdd, #view) = #step;);
+    }
+    if spec.yields_view() {
+        let copy = stage::taken_as_rdd(graph, id)
+            .then(|| quote_spanned!(span => let #rdd = ::dstream::__private::StateView::rdd(&#view);));
+        return quote_spanned!(span => #before let #view = #step; #copy);
     }
     quote_spanned!(span => #before let #rdd = #step;)
 }
@@ -348,6 +352,14 @@ fn joined(graph: &Graph, op: &Op<'_>, step: impl FnOnce() -> TokenStream) -> (To
 /// The variable that holds the finished step of node `id`.
 fn result(id: NodeId, span: Span) -> proc_macro2::Ident {
     local("n", id, span)
+}
+
+/// The variable that holds all that node `id` has, of whatever type it is.
+fn whole(graph: &Graph, id: NodeId, span: Span) -> proc_macro2::Ident {
+    match &graph.nodes[id].kind {
+        NodeKind::Op { spec, .. } if spec.yields_view() => view(id, span),
+        _ => result(id, span),
+    }
 }
 
 /// The variable that holds the state of node `id` after the batch.

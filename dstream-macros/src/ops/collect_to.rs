@@ -15,6 +15,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
             Some(quote_spanned!(op.span() => ::dstream::__private::collected(#out)))
         },
         sink: collect,
+        whole: true,
         emit: |op, rdd, time| {
             let out = op.hoisted();
             quote_spanned!(op.span() => ::dstream::__private::collect_to(&#out, #rdd, #time))

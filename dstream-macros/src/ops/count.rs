@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Join, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_joined, no_hoist, plain_editor};
+use super::{Join, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_it_is, no_hoist, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count",
@@ -14,7 +14,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::Records(SINK),
-        finish: as_joined,
+        finish: as_it_is,
     }),
     editor: plain_editor,
 };

@@ -12,6 +12,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     kind: Kind::Output(Output {
         hoist: no_hoist,
         sink: collect,
+        whole: true,
         emit: |op, rdd, time| {
             let f = with_time(op, 0, &["__ds_partition"]);
             quote_spanned!(op.span() => ::dstream::__private::foreach_partition(#rdd, #time, #f))

@@ -4,8 +4,8 @@ use proc_macro2::Ident;
 use quote::{quote, quote_spanned};
 
 use super::{
-    Arg, Editor, Keeps, Kind, OpSpec, Reads, Wide, join::SCATTER, no_hoist, partitions, plain_editor,
-    update_state_by_key::kept,
+    Arg, Editor, Keeps, Kind, OpSpec, Reads, Wide, as_it_is, join::SCATTER, no_hoist, partitions,
+    plain_editor, update_state_by_key::kept,
 };
 use crate::{
     ast::Call,
@@ -52,7 +52,7 @@ pub(crate) static SNAPSHOTS: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::View,
-        finish: |op, view| quote_spanned!(op.span() => ::dstream::__private::StateView::rdd(&#(#view)*)),
+        finish: as_it_is,
     }),
     editor: plain_editor,
 };

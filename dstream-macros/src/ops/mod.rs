@@ -92,6 +92,11 @@ impl OpSpec {
         }
     }
 
+    /// Whether its result is a `Step<StateView<_, _>>`, of which stages borrow, and not a `Step<Rdd<_>>`.
+    pub(crate) fn yields_view(&self) -> bool {
+        matches!(&self.kind, Kind::Wide(Wide { keeps: Keeps::State, .. } | Wide { reads: Reads::View, .. }))
+    }
+
     /// Whether its result has a slide of its own.
     pub(crate) fn is_window(&self) -> bool {
         matches!(&self.kind, Kind::Wide(Wide { keeps: Keeps::Window, .. }))
@@ -151,7 +156,8 @@ pub(crate) struct Wide {
     /// An expression that is evaluated once, when the pipeline is built, and named `op.hoisted()`.
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) reads: Reads,
-    /// The finished step, of type `Step<Rdd<_>>`, from a step of each input, as [`Reads`] has it.
+    /// The finished step, of type `Step<Rdd<_>>` or [a view](OpSpec::yields_view), from a step of each input, as [`Reads`]
+    /// has it.
     pub(crate) finish: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
 }
 
@@ -161,7 +167,7 @@ pub(crate) enum Keeps {
     Nothing,
     /// The batches of a window: the result has the window's slide. `op.window()` is its `WindowSpec`.
     Window,
-    /// State that only a checkpoint can save.
+    /// State that only a checkpoint can save. Its result is a view of it.
     State,
     /// State whose snapshots are a second stream: `let (events, snapshots) = ..`.
     Snapshots,
@@ -184,7 +190,7 @@ pub(crate) struct Sink {
     pub(crate) push: fn(&Op<'_>, TokenStream) -> TokenStream,
     /// Whether it looks at the records at all.
     pub(crate) needs_record: bool,
-    /// The finished step from an input that is a `Step<Rdd<_>>` already, if that is less work.
+    /// The finished step from an input that is there as a whole, be it an `Rdd` or a view, if that is less work.
     pub(crate) of_whole: Option<fn(&Op<'_>, &Ident) -> TokenStream>,
     /// How the tasks are put together, where other operators can go on from there, too.
     pub(crate) join: Option<Join>,
@@ -204,6 +210,8 @@ pub(crate) struct Join {
 pub(crate) struct Output {
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) sink: fn(&Op<'_>) -> TokenStream,
+    /// Whether it looks at every record; else its sink keeps only what it needs.
+    pub(crate) whole: bool,
     /// Emits the batch `rdd` of `time`.
     pub(crate) emit: fn(&Op<'_>, rdd: &Ident, time: &Ident) -> TokenStream,
 }
@@ -332,9 +340,9 @@ fn no_hoist(_: &Op<'_>) -> Option<TokenStream> {
     None
 }
 
-/// Finishes an operator whose result is what the tasks were put together to.
-fn as_joined(_: &Op<'_>, joined: &[TokenStream]) -> TokenStream {
-    quote!(#(#joined)*)
+/// Finishes an operator whose result is there already: what the tasks were put together to, or a view.
+fn as_it_is(_: &Op<'_>, step: &[TokenStream]) -> TokenStream {
+    quote!(#(#step)*)
 }
 
 /// The sink that keeps every record.

@@ -18,6 +18,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
             let print = op.hoisted();
             quote_spanned!(op.span() => ::dstream::__private::First::new(#print.needs()))
         },
+        whole: false,
         emit: |op, rdd, time| {
             let print = op.hoisted();
             quote_spanned!(op.span() => #print.emit(#rdd, #time))

@@ -33,7 +33,7 @@ const fn spec(
         usage,
         forms: &[&[Arg::Value], &[Arg::Value, Arg::Value]],
         options: &["skip_empty"],
-        kind: Kind::Output(Output { hoist, sink: collect, emit }),
+        kind: Kind::Output(Output { hoist, sink: collect, whole: true, emit }),
         editor: |call| Editor {
             default_args: if call.args.len() < 2 { quote!(, "") } else { quote!() },
             view: None,

@@ -24,8 +24,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
             let step = Ident::new(["step", "step_keyed", "step_timed"][extra(op.call)], op.span());
             quote_spanned!(op.span() => {
                 let __ds_groups = #(#groups)*;
-                let __ds_view = #kept.lock().#step(__ds_batch, &#meta, __ds_groups, #f);
-                ::dstream::__private::StateView::rdd(&__ds_view)
+                #kept.lock().#step(__ds_batch, &#meta, __ds_groups, #f)
             })
         },
     }),
