@@ -82,6 +82,16 @@ pub(crate) fn callable(f: &Expr) -> TokenStream {
     }
 }
 
+/// The expression that can be handed to a function which keeps it: a literal owns what it captures.
+pub(crate) fn moved(f: &Expr) -> TokenStream {
+    match f {
+        Expr::Closure(closure) => {
+            ExprClosure { capture: Some(Default::default()), ..closure.clone() }.into_token_stream()
+        }
+        other => other.to_token_stream(),
+    }
+}
+
 /// Pattern and body of a literal of one argument that can be inlined.
 fn inlinable(f: &Expr) -> Option<(&Pat, TokenStream)> {
     let Expr::Closure(closure) = f else { return None };
@@ -112,6 +122,15 @@ pub(crate) fn arity(f: &Expr) -> Option<usize> {
     match f {
         Expr::Closure(closure) => Some(closure.inputs.len()),
         _ => None,
+    }
+}
+
+/// Whether a closure literal has a single argument, and says its type; whatever is no literal may.
+pub(crate) fn takes_one_of_a_type(f: &Expr) -> bool {
+    match f {
+        Expr::Closure(closure) => closure.inputs.len() == 1 && matches!(closure.inputs[0], Pat::Type(_)),
+        Expr::Lit(_) => false,
+        _ => true,
     }
 }
 

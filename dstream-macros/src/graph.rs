@@ -303,7 +303,7 @@ impl Build<'_> {
                 return false;
             }
         }
-        for (at, (name, _)) in call.options.iter().enumerate() {
+        for (at, (name, value)) in call.options.iter().enumerate() {
             if !spec.options.contains(&name.to_string().as_str()) {
                 let hint = if spec.options.is_empty() {
                     format!(": `{}` has none", spec.name)
@@ -315,6 +315,13 @@ impl Build<'_> {
             }
             if call.options[..at].iter().any(|(before, _)| before == name) {
                 self.diags.error(name.span(), format_args!("option `{name}` is given twice"));
+                return false;
+            }
+            if name == "migrate" && !closure::takes_one_of_a_type(value) {
+                self.diags.error_at(
+                    value,
+                    "expected a closure of one argument, with the type that the checkpoint has: `migrate = |old: u64| ..`",
+                );
                 return false;
             }
         }

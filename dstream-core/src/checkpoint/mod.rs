@@ -11,6 +11,7 @@ mod fs;
 mod inspect;
 mod manifest;
 mod merge;
+mod migrate;
 mod recovery;
 mod segment;
 pub(crate) mod sim;
@@ -28,6 +29,7 @@ pub use inspect::inspect_checkpoint;
 pub use store::{CheckpointStore, LocalDir};
 
 pub(crate) use manifest::{PendingBatch, Progress};
+pub(crate) use migrate::Migration;
 #[cfg(test)]
 pub(crate) use recovery::Restored;
 pub(crate) use recovery::{Session, Slot};
@@ -45,6 +47,9 @@ pub trait Stateful: Send {
     /// Writes what changed since the last call.
     fn changes(&mut self, out: &mut Changes);
 
+    /// The fingerprint of the entries that are about to come back.
+    fn found(&mut self, _fingerprint: &str) {}
+
     /// Takes back one entry of a checkpoint, as it was put last; called once for every entry there is, in no order that
     /// means anything. `Err` says what does not fit.
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String>;
@@ -52,5 +57,11 @@ pub trait Stateful: Send {
     /// All entries are back.
     fn restored(&mut self) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Whether entries came back as another type than they were written in. The next changes then begin with a
+    /// [`clear`](Changes::clear), and until they are written, the checkpoint keeps the fingerprint of the entries that it has.
+    fn converted(&self) -> bool {
+        false
     }
 }

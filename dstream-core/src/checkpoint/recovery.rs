@@ -108,6 +108,11 @@ impl Session {
             Some(recovered) => recovered.restore(&*self.store, operators, forget)?,
             None => Restored::default(),
         };
+        let stored = self.recovered.iter().flat_map(Recovered::operators);
+        let converting: BTreeMap<_, _> = stored
+            .filter(|stored| operators.iter().any(|slot| slot.name == stored.name && slot.state.converted()))
+            .map(|stored| (stored.name.clone(), stored.fingerprint.clone()))
+            .collect();
         let described = operators.iter().map(|slot| Operator {
             name: slot.name.to_owned(),
             kind: slot.kind.to_owned(),
@@ -126,8 +131,15 @@ impl Session {
             segments = recovered.manifest.segments;
         }
         let begun = restored.continued.iter().cloned().collect();
-        let start =
-            super::writer::Start { next: self.next, operators: described, begun, segments, kept, doubtful };
+        let start = super::writer::Start {
+            next: self.next,
+            operators: described,
+            converting,
+            begun,
+            segments,
+            kept,
+            doubtful,
+        };
         Ok((Checkpointer::start(self.store, self.lock, policy, start), restored))
     }
 }
@@ -232,6 +244,9 @@ impl Recovered {
             program: slot.state.fingerprint(),
             what,
         };
+        for slot in slots.values_mut() {
+            slot.state.found(stored.get(slot.name).map_or("", |stored| &stored.fingerprint));
+        }
         let mut entries = 0;
         merge(store, &self.manifest.segments, |operator, key, value| {
             if let (Some(slot), Some(value)) = (slots.get_mut(operator), value) {

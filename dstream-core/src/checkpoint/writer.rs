@@ -49,6 +49,9 @@ pub(crate) struct Checkpointer {
     store: Arc<dyn CheckpointStore>,
     policy: Policy,
     operators: Vec<Operator>,
+    /// Operators whose entries in `segments` are still of an older type, and the fingerprint of that. It is what a
+    /// manifest says until they have written themselves anew.
+    converting: BTreeMap<String, String>,
     /// Operators whose entries in `segments` count.
     begun: BTreeSet<String>,
     /// Changes that no checkpoint holds yet: those of a commit that failed belong to the next.
@@ -85,6 +88,7 @@ impl Kept {
 pub(super) struct Start {
     pub(super) next: u64,
     pub(super) operators: Vec<Operator>,
+    pub(super) converting: BTreeMap<String, String>,
     pub(super) begun: BTreeSet<String>,
     pub(super) segments: Vec<Segment>,
     pub(super) kept: Vec<Kept>,
@@ -98,13 +102,14 @@ impl Checkpointer {
         policy: Policy,
         start: Start,
     ) -> Checkpointer {
-        let Start { next, operators, begun, segments, kept, doubtful } = start;
+        let Start { next, operators, converting, begun, segments, kept, doubtful } = start;
         let numbers = Arc::new(AtomicU64::new(next));
         let housekeeper = Housekeeper::new(store.clone(), numbers.clone(), policy.background);
         Checkpointer {
             store,
             policy,
             operators,
+            converting,
             begun,
             carried: BTreeMap::new(),
             segments,
@@ -149,7 +154,13 @@ impl Checkpointer {
         let mut segments = self.segments.clone();
         segments.extend(self.segment(&object));
         let writer = concat!("dstream ", env!("CARGO_PKG_VERSION")).to_owned();
-        let manifest = Manifest { writer, progress, operators: self.operators.clone(), segments };
+        let mut converting = self.converting.clone();
+        converting.retain(|name, _| !self.carried.get(name).is_some_and(Changes::is_cleared));
+        let operators = self.operators.iter().map(|operator| Operator {
+            fingerprint: converting.get(&operator.name).unwrap_or(&operator.fingerprint).clone(),
+            ..operator.clone()
+        });
+        let manifest = Manifest { writer, progress, operators: operators.collect(), segments };
         let encoded = rmp_serde::to_vec_named(&manifest)
             .map_err(|e| CheckpointError::Unwritable { operator: "manifest".into(), what: e.to_string() })?;
         let failed = |e| CheckpointError::io(format_args!("writing `{}`", self.store.describe(&object)), e);
@@ -166,6 +177,7 @@ impl Checkpointer {
         })?;
 
         self.carried.clear();
+        self.converting = converting;
         self.begun.extend(self.operators.iter().map(|o| o.name.clone()));
         self.kept.push_back(Kept::new(number, &manifest));
         while self.kept.len() > self.policy.keep.max(1) {

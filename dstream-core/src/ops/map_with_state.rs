@@ -16,6 +16,9 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     ///   called for each such key, with no value, and [`is_timing_out`](State::is_timing_out);
     /// * `initial = pairs`: the state before the first batch, a `Vec` or an [`Rdd`](crate::Rdd) of pairs, as if it had come with that
     ///   batch. After a restart the checkpoint counts instead;
+    /// * `migrate = |old: Old| ..`: makes a state of what an older version of the program has kept as another type, in a checkpoint
+    ///   that this one goes on from. Where the two types have the same name, a state is converted if it can't be read as the new one.
+    ///   The option may stay when all is converted;
     /// * `partitions = n`, as for [`reduce_by_key`](DStream::reduce_by_key).
     ///
     /// ```

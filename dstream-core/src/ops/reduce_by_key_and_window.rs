@@ -18,6 +18,7 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// A key is in the results as long as it has a record in the window, whatever its value is. The durations are those of
     /// [`window`](DStream::window). Options:
     /// * `partitions = n`, as for [`reduce_by_key`](DStream::reduce_by_key);
+    /// * `migrate = |old: Old| ..`, for values, as for [`update_state_by_key`](DStream::update_state_by_key);
     /// * `filter = |k, v| ..`, which hides pairs from the result, and has no effect on later ones.
     ///
     /// ```

@@ -13,7 +13,8 @@ impl<T: Record> DStream<T> {
     /// window is. The durations are those of [`window`](DStream::window).
     ///
     /// With a function that takes back what `f` added, `reduce_by_window(f, inverse, length, slide)`, what leaves is
-    /// taken back instead: `inverse(f(a, b), a)` must be `b`.
+    /// taken back instead: `inverse(f(a, b), a)` must be `b`. Option `migrate = |old: Old| ..`, as for
+    /// [`update_state_by_key`](DStream::update_state_by_key).
     ///
     /// ```
     /// use dstream::prelude::*;

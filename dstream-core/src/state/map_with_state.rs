@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use serde::de::DeserializeOwned;
+
 use super::{
     Bucket, InitialState, StateView,
     store::{Held, Stores},
@@ -106,6 +108,11 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
     pub fn initial(mut self, pairs: impl InitialState<K, S>) -> Self {
         self.stores.start_with(pairs);
         self
+    }
+
+    /// How the states of an older program, of another type, become those of this one.
+    pub fn migrate<Old: DeserializeOwned>(&mut self, f: impl Fn(Old) -> S + Send + 'static) {
+        self.stores.migrate(f);
     }
 
     /// Calls `f` for each record of a batch, in order, then for each key that times out: `|key, value, state|`. Yields what
@@ -279,8 +286,16 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for MapWithState<K, S> 
         self.stores.restore(key, value)
     }
 
+    fn found(&mut self, fingerprint: &str) {
+        self.stores.found(fingerprint);
+    }
+
     fn restored(&mut self) -> Result<(), String> {
         self.stores.restored();
         Ok(())
+    }
+
+    fn converted(&self) -> bool {
+        self.stores.converted()
     }
 }

@@ -2,11 +2,13 @@
 
 use std::{any::type_name, sync::Arc};
 
+use serde::de::DeserializeOwned;
+
 use super::{InitialState, StateView};
 use crate::{
     Key, Time,
     batch::{Batch, Missing, OpMeta, Step},
-    checkpoint::{Changes, decode},
+    checkpoint::{Changes, Migration, decode},
     exec::run,
     record::{Data, Portable},
     table::{Entry, Table, bucket_of},
@@ -21,8 +23,9 @@ pub(super) struct Stores<K, S> {
     initial: Vec<(K, S)>,
     /// What came back from a checkpoint, until the first batch.
     back: Vec<(K, S, Time)>,
-    /// Whether a checkpoint holds what came back, and nothing else.
+    /// Whether something came back, be it nothing at all: there is no initial state then.
     restored: bool,
+    migration: Migration<(S, Time)>,
     /// Why there is no right state any more.
     broken: Option<Missing>,
 }
@@ -103,6 +106,7 @@ impl<K, S> Stores<K, S> {
             initial: Vec::new(),
             back: Vec::new(),
             restored: false,
+            migration: Migration::default(),
             broken: None,
         }
     }
@@ -172,7 +176,9 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         if !self.is_new() {
             return;
         }
-        let log = || self.restored.then(|| Log { touched: Vec::new(), removed: Vec::new() });
+        // What was converted is written anew.
+        let known = self.restored && !self.migration.converted();
+        let log = || known.then(|| Log { touched: Vec::new(), removed: Vec::new() });
         let mut buckets: Vec<_> =
             (0..self.wanted).map(|_| Bucket { keys: Table::new(batch.seed()), log: log() }).collect();
         let initial =
@@ -192,10 +198,28 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
     }
 }
 
+fn fingerprint<K, S>() -> String {
+    format!("state<{}, {}>", type_name::<K>(), type_name::<S>())
+}
+
 /// The parts of [`Stateful`](crate::checkpoint::Stateful) of both operators.
 impl<K: Key<Owned = K> + Portable, S: Portable> Stores<K, S> {
     pub(super) fn fingerprint(&self) -> String {
-        format!("state<{}, {}>", type_name::<K>(), type_name::<S>())
+        fingerprint::<K, S>()
+    }
+
+    /// Takes states of an older type back, too.
+    pub(super) fn migrate<Old: DeserializeOwned>(&mut self, f: impl Fn(Old) -> S + Send + 'static) {
+        let convert = move |(old, seen): (Old, Time)| (f(old), seen);
+        self.migration = Migration::from::<Old, _>(fingerprint::<K, Old>(), convert);
+    }
+
+    pub(super) fn found(&mut self, stored: &str) {
+        self.migration.found(stored, &self.fingerprint());
+    }
+
+    pub(super) fn converted(&self) -> bool {
+        self.migration.converted()
     }
 
     /// Tells a checkpoint of the keys that were touched or removed; the first time, of all keys.
@@ -231,7 +255,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stores<K, S> {
 
     pub(super) fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let key = decode(key)?;
-        let (state, seen): (S, Time) = decode(value)?;
+        let (state, seen) = self.migration.read(value)?;
         self.back.push((key, state, seen));
         Ok(())
     }

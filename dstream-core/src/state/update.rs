@@ -1,5 +1,7 @@
 //! `update_state_by_key`: a function of every key, in every batch.
 
+use serde::de::DeserializeOwned;
+
 use super::{
     Bucket, InitialState, StateView,
     store::{Held, Stores},
@@ -29,6 +31,11 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
     pub fn initial(mut self, pairs: impl InitialState<K, S>) -> Self {
         self.stores.start_with(pairs);
         self
+    }
+
+    /// How the states of an older program, of another type, become those of this one.
+    pub fn migrate<Old: DeserializeOwned>(&mut self, f: impl Fn(Old) -> S + Send + 'static) {
+        self.stores.migrate(f);
     }
 
     /// Updates the state with the groups of a batch: `|new, old|`.
@@ -140,8 +147,16 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for UpdateStateByKey<K,
         self.stores.restore(key, value)
     }
 
+    fn found(&mut self, fingerprint: &str) {
+        self.stores.found(fingerprint);
+    }
+
     fn restored(&mut self) -> Result<(), String> {
         self.stores.restored();
         Ok(())
+    }
+
+    fn converted(&self) -> bool {
+        self.stores.converted()
     }
 }

@@ -48,7 +48,7 @@ impl<T: Portable> Stateful for WindowOf<T> {
     }
 
     fn restored(&mut self) -> Result<(), String> {
-        self.frame.restored();
+        self.frame.restored(true);
         Ok(())
     }
 }
@@ -90,7 +90,7 @@ impl Stateful for CountByWindow {
     }
 
     fn restored(&mut self) -> Result<(), String> {
-        self.frame.restored();
+        self.frame.restored(true);
         Ok(())
     }
 }

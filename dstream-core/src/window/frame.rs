@@ -130,9 +130,10 @@ impl<P> Frame<P> {
         self.batches.push_back((time, partial.map_or(Kept::Lost(None), Kept::Whole)));
     }
 
-    /// All batches are back. The checkpoint knows them.
-    pub(super) fn restored(&mut self) {
+    /// All batches are back. `known` says whether the checkpoint has them as they are; else all are written anew.
+    pub(super) fn restored(&mut self, known: bool) {
         self.batches.make_contiguous().sort_by_key(|(time, _)| *time);
-        self.log = Some(Log { until: self.batches.back().map(|(time, _)| *time), left: Vec::new() });
+        let until = self.batches.back().map(|(time, _)| *time);
+        self.log = known.then_some(Log { until, left: Vec::new() });
     }
 }

@@ -2,11 +2,13 @@
 
 use std::{any::type_name, fmt};
 
+use serde::de::DeserializeOwned;
+
 use super::{WindowSpec, frame::Frame, ring::Ring};
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, OpMeta, Step},
-    checkpoint::{Changes, Stateful, decode},
+    checkpoint::{Changes, Migration, Stateful, decode},
     exec::run,
     ops::{FEW, Partials},
     record::{Data, Portable},
@@ -21,7 +23,11 @@ pub struct Keyed<K, V, D> {
     rings: Vec<Ring<K, V, D>>,
     /// What came back from a checkpoint, until the first batch.
     back: Vec<(Time, Vec<(K, V)>)>,
+    migration: Migration<Kept<K, V>>,
 }
+
+/// What a checkpoint holds of a batch: its pairs, unless it failed.
+type Kept<K, V> = Option<Vec<(K, V)>>;
 
 impl<K, V, D> fmt::Debug for Keyed<K, V, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,8 +49,23 @@ pub(super) struct Turn<K, V> {
 impl<K, V, D> Keyed<K, V, D> {
     /// An empty window, whose keys are shared out over `buckets`.
     pub fn new(spec: WindowSpec, buckets: usize) -> Self {
-        Keyed { frame: Frame::new(spec), buckets, rings: Vec::new(), back: Vec::new() }
+        let (frame, rings, back) = (Frame::new(spec), Vec::new(), Vec::new());
+        Keyed { frame, buckets, rings, back, migration: Migration::default() }
     }
+}
+
+impl<K: Key<Owned = K> + Portable, V: Portable, D> Keyed<K, V, D> {
+    /// How the values of an older program, of another type, become those of this one.
+    pub fn migrate<Old: DeserializeOwned>(&mut self, f: impl Fn(Old) -> V + Send + 'static) {
+        let convert = move |kept: Kept<K, Old>| -> Kept<K, V> {
+            kept.map(|pairs| pairs.into_iter().map(|(key, old)| (key, f(old))).collect())
+        };
+        self.migration = Migration::from::<Old, _>(fingerprint::<K, Old>(), convert);
+    }
+}
+
+fn fingerprint<K, V>() -> String {
+    format!("window<{}, {}>", type_name::<K>(), type_name::<V>())
 }
 
 impl<K, V, D> Keyed<K, V, D>
@@ -127,7 +148,7 @@ where
     D: Default + Send,
 {
     fn fingerprint(&self) -> String {
-        format!("window<{}, {}>", type_name::<K>(), type_name::<V>())
+        fingerprint::<K, V>()
     }
 
     fn changes(&mut self, out: &mut Changes) {
@@ -139,15 +160,23 @@ where
         });
     }
 
+    fn found(&mut self, stored: &str) {
+        self.migration.found(stored, &fingerprint::<K, V>());
+    }
+
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let (time, pairs): (Time, Option<Vec<(K, V)>>) = (decode(key)?, decode(value)?);
+        let (time, pairs): (Time, Kept<K, V>) = (decode(key)?, self.migration.read(value)?);
         self.frame.restore(time, pairs.as_ref().map(|_| ()));
         self.back.extend(pairs.map(|pairs| (time, pairs)));
         Ok(())
     }
 
     fn restored(&mut self) -> Result<(), String> {
-        self.frame.restored();
+        self.frame.restored(!self.converted());
         Ok(())
+    }
+
+    fn converted(&self) -> bool {
+        self.migration.converted()
     }
 }

@@ -1,5 +1,7 @@
 //! `reduce_by_window`: the keyed windows with a single key.
 
+use serde::de::DeserializeOwned;
+
 use super::{InverseByKeyAndWindow, ReduceByKeyAndWindow, WindowSpec};
 use crate::{
     Rdd,
@@ -82,8 +84,23 @@ macro_rules! stateful {
                 self.0.restore(key, value)
             }
 
+            fn found(&mut self, fingerprint: &str) {
+                self.0.found(fingerprint);
+            }
+
             fn restored(&mut self) -> Result<(), String> {
                 self.0.restored()
+            }
+
+            fn converted(&self) -> bool {
+                self.0.converted()
+            }
+        }
+
+        impl<T: Portable> $window<T> {
+            /// How the values of an older program, of another type, become those of this one.
+            pub fn migrate<Old: DeserializeOwned>(&mut self, f: impl Fn(Old) -> T + Send + 'static) {
+                self.0.migrate(f);
             }
         }
     )*};

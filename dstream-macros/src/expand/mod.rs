@@ -8,7 +8,7 @@ use quote::{ToTokens, quote, quote_spanned};
 
 use crate::{
     ast::{Call, Pipeline},
-    closure::local,
+    closure::{local, moved},
     diag::Diags,
     duration::{self, duration},
     graph::{Graph, Node, NodeId, NodeKind},
@@ -88,6 +88,7 @@ fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
     let outputs = (0..graph.nodes.len()).filter(|id| graph.nodes[*id].is_output());
     let emitted: TokenStream = outputs.clone().map(|id| emit(graph, id)).collect();
     let outputs = outputs.count();
+    let migrations = (0..graph.nodes.len()).filter_map(|id| migrate(graph, id));
     quote_spanned!(site =>
         #places
         let mut __ds_builder = #builder;
@@ -99,6 +100,7 @@ fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
             #body
             #emitted
         });
+        #(#migrations)*
         __ds_builder.finish()
     )
 }
@@ -240,7 +242,21 @@ fn keep_between(graph: &Graph, op: &Op<'_>, spec: &OpSpec, keep: fn(&Op<'_>) -> 
         quote_spanned!(span => let #window = __ds_builder.window(#length, #slide, #parent, &#meta);)
     });
     let value = keep(op);
-    quote_spanned!(span => #window let #kept = __ds_builder.stateful(#name, &#meta, #value);)
+    let before = op.kept_before();
+    let migrates = op.call.option("migrate");
+    let before = migrates.map(|_| quote_spanned!(span => let #before = ::core::clone::Clone::clone(&#kept);));
+    quote_spanned!(span => #window let #kept = __ds_builder.stateful(#name, &#meta, #value); #before)
+}
+
+/// How an operator converts what an older program has kept. It stands behind the pipeline, which says of what types
+/// the operator is: what does not fit them is an error here, and not in the pipeline.
+fn migrate(graph: &Graph, id: NodeId) -> Option<TokenStream> {
+    let NodeKind::Op { spec, call } = &graph.nodes[id].kind else { return None };
+    // The second stream of an operator has its call, too.
+    let f = call.option("migrate").filter(|_| graph.nodes[id].live && spec.options.contains(&"migrate"))?;
+    let span = crate::diag::span_of(f).resolved_at(Span::mixed_site());
+    let (operator, f) = (op(id, call, graph).kept_before(), moved(f));
+    Some(quote_spanned!(span => #operator.lock().migrate(#f);))
 }
 
 /// The step that has come of the sinks that feed an input of a node, from all stages, in the order of the unions between.

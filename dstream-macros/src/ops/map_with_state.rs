@@ -17,7 +17,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     name: "map_with_state",
     usage: "map_with_state(|key, value, state| ..)` or `map_with_state(|time, key, value, state| ..)",
     forms: &[&[Arg::Closure(&[3, 4])]],
-    options: &["initial", "partitions", "timeout"],
+    options: &["initial", "migrate", "partitions", "timeout"],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Snapshots,
         keep: Some(|op| {

@@ -302,6 +302,11 @@ impl Op<'_> {
         local("kept", self.id, self.span())
     }
 
+    /// The same, until it is told how to convert what an older program has kept.
+    pub(crate) fn kept_before(&self) -> Ident {
+        local("old", self.id, self.span())
+    }
+
     /// What it needs of every batch.
     pub(crate) fn hoisted(&self) -> Ident {
         local("h", self.id, self.span())

@@ -17,7 +17,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         &[Arg::Closure(&[2]), Arg::Length, Arg::Slide],
         &[Arg::Closure(&[2]), Arg::Closure(&[2]), Arg::Length, Arg::Slide],
     ],
-    options: &["filter", "partitions"],
+    options: &["filter", "migrate", "partitions"],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Window,
         keep: Some(|op| {

@@ -16,7 +16,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         &[Arg::Closure(&[2]), Arg::Length, Arg::Slide],
         &[Arg::Closure(&[2]), Arg::Closure(&[2]), Arg::Length, Arg::Slide],
     ],
-    options: &[],
+    options: &["migrate"],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Window,
         keep: Some(|op| kept(op, if inverse(op.call) { "InverseByWindow" } else { "ReduceByWindow" })),

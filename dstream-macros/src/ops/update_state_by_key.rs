@@ -13,7 +13,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     name: "update_state_by_key",
     usage: "update_state_by_key(|new, old| ..)`, `(|key, new, old| ..)` or `(|time, key, new, old| ..)",
     forms: &[&[Arg::Closure(&[2, 3, 4])]],
-    options: &["initial", "partitions"],
+    options: &["initial", "migrate", "partitions"],
     kind: Kind::Wide(Wide {
         keeps: Keeps::State,
         keep: Some(|op| kept(op, &quote!(UpdateStateByKey), &quote!())),
