@@ -7,7 +7,11 @@ use std::{
     sync::{Mutex, Once, PoisonError},
 };
 
-use crate::{Block, Config, Error, Input, JobError, Result, Source, Time, exec::run};
+use crate::{
+    Block, Config, Error, JobError, Rdd, Result, Time,
+    exec::run,
+    handle::{Feed, Handing},
+};
 
 /// What a step of a batch yields: a value, or why there is none.
 ///
@@ -113,9 +117,9 @@ impl<'a> Batch<'a> {
         self.config.hash_seed
     }
 
-    /// The blocks of a source for this batch.
-    pub fn take<S: Source>(&self, input: &Input<S>, op: &OpMeta) -> Step<Vec<S::Block>> {
-        input.take(self.time).map_err(|error| self.failed(op, error.to_string()))
+    /// The blocks that a chain starts from in this batch.
+    pub fn take<F: Feed>(&self, feed: &F, op: &OpMeta) -> Step<Vec<F::Block>> {
+        feed.take(self, op)
     }
 
     /// Runs `body` over the blocks, a task for each group of neighbouring blocks; the results are in the order of the blocks.
@@ -161,12 +165,25 @@ impl<'a> Batch<'a> {
                 .and_then(|emitted| emitted.map_err(|error| self.failed(op, error.to_string()))),
             Err(inherited) => Err(inherited.clone()),
         };
+        self.note(output, outcome);
+    }
+
+    /// Hands a stream to whoever holds a handle on it. Counts as an output, but a batch that runs again does it again: what the
+    /// handle had is gone.
+    pub fn hand_out<T>(&mut self, input: &Step<Rdd<T>>, handing: &Handing<T>) {
+        let output = self.outputs;
+        self.outputs += 1;
+        handing.put(self, input);
+        self.note(output, input.as_ref().map(|_| ()).map_err(Clone::clone));
+    }
+
+    fn note(&mut self, output: usize, outcome: Step<()>) {
         match outcome {
             Err(Missing::Failed(failure)) => {
                 tracing::error!("{failure}");
                 self.failures.push(*failure);
             }
-            Ok(()) => self.log.done(time, output),
+            Ok(()) => self.log.done(self.time, output),
             // It would not be due in a second run either.
             Err(Missing::NotDue) => {}
         }

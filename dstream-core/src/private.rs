@@ -5,6 +5,7 @@ pub use crate::ops::not_needed;
 pub use crate::{
     batch::{Batch, Missing, OpMeta, Step},
     context::{Builder, Hoisted},
+    handle::{Feed, FromHandle, Handing},
     ops::{
         Collect, CombineByKey, Count, Counted, First, Partials, Print, Reduce, Save, collect_to,
         foreach_partition, foreach_rdd, full_outer, group_of, group_with, groups_joined, inner, left_outer,
@@ -24,8 +25,8 @@ pub use serde;
 use std::time::Duration;
 
 use crate::{
-    DStream, Data, IntoSource, Key, Outcome, Pair, Partition, Portable, Rdd, RddOps, Record, Result, Source,
-    State, Time,
+    DStream, Data, IntoSource, Key, Outcome, Pair, Partition, Portable, Rdd, RddOps, Record, Result, State,
+    StreamHandle, StreamingContext, Time,
 };
 
 /// Calls a closure with a record that fixes its argument's type.
@@ -106,9 +107,21 @@ pub fn not_compiled<T>() -> Result<T> {
 /// For editors: the stream of a source.
 pub fn stream_of<M, S: IntoSource<M>>(
     source: S,
-) -> DStream<<<S::Source as Source>::Block as Block>::Record<'static>> {
+) -> DStream<<<S::Feed as Feed>::Block as Block>::Record<'static>> {
     drop(source);
     DStream::typed()
+}
+
+/// For editors: the value of a pipeline that hands a stream out.
+pub fn handed_out<T: Record>(stream: DStream<T>) -> Result<StreamHandle<T::Owned>> {
+    let _ = stream;
+    not_compiled()
+}
+
+/// As [`handed_out`], with the context that the pipeline makes.
+pub fn handed_out_with<T: Record>(stream: DStream<T>) -> Result<(StreamingContext, StreamHandle<T::Owned>)> {
+    let _ = stream;
+    not_compiled()
 }
 
 /// For editors: a stream whose operator has the batch's time as a second argument.

@@ -9,6 +9,8 @@ pub(crate) struct Pipeline {
     pub(crate) context: Option<TokenStream>,
     pub(crate) settings: Vec<Setting>,
     pub(crate) statements: Vec<Statement>,
+    /// The last statement has no `;` behind it.
+    pub(crate) open: bool,
     /// The opening brace of the block, or the best place to speak of a block that is not there.
     pub(crate) block: Span,
 }

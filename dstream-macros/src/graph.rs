@@ -20,6 +20,10 @@ pub(crate) type NodeId = usize;
 #[derive(Default)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
+    /// Whether the last stream is a value of the program's: the last node, if all is well.
+    pub(crate) hands_out: bool,
+    /// Whether sources may be streams that another pipeline of the context hands out.
+    extends: bool,
 }
 
 pub(crate) struct Node {
@@ -30,7 +34,7 @@ pub(crate) struct Node {
     pub(crate) consumers: Vec<(NodeId, usize)>,
     /// The `let` that names it.
     pub(crate) name: Option<Ident>,
-    /// The window whose slide it has; `None` for that of the batches.
+    /// The window whose slide it has, or a source that may be another pipeline's stream; `None` for that of the batches.
     pub(crate) slide: Option<NodeId>,
     /// Whether an output depends on it. What none does is not computed.
     pub(crate) live: bool,
@@ -73,7 +77,7 @@ impl Node {
     }
 
     pub(crate) fn is_output(&self) -> bool {
-        matches!(&self.kind, NodeKind::Op { spec: OpSpec { kind: Kind::Output(_), .. }, .. })
+        matches!(&self.kind, NodeKind::Op { spec, .. } if spec.is_output())
     }
 }
 
@@ -84,7 +88,12 @@ impl Graph {
             self.nodes[*input].consumers.push((id, port));
         }
         let window = matches!(&kind, NodeKind::Op { spec, .. } if spec.is_window());
-        let slide = if window { Some(id) } else { inputs.first().and_then(|input| self.nodes[*input].slide) };
+        let foreign = self.extends && matches!(&kind, NodeKind::Source { .. });
+        let slide = match inputs.first() {
+            _ if window || foreign => Some(id),
+            Some(input) => self.nodes[*input].slide,
+            None => None,
+        };
         self.nodes.push(Node { kind, inputs, consumers: Vec::new(), name: None, slide, live: false });
         id
     }
@@ -168,10 +177,15 @@ impl Graph {
 
 /// Connects the statements.
 pub(crate) fn build(pipeline: &Pipeline, diags: &mut Diags) -> Graph {
-    let mut build = Build { graph: Graph::default(), names: HashMap::new(), diags };
-    for statement in &pipeline.statements {
+    let graph = Graph { extends: pipeline.context.is_some(), ..Graph::default() };
+    let mut build = Build { graph, names: HashMap::new(), diags };
+    for (at, statement) in pipeline.statements.iter().enumerate() {
         let end = build.chain(&statement.chain);
-        build.end(end, statement.bindings.as_deref());
+        if pipeline.open && at + 1 == pipeline.statements.len() && statement.bindings.is_none() {
+            build.hand_out(end, &statement.chain);
+        } else {
+            build.end(end, statement.bindings.as_deref());
+        }
     }
     let nodes = &mut build.graph.nodes;
     for id in (0..nodes.len()).rev() {
@@ -216,7 +230,10 @@ impl Build<'_> {
             let similar = self.graph.nodes.iter().filter_map(|n| n.name.clone());
             let near = |n: &Ident| strsim::damerau_levenshtein(&n.to_string(), &name.to_string()) <= 2;
             let similar = similar.filter(near).collect();
-            return self.graph.add(NodeKind::Source { expr: chain.head.clone(), similar }, Vec::new());
+            let id = self.graph.add(NodeKind::Source { expr: chain.head.clone(), similar }, Vec::new());
+            // A variable that is named again is the same stream: its value has gone into it.
+            self.names.insert(name.to_string(), id);
+            return id;
         }
         match syn::parse2::<syn::Expr>(chain.head.clone()) {
             Ok(_) => {
@@ -330,6 +347,24 @@ impl Build<'_> {
 
     fn yields_snapshots(&self, id: NodeId) -> bool {
         matches!(&self.graph.nodes[id].kind, NodeKind::Op { spec, call } if spec.keeps(call) == Keeps::Snapshots)
+    }
+
+    /// Ends a block without `;`: hands the stream out, unless that is an output.
+    fn hand_out(&mut self, end: NodeId, chain: &Chain) {
+        let last = chain.calls.last();
+        let output = last.and_then(|call| ops::find(&call.name)).is_some_and(|spec| spec.is_output());
+        self.graph.hands_out = !output;
+        let node = &self.graph.nodes[end];
+        if output || node.is_poison() {
+            return;
+        }
+        let span = node.span();
+        // Messages call it what the program does.
+        let name = last.map(|call| call.name.clone()).or_else(|| chain.head_name());
+        let name = name.unwrap_or_else(|| Ident::new("stream", span));
+        let (tokens, args, options) = (TokenStream::new(), Vec::new(), Vec::new());
+        let call = Call { close: name.span(), name, tokens, args, options, broken: false };
+        self.graph.add(NodeKind::Op { spec: &ops::HAND_OUT, call }, vec![end]);
     }
 
     /// Ends a statement: names its stream, or makes sure that it ends in an output.

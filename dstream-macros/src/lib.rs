@@ -29,9 +29,12 @@ use proc_macro2::TokenStream;
 /// ```text
 /// stream!(batch = 1s, name = "word-count", conf = Config::new(), { statements })  ->  Result<StreamingContext>
 /// stream!(ssc, { statements })                                                   ->  Result<StreamingContext>
+/// stream!(batch = 1s, { statements; stream })                                    ->  Result<(StreamingContext, StreamHandle<T>)>
+/// stream!(ssc, { statements; stream })                                           ->  Result<StreamHandle<T>>
 /// ```
 ///
-/// The first form makes a context, the second adds a pipeline to one that has not been started.
+/// The first form makes a context, the second adds a pipeline to one that has not been started. A last stream without `;` is
+/// handed out, as a `StreamHandle`: other pipelines of the context can start from it, and the program can ask for its latest batches.
 ///
 /// | setting | |
 /// |---|---|

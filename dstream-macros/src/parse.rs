@@ -15,12 +15,18 @@ use crate::{
 /// Reads `settings.., { statements }`.
 pub(crate) fn parse(input: TokenStream, diags: &mut Diags) -> Pipeline {
     let mut pieces: Vec<Vec<TokenTree>> = split(input, ',');
-    let mut pipeline =
-        Pipeline { context: None, settings: Vec::new(), statements: Vec::new(), block: Span::call_site() };
+    let mut pipeline = Pipeline {
+        context: None,
+        settings: Vec::new(),
+        statements: Vec::new(),
+        open: false,
+        block: Span::call_site(),
+    };
     let body = pieces.iter().rposition(|piece| block(piece).is_some());
     match body.and_then(|at| block(&pieces.remove(at)).cloned()) {
         Some(group) => {
             pipeline.block = group.span_open();
+            pipeline.open = group.stream().into_iter().last().is_some_and(|tree| !is_punct(&tree, ';'));
             pipeline.statements = statements(group.stream(), diags);
         }
         None => diags.error(

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::{compile, diag::Diags, graph, parse};
 
-const PROGRAMS: [&str; 4] = [
+const PROGRAMS: [&str; 5] = [
     r#"batch = 1s, {
         let lines = socket_text_stream("localhost", 9999);
         let pairs = lines.flat_map(|line| line.split(' ')).map(|word| (word, 1u64));
@@ -18,6 +18,7 @@ const PROGRAMS: [&str; 4] = [
         b.reduce(u64::max).print(3);
         b.collect_to(&out)
     }"#,
+    r#"ssc, { let words = lines.flat_map(f); words.print(); words.window(2s) }"#,
     r#"batch = d, name = "n", conf = c, { x.y().z(); let (a, b) = q; a. }"#,
     r#"{ let = ; .map(|x|) a..b.print() let mut w: T = s.count::<u8>() . ; 1s 'x' }"#,
 ];
@@ -298,6 +299,9 @@ fn stages_of_typical_pipelines() {
             "let (a, b) = s().map_with_state(f); a.print(); b.count_by_window(2s, 2s).print(); b.values().reduce(f).print();",
             "s () > map_with_state\nstate_snapshots > values > reduce",
         ),
+        // What is handed out has an operator of its own, and a variable named twice is one stream.
+        ("x.map(f).count().print(); x.filter(g)", "x > (map > count | filter > hand_out)"),
+        ("let a = s().count_by_value(); a.print(); a", "s () > count_by_value"),
         // What is put together alike has one sink.
         (
             "let a = s(); a.reduce_by_key(|x, y| x + y).print(); a.reduce_by_key_and_window(|x, y| x + y, 9s).print(); \

@@ -7,9 +7,10 @@ use super::{
     hoisted::{Hoisted, Operator},
 };
 use crate::{
-    Config, Error, Input, IntoSource, Result,
+    Config, Error, IntoSource, Result, StreamHandle,
     batch::{Batch, OpMeta, Pipeline},
     checkpoint::Stateful,
+    handle::Feed,
     window::WindowSpec,
 };
 
@@ -48,12 +49,17 @@ impl Builder {
         self.context.as_ref().map(StreamingContext::batch_interval).unwrap_or_default()
     }
 
-    /// Adds a source.
-    pub fn source<M, S: IntoSource<M>>(&mut self, source: S) -> Input<S::Source> {
-        let input = Input::new(source.into_source());
-        let added = input.clone();
-        self.then(|context| context.add_input(Box::new(added)));
-        input
+    /// Adds what a chain starts from.
+    pub fn source<M, S: IntoSource<M>>(&mut self, source: S) -> S::Feed {
+        let feed = source.into_source();
+        self.then(|context| feed.join(context));
+        feed
+    }
+
+    /// The handle on a stream with this slide; `None` is the batch interval.
+    pub fn hand_out<T>(&mut self, op: &OpMeta, slide: Option<Duration>) -> StreamHandle<T> {
+        let context = self.context.as_ref().map(StreamingContext::id).unwrap_or_default();
+        StreamHandle::new(context, *op, slide.unwrap_or(self.interval()))
     }
 
     /// Checks the number of partitions that a shuffle was asked for; without one, the context's default.

@@ -14,7 +14,7 @@ mod tests;
 use std::{
     fmt,
     path::PathBuf,
-    sync::{Arc, PoisonError, TryLockError},
+    sync::{Arc, PoisonError, TryLockError, Weak},
     time::Duration,
 };
 
@@ -63,6 +63,16 @@ pub enum ContextState {
 #[derive(Clone)]
 pub struct StreamingContext {
     handle: Arc<Handle>,
+}
+
+/// Which context something belongs to.
+#[derive(Clone, Default)]
+pub(crate) struct ContextId(Weak<Core>);
+
+impl PartialEq for ContextId {
+    fn eq(&self, other: &ContextId) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
 }
 
 /// Counts the user's handles; threads of the context hold its core.
@@ -277,6 +287,10 @@ impl StreamingContext {
             core.stop(false);
         }
         outcome
+    }
+
+    pub(crate) fn id(&self) -> ContextId {
+        ContextId(Arc::downgrade(self.core()))
     }
 
     fn core(&self) -> &Arc<Core> {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Block, Config, Error, IntoSource, Result, Signal, Source, SourceContext, Time};
+use crate::{Block, Config, Error, Input, IntoSource, Result, Signal, Source, SourceContext, Time};
 
 /// How long a stop waits for a receiver's thread.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -395,9 +395,9 @@ impl<R: Receiver> Source for ReceiverStream<R> {
 pub struct FromReceiver;
 
 impl<R: Receiver> IntoSource<FromReceiver> for R {
-    type Source = ReceiverStream<R>;
+    type Feed = Input<ReceiverStream<R>>;
 
-    fn into_source(self) -> ReceiverStream<R> {
-        receiver_stream(self)
+    fn into_source(self) -> Input<ReceiverStream<R>> {
+        Input::new(receiver_stream(self))
     }
 }

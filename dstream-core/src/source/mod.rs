@@ -17,7 +17,7 @@ mod socket_stream;
 mod tcp;
 mod text;
 
-use crate::{Bytes, Clock, Config, Result, Signal, Time, checkpoint::Stateful};
+use crate::{Bytes, Clock, Config, Result, Signal, Time, checkpoint::Stateful, handle::Feed};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -174,20 +174,21 @@ pub trait Source: Send + 'static {
     fn stop(&mut self) {}
 }
 
-/// What can start a chain: a [`Source`], or a [`Receiver`](crate::Receiver), which is then supervised.
+/// What can start a chain: a [`Source`]; a [`Receiver`](crate::Receiver), which is then supervised; a stream that another
+/// pipeline has handed out, as a [`StreamHandle`](crate::StreamHandle).
 ///
-/// `M` only tells the two apart; it is always inferred.
+/// `M` only tells them apart; it is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a source of records",
     label = "a chain starts at a stream of this block or at a source",
-    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::Source` or `dstream::Receiver`"
+    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::Source` or `dstream::Receiver`; a `StreamHandle` is one, too"
 )]
 pub trait IntoSource<M> {
-    /// The source.
-    type Source: Source;
+    /// What the blocks of the batches come from.
+    type Feed: Feed;
 
-    /// Turns the value into a source.
-    fn into_source(self) -> Self::Source;
+    /// Turns the value into that.
+    fn into_source(self) -> Self::Feed;
 }
 
 /// Marks a [`Source`] in [`IntoSource`].
@@ -195,9 +196,9 @@ pub trait IntoSource<M> {
 pub struct FromSource;
 
 impl<S: Source> IntoSource<FromSource> for S {
-    type Source = S;
+    type Feed = Input<S>;
 
-    fn into_source(self) -> S {
-        self
+    fn into_source(self) -> Input<S> {
+        Input::new(self)
     }
 }

@@ -28,11 +28,17 @@ pub(super) fn select(copy: &TokenStream, code: &TokenStream) -> TokenStream {
 }
 
 /// The statements against `DStream<T>`.
-pub(super) fn copy(pipeline: &Pipeline) -> TokenStream {
+pub(super) fn copy(pipeline: &Pipeline, hands_out: bool) -> TokenStream {
     let site = Span::mixed_site();
     let mut names = HashSet::new();
-    let statements = pipeline.statements.iter().map(|statement| {
+    let last = pipeline.statements.len().wrapping_sub(1);
+    let statements = pipeline.statements.iter().enumerate().map(|(at, statement)| {
         let chain = chain(&statement.chain, &names);
+        if hands_out && at == last {
+            let value = if pipeline.context.is_some() { "handed_out" } else { "handed_out_with" };
+            let value = Ident::new(value, site);
+            return quote_spanned!(site => ::dstream::__private::#value(#chain));
+        }
         let bindings = statement.bindings.as_deref().unwrap_or_default();
         names.extend(bindings.iter().map(Ident::to_string));
         match bindings {
@@ -41,7 +47,9 @@ pub(super) fn copy(pipeline: &Pipeline) -> TokenStream {
             several => quote_spanned!(site => let (#(#several),*) = #chain;),
         }
     });
-    quote_spanned!(site => #(#statements)* ::dstream::__private::not_compiled::<::dstream::StreamingContext>())
+    let value = (!hands_out)
+        .then(|| quote_spanned!(site => ::dstream::__private::not_compiled::<::dstream::StreamingContext>()));
+    quote_spanned!(site => #(#statements)* #value)
 }
 
 fn chain(chain: &Chain, names: &HashSet<String>) -> TokenStream {

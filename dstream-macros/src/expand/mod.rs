@@ -21,8 +21,9 @@ use crate::{
 pub(crate) fn expand(pipeline: &Pipeline, graph: &Graph, mut diags: Diags) -> TokenStream {
     let site = Span::mixed_site();
     let builder = builder(pipeline, &mut diags);
-    let code = if diags.is_empty() { program(graph, &builder) } else { not_compiled(graph) };
-    let copy = ide::copy(pipeline);
+    let code =
+        if diags.is_empty() { program(pipeline, graph, &builder) } else { not_compiled(pipeline, graph) };
+    let copy = ide::copy(pipeline, graph.hands_out);
     let select = ide::select(&copy, &code);
     let errors = diags.to_tokens();
     // The user's tokens come before any error, so that they stand at the same offset with and without one.
@@ -36,14 +37,19 @@ pub(crate) fn expand(pipeline: &Pipeline, graph: &Graph, mut diags: Diags) -> To
 }
 
 /// Stands for a pipeline with an error. The sources are named, so that their imports do not seem to be unused.
-fn not_compiled(graph: &Graph) -> TokenStream {
+fn not_compiled(pipeline: &Pipeline, graph: &Graph) -> TokenStream {
     let sources = graph.nodes.iter().filter_map(|node| match &node.kind {
         NodeKind::Source { expr, .. } if expr.clone().into_iter().count() > 1 => Some(expr),
         _ => None,
     });
+    let value = match (graph.hands_out, &pipeline.context) {
+        (false, _) => quote!(::dstream::StreamingContext),
+        (true, None) => quote!((::dstream::StreamingContext, ::dstream::StreamHandle<()>)),
+        (true, Some(_)) => quote!(::dstream::StreamHandle<()>),
+    };
     quote_spanned!(Span::mixed_site() =>
         let _ = || { #(let _ = #sources;)* };
-        ::dstream::__private::not_compiled::<::dstream::StreamingContext>()
+        ::dstream::__private::not_compiled::<#value>()
     )
 }
 
@@ -71,7 +77,7 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
 }
 
 /// The code of a pipeline without errors.
-fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
+fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenStream {
     let site = Span::mixed_site();
     let stages = stage::cut(graph);
     let places = places(graph);
@@ -88,11 +94,13 @@ fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
     let outputs = (0..graph.nodes.len()).filter(|id| graph.nodes[*id].is_output());
     let emitted: TokenStream = outputs.clone().map(|id| emit(graph, id)).collect();
     let outputs = outputs.count();
+    let (handle, finish) = handed_out(pipeline, graph);
     let migrations = (0..graph.nodes.len()).filter_map(|id| migrate(graph, id));
     quote_spanned!(site =>
         #places
         let mut __ds_builder = #builder;
         #hoisted
+        #handle
         // Inlined closures are written for the reader of the closure, not of the loop.
         #[allow(unused_braces, unused_parens, for_loops_over_fallibles, clippy::all)]
         __ds_builder.pipeline(#outputs, move |__ds_batch| {
@@ -101,8 +109,27 @@ fn program(graph: &Graph, builder: &TokenStream) -> TokenStream {
             #emitted
         });
         #(#migrations)*
-        __ds_builder.finish()
+        #finish
     )
+}
+
+/// Makes the handle on the stream that a pipeline hands out, if it does, and the value of the whole.
+fn handed_out(pipeline: &Pipeline, graph: &Graph) -> (TokenStream, TokenStream) {
+    let site = Span::mixed_site();
+    let finish = quote_spanned!(site => __ds_builder.finish());
+    let Some((id, node)) = graph.nodes.iter().enumerate().next_back().filter(|_| graph.hands_out) else {
+        return (TokenStream::new(), finish);
+    };
+    let (meta, slide) = (meta(id), slide(graph, node.inputs[0], site));
+    let handle = quote_spanned!(site =>
+        let __ds_handle = __ds_builder.hand_out(&#meta, #slide);
+        let __ds_handing = __ds_handle.handing();
+    );
+    let value = match pipeline.context {
+        None => quote_spanned!(site => #finish.map(|__ds_context| (__ds_context, __ds_handle))),
+        Some(_) => quote_spanned!(site => #finish.map(|_| __ds_handle)),
+    };
+    (handle, value)
 }
 
 /// Where each operator is written: `__DS_OPS[id]`.
@@ -204,24 +231,32 @@ fn slides(graph: &Graph, id: NodeId) -> TokenStream {
     let node = &graph.nodes[id];
     let span = node.span().resolved_at(Span::mixed_site());
     let place = meta(id);
-    let slide = |input: &NodeId| match graph.nodes[*input].slide {
+    let Some((first, others)) = node.inputs.split_first().filter(|_| node.live) else {
+        return TokenStream::new();
+    };
+    let others = others.iter().filter(|other| graph.nodes[**other].slide != graph.nodes[*first].slide);
+    let first = slide(graph, *first, span);
+    others
+        .map(|other| {
+            let other = slide(graph, *other, span);
+            quote_spanned!(span => __ds_builder.same_slide(#first, #other, &#place);)
+        })
+        .collect()
+}
+
+/// How far the stream of a node slides, of type `Option<Duration>`; `None` is the batch interval.
+fn slide(graph: &Graph, id: NodeId, span: Span) -> TokenStream {
+    match graph.nodes[id].slide {
+        Some(source) if matches!(graph.nodes[source].kind, NodeKind::Source { .. }) => {
+            let input = local("in", source, span);
+            quote_spanned!(span => ::dstream::__private::Feed::slide(&#input))
+        }
         Some(window) => {
             let window = local("w", window, span);
             quote_spanned!(span => ::core::option::Option::Some(#window.slide))
         }
         None => quote_spanned!(span => ::core::option::Option::None),
-    };
-    let Some((first, others)) = node.inputs.split_first().filter(|_| node.live) else {
-        return TokenStream::new();
-    };
-    let others = others.iter().filter(|other| graph.nodes[**other].slide != graph.nodes[*first].slide);
-    let first = slide(first);
-    others
-        .map(|other| {
-            let other = slide(other);
-            quote_spanned!(span => __ds_builder.same_slide(#first, #other, &#place);)
-        })
-        .collect()
+    }
 }
 
 /// What an operator keeps between batches: checked, and known to the checkpoints by its name.
@@ -234,11 +269,7 @@ fn keep_between(graph: &Graph, op: &Op<'_>, spec: &OpSpec, keep: fn(&Op<'_>) -> 
             None => quote_spanned!(span => ::core::option::Option::None),
         };
         let slide = optional(spec.find(op.call, |arg| matches!(arg, Arg::Slide)).map(duration::tokens));
-        let parent = graph.nodes[graph.nodes[op.id].inputs[0]].slide.map(|parent| {
-            let parent = local("w", parent, span);
-            quote_spanned!(span => #parent.slide)
-        });
-        let parent = optional(parent);
+        let parent = self::slide(graph, graph.nodes[op.id].inputs[0], span);
         quote_spanned!(span => let #window = __ds_builder.window(#length, #slide, #parent, &#meta);)
     });
     let value = keep(op);
@@ -394,6 +425,9 @@ fn emit(graph: &Graph, id: NodeId) -> TokenStream {
     let batch = if stage::taken_whole(graph, id, input) { input } else { id };
     let (from, meta) = (result(batch, span), &op.meta);
     let (rdd, time) = (local("rdd", id, span), local("time", id, span));
+    if graph.hands_out && id + 1 == graph.nodes.len() {
+        return quote_spanned!(span => __ds_batch.hand_out(&#from, &__ds_handing););
+    }
     let emit = (output.emit)(&op, &rdd, &time);
     quote_spanned!(span => __ds_batch.output(&#meta, &#from, |#rdd, #time| #emit);)
 }

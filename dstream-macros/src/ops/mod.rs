@@ -16,6 +16,7 @@ mod foreach_rdd;
 mod glom;
 mod group_by_key;
 mod group_by_key_and_window;
+mod hand_out;
 mod join;
 mod keys;
 mod map;
@@ -95,6 +96,11 @@ impl OpSpec {
     /// Whether its result is a `Step<StateView<_, _>>`, of which stages borrow, and not a `Step<Rdd<_>>`.
     pub(crate) fn yields_view(&self) -> bool {
         matches!(&self.kind, Kind::Wide(Wide { keeps: Keeps::State, .. } | Wide { reads: Reads::View, .. }))
+    }
+
+    /// Whether nothing can follow it.
+    pub(crate) fn is_output(&self) -> bool {
+        matches!(&self.kind, Kind::Output(_))
     }
 
     /// Whether its result has a slide of its own.
@@ -420,6 +426,7 @@ pub(crate) static OPS: [&OpSpec; 42] = [
     &words::SPEC,
 ];
 
+pub(crate) use hand_out::SPEC as HAND_OUT;
 pub(crate) use map_with_state::SNAPSHOTS;
 
 /// The operator of this name.
