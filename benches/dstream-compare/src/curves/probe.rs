@@ -168,7 +168,8 @@ fn memory(keys: u64) -> anyhow::Result<()> {
     let mut runner = Ours::made(Workload::W3UpdateReduced, move |batch| {
         if batch < BATCHES { numbered(batch * each..(batch + 1) * each) } else { Vec::new() }
     })?;
-    runner.run(BATCHES as usize + 1)?;
+    let counted = runner.run(BATCHES as usize + 1)?.counts;
+    anyhow::ensure!(counted == [each * BATCHES], "{counted:?} keys in place of {keys}");
     println!("{}", (resident()? - begin) / keys as f64);
     Ok(())
 }
