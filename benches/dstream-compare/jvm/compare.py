@@ -46,6 +46,8 @@ def main() -> int:
         found = 0
         for line in shell.stdout:
             for part in line.split("\r"):
+                if part.startswith("FAILED "):
+                    print(part.splitlines()[0], file=sys.stderr, flush=True)
                 if part.startswith("RESULT "):
                     found += 1
                     print(part.removeprefix("RESULT ").strip(), flush=True)

@@ -5,6 +5,7 @@ import java.util.concurrent.CountDownLatch
 import scala.collection.mutable
 
 import org.apache.spark.rdd.RDD
+import org.apache.spark.storage.StorageLevel
 import org.apache.spark.streaming._
 import org.apache.spark.streaming.dstream.DStream
 import org.apache.spark.streaming.scheduler._
@@ -28,6 +29,11 @@ def run(name: String, n: Int, records: Long)(pipeline: StreamingContext => DStre
     override def onBatchCompleted(batch: StreamingListenerBatchCompleted): Unit = {
       cpu += system.getProcessCpuTime
       wall += batch.batchInfo.processingDelay.getOrElse(0L)
+      val failures = batch.batchInfo.outputOperationInfos.values.flatMap(_.failureReason)
+      failures.headOption.filter(_ => done.getCount > 0).foreach { reason =>
+        println(s"FAILED $name $reason")
+        sys.exit(1)
+      }
       done.countDown()
     }
   })
@@ -50,9 +56,11 @@ def words(lines: DStream[String]) = lines.flatMap(_.split(" ")).map((_, 1L))
 
 def top(counts: DStream[(String, Long)]) = {
   counts.foreachRDD { rdd =>
-    rdd.cache()
-    print(s"${rdd.count()} keys, ${rdd.top(10)(Ordering.by(_.swap)).head}\r")
-    rdd.unpersist()
+    // States and windows with an inverse are kept already.
+    val keep = rdd.getStorageLevel == StorageLevel.NONE
+    if (keep) rdd.cache()
+    print(s"${rdd.count()} keys, ${rdd.top(10)(Ordering.by(_.swap)).headOption}\r")
+    if (keep) rdd.unpersist()
   }
   counts
 }
