@@ -78,7 +78,7 @@ impl std::fmt::Debug for Batch<'_> {
 }
 
 /// Bytes below which neighbouring blocks share one task: starting a task costs more than so little work.
-const SMALL_TASK: usize = 64 << 10;
+const SMALL_TASK: usize = 128 << 10;
 /// Bytes above which a task takes no further block, so that a slow partition does not hold the batch.
 const LARGE_TASK: usize = 4 << 20;
 

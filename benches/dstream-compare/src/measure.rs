@@ -7,7 +7,7 @@ use cpu_time::ProcessTime;
 
 use crate::{
     data::Data,
-    ours::Ours,
+    ours::{Cut, Ours},
     peers::{
         expert::{Expert, Tokeniser},
         plain::Plain,
@@ -39,8 +39,9 @@ pub(crate) struct Measured {
 /// A peer at a workload; none if it does not take part.
 pub(crate) fn runner(peer: Peer, workload: Workload, data: &Data) -> anyhow::Result<Option<Box<dyn Runner>>> {
     Ok(match peer {
-        Peer::Ours => Ours::new(workload, data, false)?.map(boxed),
-        Peer::OursCheckpoint => Ours::new(workload, data, true)?.map(boxed),
+        Peer::Ours => Ours::new(workload, data, Cut::Closure, false)?.map(boxed),
+        Peer::OursSplit => Ours::new(workload, data, Cut::Operator, false)?.map(boxed),
+        Peer::OursCheckpoint => Ours::new(workload, data, Cut::Closure, true)?.map(boxed),
         // By hand nothing is done where there is nothing to do.
         _ if workload == Workload::W6Empty => None,
         Peer::Expert => Some(boxed(Expert::new(workload, data, Tokeniser::Simd)?)),

@@ -128,7 +128,9 @@ impl Workload {
 pub(crate) enum Peer {
     /// dstream, words cut out by the user's closure: `line.split(' ')`.
     Ours,
-    /// The same with a checkpoint.
+    /// The same, words cut out by the library's `split(b' ')`.
+    OursSplit,
+    /// As the first, with a checkpoint.
     OursCheckpoint,
     /// By hand, as fast as it can be.
     Expert,
@@ -143,8 +145,9 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Peer; 7] = [
+    pub(crate) const ALL: [Peer; 8] = [
         Peer::Ours,
+        Peer::OursSplit,
         Peer::OursCheckpoint,
         Peer::Expert,
         Peer::ExpertSameTokeniser,
@@ -153,10 +156,16 @@ impl Peer {
         Peer::Renoir,
     ];
 
+    /// Which dstream stands beside this peer where both take part: the one that may use as good a tokeniser.
+    pub(crate) fn beside(self) -> Peer {
+        if self == Peer::Expert { Peer::OursSplit } else { Peer::Ours }
+    }
+
     /// Its name in tables.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Peer::Ours => "dstream",
+            Peer::OursSplit => "dstream-split",
             Peer::OursCheckpoint => "dstream-checkpoint",
             Peer::Expert => "expert",
             Peer::ExpertSameTokeniser => "expert-same-tokeniser",

@@ -98,9 +98,12 @@ pub trait RddActions: RddOps {
         let smallest = run(self, |records| {
             let mut heap = BinaryHeap::new();
             records.for_each(|record| {
-                heap.push(record);
-                if heap.len() > n {
-                    heap.pop();
+                if heap.len() < n {
+                    heap.push(record);
+                } else if let Some(mut largest) = heap.peek_mut()
+                    && record < *largest
+                {
+                    *largest = record;
                 }
             });
             heap.into_vec()

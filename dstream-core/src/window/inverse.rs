@@ -61,7 +61,9 @@ where
             |ring| {
                 ring.refresh(false, |running, _, value| running.add(value, &f));
                 let values = ring.iter().filter_map(|(key, running)| Some((key, running.0.as_ref()?)));
-                values.filter(|(key, v)| filter(key, v)).map(|(key, v)| (key.clone(), v.clone())).collect()
+                let mut out = Vec::with_capacity(ring.live());
+                out.extend(values.filter(|(key, v)| filter(key, v)).map(|(key, v)| (key.clone(), v.clone())));
+                out
             },
         )
     }

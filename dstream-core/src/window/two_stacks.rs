@@ -93,7 +93,9 @@ where
             |ring| {
                 self::turn(ring, &f);
                 let totals = ring.iter().filter_map(|(key, stacks)| Some((key, stacks.total(&f)?)));
-                totals.filter(|(key, v)| filter(key, v)).map(|(key, v)| (key.clone(), v)).collect()
+                let mut out = Vec::with_capacity(ring.live());
+                out.extend(totals.filter(|(key, v)| filter(key, v)).map(|(key, v)| (key.clone(), v)));
+                out
             },
         )
     }

@@ -36,9 +36,17 @@ impl std::fmt::Debug for Ours {
 }
 
 impl Ours {
-    /// The pipeline of a workload; none if it keeps nothing, but is to have a checkpoint.
-    pub(crate) fn new(workload: Workload, data: &Data, checkpoint: bool) -> anyhow::Result<Option<Ours>> {
+    /// The pipeline of a workload; none if it keeps nothing, but is to have a checkpoint, or has no words to cut.
+    pub(crate) fn new(
+        workload: Workload,
+        data: &Data,
+        cut: Cut,
+        checkpoint: bool,
+    ) -> anyhow::Result<Option<Ours>> {
         use Workload::*;
+        if cut == Cut::Operator && matches!(workload, W2 | W5 | W6Empty) {
+            return Ok(None);
+        }
         if checkpoint && matches!(workload, W1Zipf | W1Uniform | W2 | W5 | W6 | W6Empty) {
             return Ok(None);
         }
@@ -47,7 +55,8 @@ impl Ours {
             join::join(&ssc, data.pairs(), &out)?;
             return Ok(Some(Ours { ssc, out, _checkpoint: None }));
         }
-        Ours::over(workload, workload.texts(data), workload.window(data), checkpoint).map(Some)
+        Ours::with(workload, Texts::new(workload.texts(data)), workload.window(data), cut, checkpoint)
+            .map(Some)
     }
 
     /// The pipeline over these batches.
@@ -57,7 +66,7 @@ impl Ours {
         window: usize,
         checkpoint: bool,
     ) -> anyhow::Result<Ours> {
-        Ours::with(workload, Texts::new(batches), window, checkpoint)
+        Ours::with(workload, Texts::new(batches), window, Cut::Closure, checkpoint)
     }
 
     /// The pipeline over batches that are made when it is their turn, from their number.
@@ -65,28 +74,51 @@ impl Ours {
         workload: Workload,
         make: impl FnMut(u64) -> Text + Send + 'static,
     ) -> anyhow::Result<Ours> {
-        Ours::with(workload, Texts::made(make), 10, false)
+        Ours::with(workload, Texts::made(make), 10, Cut::Closure, false)
     }
 
-    fn with(workload: Workload, texts: Texts, window: usize, checkpoint: bool) -> anyhow::Result<Ours> {
+    fn with(
+        workload: Workload,
+        texts: Texts,
+        window: usize,
+        cut: Cut,
+        checkpoint: bool,
+    ) -> anyhow::Result<Ours> {
         use Workload::*;
         let folder = if checkpoint { Some(tempfile::tempdir()?) } else { None };
         let ssc = context(folder.as_ref())?;
         let out = Out::default();
-        match workload {
-            W1Zipf | W1Uniform | W6 | W6Empty => words::count(&ssc, texts, &out),
-            W2 => words::containing(&ssc, texts, &out),
-            W3Update => state::update(&ssc, texts, &out),
-            W3UpdateReduced => state::update_reduced(&ssc, texts, &out),
-            W3Map => state::map(&ssc, texts, &out),
-            W3MapReduced => state::map_reduced(&ssc, texts, &out),
-            W4Inverse | W4Long => windows::inverse(&ssc, texts, &out, window as u32),
-            W4Max => windows::longest_line(&ssc, texts, &out),
-            W5 => bail!("W5 has no text"),
-            W7 => words::everything(&ssc, texts, &out),
+        macro_rules! pipeline {
+            ($by:ident) => {
+                match workload {
+                    W1Zipf | W1Uniform | W6 | W6Empty => words::$by::count(&ssc, texts, &out),
+                    W3Update => state::$by::update(&ssc, texts, &out),
+                    W3UpdateReduced => state::$by::update_reduced(&ssc, texts, &out),
+                    W3Map => state::$by::map(&ssc, texts, &out),
+                    W3MapReduced => state::$by::map_reduced(&ssc, texts, &out),
+                    W4Inverse | W4Long => windows::$by::inverse(&ssc, texts, &out, window as u32),
+                    W4Max => windows::$by::longest_line(&ssc, texts, &out),
+                    W2 => words::containing(&ssc, texts, &out),
+                    W5 => bail!("W5 has no text"),
+                    W7 => words::$by::everything(&ssc, texts, &out),
+                }
+            };
+        }
+        match cut {
+            Cut::Closure => pipeline!(by_closure),
+            Cut::Operator => pipeline!(by_operator),
         }?;
         Ok(Ours { ssc, out, _checkpoint: folder })
     }
+}
+
+/// What cuts lines into words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// `flat_map(|line| line.split(' '))`.
+    Closure,
+    /// `split(b' ')`.
+    Operator,
 }
 
 /// An empty context. One that keeps something may do so without a checkpoint if the pipeline is added to it afterwards.
