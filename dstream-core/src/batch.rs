@@ -125,7 +125,7 @@ impl<'a> Batch<'a> {
     /// Runs `body` over the blocks, a task for each group of neighbouring blocks; the results are in the order of the blocks.
     ///
     /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions. A block
-    /// that can't be opened is reported and left out.
+    /// that can't be opened is reported and left out; but one of the log of receivers fails the batch, since it was acknowledged.
     pub fn stage<B: Block, O: Send>(
         &self,
         ops: &[OpMeta],
@@ -135,11 +135,24 @@ impl<'a> Batch<'a> {
         let tasks = group(input?);
         run(tasks, false, |mut blocks| {
             catch(|| {
-                blocks.retain_mut(|block| {
-                    block.open().map_err(|error| self.config.reports.report(error)).is_ok()
+                let mut lost = None;
+                blocks.retain_mut(|block| match block.open() {
+                    Ok(()) => true,
+                    Err(error @ Error::Checkpoint(_)) => {
+                        lost.get_or_insert(error);
+                        false
+                    }
+                    Err(error) => {
+                        self.config.reports.report(error);
+                        false
+                    }
                 });
-                body(&mut blocks)
+                match lost {
+                    Some(error) => Err(Caught { message: error.to_string(), place: None }),
+                    None => Ok(body(&mut blocks)),
+                }
             })
+            .flatten()
         })
         .into_iter()
         .collect::<std::result::Result<Vec<O>, Caught>>()

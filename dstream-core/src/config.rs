@@ -4,7 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use crate::{
     Clock, Error, Result, SystemClock,
-    checkpoint::{Policy, Storage},
+    checkpoint::{LogOptions, Policy, Storage},
     report::Reports,
     testing::SimDisk,
 };
@@ -34,6 +34,7 @@ pub struct Config {
     pub(crate) max_block_bytes: usize,
     pub(crate) receiver_buffer_bytes: usize,
     pub(crate) max_line_bytes: usize,
+    pub(crate) write_ahead_log: bool,
     pub(crate) restart_delay: Duration,
     pub(crate) restart_delay_max: Duration,
     pub(crate) handle_signals: bool,
@@ -56,6 +57,7 @@ impl Default for Config {
             max_block_bytes: 4 << 20,
             receiver_buffer_bytes: 256 << 20,
             max_line_bytes: 16 << 20,
+            write_ahead_log: true,
             restart_delay: Duration::from_millis(500),
             restart_delay_max: Duration::from_secs(10),
             handle_signals: true,
@@ -130,6 +132,16 @@ impl Config {
         self
     }
 
+    /// Whether what receivers store is written to a log in the folder of the checkpoint, if there is one, so that
+    /// a crash loses nothing that was acknowledged. It costs a write and a sync each
+    /// [`block_interval`](Config::block_interval), and one for each batch and for each call of
+    /// [`store_block`](crate::ReceiverContext::store_block), which several receivers share. Without it, what is in no finished batch
+    /// is lost by a crash. What an earlier run has left in the log is processed in any case. Default: yes.
+    pub fn write_ahead_log(mut self, write: bool) -> Config {
+        self.write_ahead_log = write;
+        self
+    }
+
     /// How long to wait before a receiver that has ended is run again. Each failure in a row doubles the delay, up to
     /// [`restart_delay_max`](Config::restart_delay_max); a run that stored something ends the row. Default: 500 milliseconds.
     pub fn restart_delay(mut self, delay: Duration) -> Config {
@@ -192,8 +204,14 @@ impl Config {
     /// For tests: checkpoints are kept on this disk, in memory, and not on the machine's.
     pub fn checkpoint_disk(mut self, disk: &SimDisk) -> Config {
         // Every call in its order, so that a run can be repeated.
-        self.storage = Storage { fs: Arc::new(disk.fs()), policy: Policy::simulated() };
+        self.storage =
+            Storage { fs: Arc::new(disk.fs()), policy: Policy::simulated(), log: LogOptions::simulated() };
         self
+    }
+
+    /// The delay after a failure that came after this one.
+    pub(crate) fn next_delay(&self, delay: Duration) -> Duration {
+        delay.saturating_mul(2).min(self.restart_delay_max).max(self.restart_delay)
     }
 
     /// Refuses what can't work.

@@ -40,7 +40,9 @@ pub use error::{Error, JobError, Result};
 pub use handle::StreamHandle;
 pub use ops::{DStream, Outcome, Partition, Streams};
 pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};
-pub use receiver::{Receiver, ReceiverContext, ReceiverStream, receiver_stream};
+pub use receiver::{
+    Loggable, Receiver, ReceiverContext, ReceiverLog, ReceiverStream, Unlogged, receiver_stream,
+};
 pub use record::{Data, Key, Pair, Portable, Record};
 pub use source::{
     BinaryRecords, Block, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated, GeneratorStream,

@@ -4,6 +4,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use crate::Error;
@@ -41,6 +42,12 @@ impl Reports {
         if catch_unwind(AssertUnwindSafe(|| hook(error))).is_err() {
             tracing::warn!("the function given to `Config::on_report` panicked");
         }
+    }
+
+    /// Something that must succeed went wrong, and nothing goes on until it does.
+    pub(crate) fn retry(&self, error: Error, delay: Duration) {
+        tracing::error!("{error}; next try in {delay:?}, nothing more is acknowledged before");
+        self.tell(&error);
     }
 
     /// The first error by which records were lost.

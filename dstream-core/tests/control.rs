@@ -26,6 +26,7 @@ fn source_context(clock: &ManualClock, config: Config) -> SourceContext {
         config: config.clock(clock.clone()),
         interval: Duration::from_secs(1),
         stopping: Signal::new(),
+        log: None,
         to_end: false,
     }
 }

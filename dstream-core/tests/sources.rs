@@ -44,6 +44,7 @@ fn source_context(clock: &ManualClock, config: Config) -> SourceContext {
         config: config.clock(clock.clone()),
         interval: SECOND,
         stopping: Signal::new(),
+        log: None,
         to_end: false,
     }
 }

@@ -78,6 +78,18 @@ pub enum CheckpointError {
         /// The names of the operators.
         operators: Vec<String>,
     },
+    /// Receivers that have left blocks in the log are not in the program any more.
+    #[error(
+        "log `{log}` holds blocks of {} that are in no finished batch, and the program has no receiver of that name: \
+         expected receivers with the same addresses as before; bring them back, or let their blocks go with `forget = [{}]`",
+        quoted(.receivers, '`'), quoted(.receivers, '"')
+    )]
+    Unclaimed {
+        /// The directory.
+        log: String,
+        /// The names of the receivers.
+        receivers: Vec<String>,
+    },
     /// The state of an operator can't be read as the types it has now.
     #[error(
         "state of `{operator}` in `{file}` does not fit: found `{stored}`, expected `{program}` ({what}); convert it \
@@ -124,7 +136,7 @@ impl CheckpointError {
         CheckpointError::Io { what: what.to_string(), error: Arc::new(error) }
     }
 
-    pub(super) fn damaged(file: impl Into<String>, what: impl fmt::Display) -> CheckpointError {
+    pub(crate) fn damaged(file: impl Into<String>, what: impl fmt::Display) -> CheckpointError {
         CheckpointError::Damaged { file: file.into(), what: what.to_string() }
     }
 }

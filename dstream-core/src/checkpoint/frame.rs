@@ -22,7 +22,6 @@ pub(super) enum Kind {
     /// What the changes of several batches come to.
     Merged,
     /// Blocks of receivers.
-    #[cfg(test)]
     Log,
 }
 
@@ -31,7 +30,6 @@ impl Kind {
         match self {
             Kind::Checkpoint => *b"ckpt",
             Kind::Merged => *b"mrgd",
-            #[cfg(test)]
             Kind::Log => *b"rlog",
         }
     }
@@ -140,7 +138,6 @@ impl<W: Write> FrameWriter<W> {
         Ok(())
     }
 
-    #[cfg(test)]
     /// How many bytes were written.
     pub(super) fn offset(&self) -> u64 {
         self.offset
@@ -150,6 +147,11 @@ impl<W: Write> FrameWriter<W> {
 /// How many bytes of a file a frame takes.
 pub(super) fn frame_len(payload: usize) -> u64 {
     payload as u64 + 12
+}
+
+/// Where the payload of a frame begins, if the frame begins at `offset`.
+pub(super) fn payload_at(offset: u64) -> u64 {
+    offset + 8
 }
 
 /// Reads a file.
@@ -242,7 +244,6 @@ fn frame_head(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((u32::from_le_bytes(*length), u32::from_le_bytes(*rest.first_chunk()?)))
 }
 
-#[cfg(test)]
 /// Whether a whole frame of the file begins anywhere from byte `from` on.
 pub(super) fn frame_follows(file: &[u8], header: &[u8], from: u64) -> bool {
     let (tag, from) = (tag_of(header), usize::try_from(from).unwrap_or(usize::MAX));

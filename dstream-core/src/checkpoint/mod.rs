@@ -18,8 +18,6 @@ pub(crate) mod sim;
 mod store;
 #[cfg(test)]
 mod tests;
-// Whole and tested, but receivers don't write to it yet: what they hold is lost when the process is killed.
-#[cfg(test)]
 mod wal;
 mod writer;
 
@@ -35,7 +33,8 @@ pub(crate) use recovery::Restored;
 pub(crate) use recovery::{Session, Slot};
 pub(crate) use store::Storage;
 #[cfg(test)]
-pub(crate) use wal::{LogBlock, LogOptions, LogPosition, WriteAheadLog};
+pub(crate) use wal::Found;
+pub(crate) use wal::{LogBlock, LogOptions, LogPosition, LogReader, Place, UsedUp, WriteAheadLog};
 pub(crate) use writer::{Checkpointer, Policy};
 
 /// What an operator keeps between batches. A checkpoint holds it as a map from keys to values, both in bytes.

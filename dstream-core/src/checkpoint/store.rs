@@ -11,6 +11,7 @@ use std::{
 use super::{
     CheckpointError, Policy,
     fs::{Fs, Lock, OsFs},
+    wal::LogOptions,
 };
 
 /// Immutable objects with names, all in one place. Nothing is ever appended or overwritten, so that an object store can be one:
@@ -50,11 +51,12 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
 pub(crate) struct Storage {
     pub(crate) fs: Arc<dyn Fs>,
     pub(crate) policy: Policy,
+    pub(crate) log: LogOptions,
 }
 
 impl Default for Storage {
     fn default() -> Storage {
-        Storage { fs: Arc::new(OsFs), policy: Policy::default() }
+        Storage { fs: Arc::new(OsFs), policy: Policy::default(), log: LogOptions::default() }
     }
 }
 

@@ -3,15 +3,21 @@
 //! Blocks are appended to numbered files. A file that could not be written to its end is left as it is, and the next one says how much
 //! of it counts; only at the very end of the log, where nothing was acknowledged, may a frame be torn.
 
-use std::{fmt, io::Read, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    io::{self, Read},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 
 use super::{
     CheckpointError,
     frame::{
-        Flaw, FrameReader, FrameWriter, Kind, frame_follows, frame_len, header, put_number, take_bytes,
-        take_number,
+        Flaw, FrameReader, FrameWriter, Kind, frame_follows, frame_len, header, payload_at, put_number,
+        take_bytes, take_number,
     },
     fs::{Fs, FsFile},
 };
@@ -24,15 +30,89 @@ const BEFORE: u8 = b'P';
 /// Begins the payload of all others: blocks that were appended together.
 const BLOCKS: u8 = b'R';
 
-/// A block in the log.
+/// A block for the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LogBlock {
     /// The receiver that it came from.
-    pub(crate) stream: String,
+    pub(crate) stream: Arc<str>,
     /// The number that the receiver gave it.
     pub(crate) block: u64,
     /// What is in it.
     pub(crate) bytes: Bytes,
+}
+
+/// A block that was found in the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// The receiver that it came from.
+    pub(crate) stream: String,
+    /// The number that the receiver gave it.
+    pub(crate) block: u64,
+    /// Where the append begins that has brought it: reading has to begin there to find it again.
+    pub(crate) before: LogPosition,
+    /// Where its bytes are.
+    pub(crate) place: Place,
+}
+
+/// Where the bytes of a block are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    file: u64,
+    offset: u64,
+    length: u64,
+    checksum: u32,
+}
+
+/// Reads blocks that were found.
+#[derive(Clone, Debug)]
+pub(crate) struct LogReader {
+    fs: Arc<dyn Fs>,
+    dir: PathBuf,
+}
+
+impl LogReader {
+    /// The bytes of a block.
+    pub(crate) fn read(&self, place: Place) -> Result<Bytes> {
+        let path = self.dir.join(file_name(place.file));
+        let mut bytes = Vec::new();
+        let mut read = || self.fs.open_at(&path, place.offset)?.take(place.length).read_to_end(&mut bytes);
+        let name = path.display().to_string();
+        read().map_err(|e| Flaw::Io(e).of(name.clone()))?;
+        if bytes.len() as u64 != place.length || crc32fast::hash(&bytes) != place.checksum {
+            return Err(Flaw::at(place.offset, "it was whole when the program started").of(name));
+        }
+        Ok(bytes.into())
+    }
+
+    /// The directory, or a file in it, for a message.
+    pub(crate) fn describe(&self, place: Option<Place>) -> String {
+        place
+            .map_or_else(|| self.dir.clone(), |place| self.dir.join(file_name(place.file)))
+            .display()
+            .to_string()
+    }
+}
+
+/// What a checkpoint says of a receiver's part of the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct UsedUp {
+    /// The first block that is in no finished batch.
+    pub(crate) next: u64,
+    /// Where that block is, or will be, or an earlier place.
+    pub(crate) position: LogPosition,
+}
+
+impl UsedUp {
+    /// For a checkpoint.
+    pub(crate) fn to_bytes(self) -> Bytes {
+        [&self.next.to_le_bytes()[..], &self.position.to_bytes()].concat().into()
+    }
+
+    /// From a checkpoint; `None` if these are not its bytes.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<UsedUp> {
+        let (next, position) = bytes.split_first_chunk()?;
+        Some(UsedUp { next: u64::from_le_bytes(*next), position: LogPosition::from_bytes(position)? })
+    }
 }
 
 /// A place between two appends. Later places are greater.
@@ -67,6 +147,13 @@ pub(crate) struct LogOptions {
     pub(crate) max_age: Duration,
 }
 
+impl LogOptions {
+    /// Small enough that files are begun and deleted within some batches.
+    pub(crate) fn simulated() -> LogOptions {
+        LogOptions { max_bytes: 300, max_age: Duration::from_secs(60) }
+    }
+}
+
 impl Default for LogOptions {
     fn default() -> LogOptions {
         LogOptions { max_bytes: 64 << 20, max_age: Duration::from_secs(60) }
@@ -84,6 +171,8 @@ pub(crate) struct WriteAheadLog {
     before: LogPosition,
     /// The highest number of a file that there is.
     highest: u64,
+    /// Files with lower numbers are gone.
+    cleaned: u64,
     poisoned: Option<String>,
 }
 
@@ -93,17 +182,16 @@ struct Current {
 }
 
 impl WriteAheadLog {
-    /// Opens the log, and gives `each` all blocks after `from`, in the order in which they were appended, with the place after each append.
+    /// Opens the log, and gives `each` all blocks after `from`, in the order in which they were appended. A log that is not
+    /// there is made with its first block.
     pub(crate) fn open(
         fs: Arc<dyn Fs>,
         dir: PathBuf,
         clock: Arc<dyn Clock>,
         options: LogOptions,
         from: Option<LogPosition>,
-        each: &mut dyn FnMut(LogPosition, LogBlock),
+        each: &mut dyn FnMut(Found),
     ) -> Result<WriteAheadLog> {
-        let opening = |e| CheckpointError::io(format_args!("opening log `{}`", dir.display()), e);
-        fs.create_dir(&dir).and_then(|()| fs.sync_dir(&dir)).map_err(opening)?;
         let mut log = WriteAheadLog {
             fs,
             dir,
@@ -112,6 +200,7 @@ impl WriteAheadLog {
             current: None,
             before: LogPosition::default(),
             highest: 0,
+            cleaned: 0,
             poisoned: None,
         };
         let numbers = log.numbers()?;
@@ -131,7 +220,7 @@ impl WriteAheadLog {
                 format!("nothing is written after a failed sync ({why}); restart the program to go on");
             return Err(CheckpointError::io(
                 format_args!("writing log `{}`", self.dir.display()),
-                std::io::Error::other(what),
+                io::Error::other(what),
             ));
         }
         if blocks.is_empty() {
@@ -170,8 +259,16 @@ impl WriteAheadLog {
         self.before
     }
 
+    /// What reads the blocks that were found.
+    pub(crate) fn reader(&self) -> LogReader {
+        LogReader { fs: Arc::clone(&self.fs), dir: self.dir.clone() }
+    }
+
     /// Deletes files that have nothing after `until`: what the oldest checkpoint that can be gone back to has used up.
     pub(crate) fn clean(&mut self, until: LogPosition) -> Result<()> {
+        if until.file <= self.cleaned {
+            return Ok(());
+        }
         for number in self.numbers()? {
             // The last file that counts stays, so that the next one can be checked against it.
             if number < until.file && number < self.before.file {
@@ -181,6 +278,7 @@ impl WriteAheadLog {
                     .map_err(|e| CheckpointError::io(format_args!("deleting `{name}`"), e))?;
             }
         }
+        self.cleaned = until.file;
         Ok(())
     }
 
@@ -205,7 +303,7 @@ impl WriteAheadLog {
         copy().map_err(|e| CheckpointError::io(format_args!("writing `{}`", path.display()), e))
     }
 
-    fn note(&mut self, result: std::io::Result<()>) -> std::io::Result<()> {
+    fn note(&mut self, result: io::Result<()>) -> io::Result<()> {
         result.inspect_err(|e| self.poisoned = Some(e.to_string()))
     }
 
@@ -215,6 +313,7 @@ impl WriteAheadLog {
         self.highest += 1;
         let name = self.name(self.highest);
         let failed = |e| CheckpointError::io(format_args!("writing `{name}`"), e);
+        self.fs.create_dir(&self.dir).map_err(failed)?;
         let file = self.fs.create(&self.dir.join(file_name(self.highest))).map_err(failed)?;
         let mut file = FrameWriter::new(file, Kind::Log, &file_name(self.highest)).map_err(failed)?;
         file.frame(&[&[BEFORE][..], &self.before.to_bytes()].concat()).map_err(failed)?;
@@ -231,9 +330,11 @@ impl WriteAheadLog {
 
     /// The numbers of all files, in order.
     fn numbers(&self) -> Result<Vec<u64>> {
-        let names = self.fs.list(&self.dir);
-        let names = names
-            .map_err(|e| CheckpointError::io(format_args!("listing log `{}`", self.dir.display()), e))?;
+        let names = match self.fs.list(&self.dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
+            names => names
+                .map_err(|e| CheckpointError::io(format_args!("listing log `{}`", self.dir.display()), e))?,
+        };
         let number = |name: &String| {
             let number = name.strip_prefix("log-")?.parse().ok()?;
             (file_name(number) == *name).then_some(number)
@@ -248,7 +349,7 @@ impl WriteAheadLog {
         &self,
         numbers: &[u64],
         from: Option<LogPosition>,
-        each: &mut dyn FnMut(LogPosition, LogBlock),
+        each: &mut dyn FnMut(Found),
     ) -> Result<LogPosition> {
         // From the last file back: each says which one is before it, and how much of that counts.
         let mut chain: Vec<(u64, Option<u64>)> = Vec::new();
@@ -317,7 +418,7 @@ impl WriteAheadLog {
         number: u64,
         from: u64,
         end: Option<u64>,
-        each: &mut dyn FnMut(LogPosition, LogBlock),
+        each: &mut dyn FnMut(Found),
     ) -> Result<u64, Flaw> {
         let name = file_name(number);
         let mut frames = FrameReader::new(self.fs.open(&self.dir.join(&name))?, Kind::Log, &name)?;
@@ -339,9 +440,9 @@ impl WriteAheadLog {
                 Err(flaw) => return Err(flaw),
             }
             if !std::mem::take(&mut first) && at >= from {
-                let position = LogPosition { file: number, offset: frames.offset() };
-                let blocks = blocks(&payload).ok_or_else(|| Flaw::at(at, "expected blocks"))?;
-                blocks.into_iter().for_each(|block| each(position, block));
+                let before = LogPosition { file: number, offset: at };
+                let blocks = blocks(&payload, before).ok_or_else(|| Flaw::at(at, "expected blocks"))?;
+                blocks.into_iter().for_each(&mut *each);
             }
         }
         let found = frames.offset();
@@ -379,7 +480,7 @@ fn file_name(number: u64) -> String {
     format!("log-{number:020}")
 }
 
-fn blocks(payload: &[u8]) -> Option<Vec<LogBlock>> {
+fn blocks(payload: &[u8], before: LogPosition) -> Option<Vec<Found>> {
     let mut rest = payload.strip_prefix(&[BLOCKS])?;
     let mut blocks = Vec::new();
     while !rest.is_empty() {
@@ -387,11 +488,10 @@ fn blocks(payload: &[u8]) -> Option<Vec<LogBlock>> {
         let stream = str::from_utf8(take_bytes(&mut rest, length)?).ok()?.to_owned();
         let block = take_number(&mut rest)?;
         let length = take_number(&mut rest)?;
-        blocks.push(LogBlock {
-            stream,
-            block,
-            bytes: Bytes::copy_from_slice(take_bytes(&mut rest, length)?),
-        });
+        let offset = payload_at(before.offset) + (payload.len() - rest.len()) as u64;
+        let checksum = crc32fast::hash(take_bytes(&mut rest, length)?);
+        let place = Place { file: before.file, offset, length, checksum };
+        blocks.push(Found { stream, block, before, place });
     }
     Some(blocks)
 }

@@ -16,6 +16,7 @@ use super::{
     frame::Kind,
     manifest::{Manifest, Operator, Progress, Segment, object_name},
     segment::{SegmentWriter, measure},
+    wal::{LogPosition, UsedUp},
 };
 
 /// How checkpoints are kept.
@@ -74,13 +75,17 @@ pub(crate) struct Checkpointer {
 pub(super) struct Kept {
     pub(super) number: u64,
     pub(super) objects: BTreeSet<String>,
+    /// From where on it needs the log of receivers; `None` if from its beginning.
+    log: Option<LogPosition>,
 }
 
 impl Kept {
     pub(super) fn new(number: u64, manifest: &Manifest) -> Kept {
         let mut objects: BTreeSet<_> = manifest.segments.iter().map(|s| s.object.clone()).collect();
         objects.insert(object_name(Kind::Checkpoint, number));
-        Kept { number, objects }
+        let used_up = manifest.progress.wal.values();
+        let log = used_up.map(|bytes| Some(UsedUp::from_bytes(bytes)?.position)).min().flatten();
+        Kept { number, objects, log }
     }
 }
 
@@ -186,6 +191,11 @@ impl Checkpointer {
         self.segments = manifest.segments;
         self.tidy();
         Ok(())
+    }
+
+    /// From where on the log of receivers is needed to go back to any checkpoint that is kept; `None` if from its beginning.
+    pub(crate) fn log_needed(&self) -> Option<LogPosition> {
+        self.kept.iter().map(|kept| kept.log).min().flatten()
     }
 
     /// The segment that the carried changes make, if there are any.

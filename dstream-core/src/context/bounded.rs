@@ -49,10 +49,9 @@ impl StreamingContext {
             std::mem::take(&mut life.pipelines)
         };
         let outputs = pipelines.iter().map(|p| p.outputs).sum();
-        let begun =
-            check_outputs(outputs).and_then(|()| core.is_exhausted()).and_then(|_| core.start_inputs(true));
-        let outcome = begun
-            .and_then(|()| core.go_on())
+        let outcome = check_outputs(outputs)
+            .and_then(|()| core.is_exhausted())
+            .and_then(|_| core.go_on(true))
             .and_then(|(planned, next)| drain(core, stepper.insert(Stepper { pipelines, next, planned })));
         drop(stepper);
         core.stop(false);

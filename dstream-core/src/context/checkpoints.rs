@@ -2,14 +2,17 @@
 //!
 //! A batch is written down twice: when it begins, with what each source gives to it, and when it is done, with what the
 //! operators have then. In between, each output that has run is struck off. After a crash the batch that had begun runs once
-//! more, over the same input, for the outputs that are left; then the missed ones, at their own times.
+//! more, over the same input, for the outputs that are left; then the missed ones, at their own times. What receivers give to a
+//! batch is in their log when it begins, and used up there when it is done.
 //!
 //! What happens is noted first, and then written, again and again if the storage refuses it (see [`Core::checkpoint`]).
 
 use std::{
     collections::BTreeMap,
-    path::Path,
+    ops::Deref,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use super::core::{Core, Life};
@@ -19,11 +22,14 @@ use crate::{
         Changes, CheckpointError, Checkpointer, LocalDir, PendingBatch, Progress, Session, Slot, Stateful,
     },
     config::UNNAMED,
+    receiver::Log,
     source::AnyInput,
 };
 
 /// The checkpoints of a context.
 pub(super) struct Checkpoints {
+    // Closed before the folder is free for another program.
+    log: OpenLog,
     writer: Checkpointer,
     progress: Progress,
     /// What has changed, until it is handed to the writer.
@@ -37,6 +43,49 @@ pub(super) struct Checkpoints {
     frozen: bool,
 }
 
+/// A folder that this program has, before the sources start.
+pub(super) struct Opened {
+    // Closed before the folder is free.
+    pub(super) log: OpenLog,
+    session: Session,
+}
+
+/// The log; it is closed when this is dropped, although a receiver that has not stopped may still have it.
+pub(super) struct OpenLog(Arc<Log>);
+
+impl Deref for OpenLog {
+    type Target = Arc<Log>;
+
+    fn deref(&self) -> &Arc<Log> {
+        &self.0
+    }
+}
+
+impl Drop for OpenLog {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Opened {
+    /// Opens the checkpoint, and the log beside it: what receivers store goes there from their first block on.
+    pub(super) fn open(core: &Core, folder: PathBuf) -> Result<Opened> {
+        let store = LocalDir::with_fs(Arc::clone(&core.config.storage.fs), folder.clone())?;
+        let session = Session::open(Arc::new(store))?;
+        let (name, forget) = {
+            let life = core.lock();
+            (life.name.clone(), life.forget.clone())
+        };
+        let mut used_up = BTreeMap::new();
+        if let Some(recovered) = session.recovered() {
+            check(recovered.progress(), &name, core.interval, &folder)?;
+            used_up.clone_from(&recovered.progress().wal);
+        }
+        let log = Log::open(folder.join("log"), &core.config, &used_up, &forget)?;
+        Ok(Opened { log: OpenLog(Arc::new(log)), session })
+    }
+}
+
 /// Where a recovered context goes on.
 pub(super) struct Resumed {
     /// A batch that had begun; it is planned already.
@@ -48,12 +97,11 @@ pub(super) struct Resumed {
 }
 
 impl Checkpoints {
-    /// Opens the checkpoint of a context whose sources have started. If there is one to go on from, operators and
+    /// Goes on from the checkpoint of a context whose sources have started. If there is one, operators and
     /// sources get back what they had.
-    pub(super) fn open(core: &Core, folder: &Path) -> Result<(Checkpoints, Option<Resumed>)> {
-        let storage = &core.config.storage;
-        let store = Arc::new(LocalDir::with_fs(Arc::clone(&storage.fs), folder.to_owned())?);
-        let session = Session::open(store)?;
+    pub(super) fn resume(core: &Core, opened: Opened) -> Result<(Checkpoints, Option<Resumed>)> {
+        let Opened { log, session } = opened;
+        log.check_claimed()?;
         let (operators, sources, mut progress, outputs, forget) = {
             let life = core.lock();
             let progress = Progress {
@@ -65,11 +113,10 @@ impl Checkpoints {
             (operators(&life), sources(&life), progress, life.outputs, life.forget.clone())
         };
         let found = session.recovered().map(|recovered| recovered.progress().clone());
-        if let Some(found) = &found {
-            check(found, &progress, folder)?;
-            if progress.application == UNNAMED {
-                progress.application.clone_from(&found.application);
-            }
+        if let Some(found) = &found
+            && progress.application == UNNAMED
+        {
+            progress.application.clone_from(&found.application);
         }
         let writer = {
             let kept: Vec<_> = operators.iter().map(|(name, kept)| (name, "operator", kept)).collect();
@@ -83,7 +130,7 @@ impl Checkpoints {
                 .iter_mut()
                 .map(|(name, kind, state)| Slot { name, kind, state: &mut **state })
                 .collect();
-            let (writer, restored) = session.resume(&mut slots, &forget, storage.policy)?;
+            let (writer, restored) = session.resume(&mut slots, &forget, core.config.storage.policy)?;
             if found.is_some() {
                 tracing::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
                 for name in &restored.new {
@@ -117,7 +164,9 @@ impl Checkpoints {
                 Some(resumed)
             }
         };
+        progress.wal = log.used_up();
         let checkpoints = Checkpoints {
+            log,
             writer,
             progress,
             changes: Vec::new(),
@@ -175,11 +224,13 @@ impl Checkpoints {
             (name.clone(), changes)
         });
         let changes: Vec<_> = changes.collect();
-        // What nobody will write is taken from the operators all the same, so that it does not pile up there.
+        // What nobody will write is taken from the operators all the same, so that it does not pile up there, or in the log's list.
+        self.log.finish(time);
         if self.frozen {
             return;
         }
         if succeeded {
+            self.progress.wal = self.log.used_up();
             self.progress.batch_time = time;
             self.progress.pending.clear();
             self.changes.extend(changes);
@@ -196,8 +247,13 @@ impl Checkpoints {
     /// Writes what is noted. If it fails, the same can be tried again.
     pub(super) fn write(&mut self) -> Result<(), CheckpointError> {
         if self.unwritten {
+            // A batch that begins names blocks of the log: what is not in there could not be had again.
+            self.log.write()?;
             self.writer.commit(self.progress.clone(), std::mem::take(&mut self.changes))?;
             self.unwritten = false;
+            if let Some(needed) = self.writer.log_needed() {
+                self.log.clean(needed);
+            }
         }
         Ok(())
     }
@@ -208,9 +264,9 @@ impl Checkpoints {
 }
 
 /// Refuses the checkpoint of another application, or of another batch interval.
-fn check(found: &Progress, program: &Progress, folder: &Path) -> Result<()> {
+fn check(found: &Progress, ours: &str, interval: Duration, folder: &Path) -> Result<()> {
     let folder = folder.display();
-    let (theirs, ours) = (&found.application, &program.application);
+    let theirs = found.application.as_str();
     // One that has given itself no name may be any.
     if theirs != ours && [theirs, ours].iter().all(|name| *name != UNNAMED && !name.is_empty()) {
         return Err(Error::Invalid(format!(
@@ -218,11 +274,11 @@ fn check(found: &Progress, program: &Progress, folder: &Path) -> Result<()> {
              it is the same application, name it `{theirs}` again"
         )));
     }
-    if found.interval != program.interval {
+    if found.interval != interval {
         return Err(Error::Invalid(format!(
             "the checkpoint in `{folder}` was written with a batch interval of {:?}, this program has {:?}: change it back, or \
              use another folder",
-            found.interval, program.interval
+            found.interval, interval
         )));
     }
     Ok(())
@@ -233,7 +289,8 @@ fn operators(life: &Life) -> Vec<(String, Arc<Mutex<dyn Stateful>>)> {
     unique(life.operators.iter().map(|operator| (operator.name.clone(), Arc::clone(&operator.shared))))
 }
 
-fn sources(life: &Life) -> Vec<(String, Arc<dyn AnyInput>)> {
+/// Names are unique: the second source called `x` is `x#2`.
+pub(super) fn sources(life: &Life) -> Vec<(String, Arc<dyn AnyInput>)> {
     unique(life.inputs.iter().map(|input| (input.name(), Arc::clone(input))))
 }
 

@@ -10,16 +10,17 @@ use std::{
 
 use super::{
     ContextState,
-    checkpoints::{Checkpoints, Resumed},
+    checkpoints::{Checkpoints, Opened, Resumed, sources},
     generator::{self, Generator},
     hoisted::Operator,
     jobs::{self, Jobs},
     signals,
 };
 use crate::{
-    Config, Error, Result, Signal, SourceContext, Time,
+    Config, Error, ReceiverLog, Result, Signal, SourceContext, Time,
     batch::{OutputLog, Pipeline, panic_text},
     exec::Executor,
+    receiver::Log,
     source::AnyInput,
 };
 
@@ -166,16 +167,17 @@ impl Core {
         }
     }
 
-    pub(super) fn start_inputs(&self, to_end: bool) -> Result<()> {
-        let inputs = self.lock().inputs.clone();
-        let context = SourceContext {
-            clock: Arc::clone(&self.config.clock),
-            config: self.config.clone(),
-            interval: self.interval,
-            stopping: self.stopping.clone(),
-            to_end,
-        };
-        for input in inputs {
+    fn start_inputs(&self, log: Option<&Arc<Log>>, to_end: bool) -> Result<()> {
+        let inputs = sources(&self.lock());
+        for (name, input) in inputs {
+            let context = SourceContext {
+                clock: Arc::clone(&self.config.clock),
+                config: self.config.clone(),
+                interval: self.interval,
+                stopping: self.stopping.clone(),
+                log: log.map(|log| ReceiverLog::new(log, &name)),
+                to_end,
+            };
             // A source is somebody's code.
             catch_unwind(AssertUnwindSafe(|| input.start(&context))).unwrap_or_else(|panic| {
                 Err(Error::source(input.name(), format_args!("panicked: {}", panic_text(&*panic))))
@@ -193,8 +195,7 @@ impl Core {
         if self.config.handle_signals {
             signals::enable()?;
         }
-        self.start_inputs(false)?;
-        let (pending, next) = self.go_on()?;
+        let (pending, next) = self.go_on(false)?;
         let jobs = Arc::new(Jobs::default());
         if let Some(pending) = pending {
             jobs.push(pending);
@@ -209,12 +210,17 @@ impl Core {
         generator::spawn(generator, jobs)
     }
 
-    /// Opens the checkpoint, if there is one, behind the start of the sources. Returns a batch that had begun before a restart, and
+    /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun before a restart, and
     /// the first batch behind it: those that were missed come first.
-    pub(super) fn go_on(&self) -> Result<(Option<Time>, Time)> {
+    pub(super) fn go_on(&self, to_end: bool) -> Result<(Option<Time>, Time)> {
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
-        let Some(folder) = self.lock().checkpoint.clone() else { return Ok((None, fresh())) };
-        let (checkpoints, resumed) = Checkpoints::open(self, &folder)?;
+        let Some(folder) = self.lock().checkpoint.clone() else {
+            self.start_inputs(None, to_end)?;
+            return Ok((None, fresh()));
+        };
+        let opened = Opened::open(self, folder)?;
+        self.start_inputs(Some(&opened.log), to_end)?;
+        let (checkpoints, resumed) = Checkpoints::resume(self, opened)?;
         *self.lock_checkpoints() = Some(checkpoints);
         Ok(match resumed {
             Some(Resumed { pending, zero, next }) => {

@@ -267,8 +267,7 @@ impl StreamingContext {
                     let pipelines = std::mem::take(&mut life.pipelines);
                     let outputs = life.outputs;
                     drop(life);
-                    let begun = check_outputs(outputs).and_then(|()| core.start_inputs(false));
-                    match begun.and_then(|()| core.go_on()) {
+                    match check_outputs(outputs).and_then(|()| core.go_on(false)) {
                         Ok((planned, next)) => *stepper = Some(Stepper { pipelines, next, planned }),
                         Err(error) => {
                             drop(stepper);

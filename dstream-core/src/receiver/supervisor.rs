@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use super::{Receiver, ReceiverContext, Shared};
+use super::{Receiver, ReceiverContext, context::Shared};
 use crate::{Error, Signal, batch::panic_text};
 
 /// Starts the receiver's thread. The signal is set when the thread ends.
@@ -51,6 +51,6 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
         if !context.clock.wait_until(context.clock.now() + delay, stop) {
             return;
         }
-        delay = delay.saturating_mul(2).min(config.restart_delay_max).max(config.restart_delay);
+        delay = config.next_delay(delay);
     }
 }

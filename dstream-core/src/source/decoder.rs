@@ -30,7 +30,8 @@ use bytes::{Buf, Bytes, BytesMut};
 /// # Ok::<(), Box<dyn Error + Send + Sync>>(())
 /// ```
 pub trait Decoder: Send + 'static {
-    /// A record.
+    /// A record. For [`socket_stream`](crate::socket_stream()) it must be one that serde can write and read, since it
+    /// is kept over a crash; if it can't be, yield [`Bytes`] and make records of them with a `map`.
     type Item: Send + 'static;
 
     /// Takes one record off the front of `buf`; `None` if there is no whole one yet.

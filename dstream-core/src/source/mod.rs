@@ -17,7 +17,7 @@ mod socket_stream;
 mod tcp;
 mod text;
 
-use crate::{Bytes, Clock, Config, Result, Signal, Time, checkpoint::Stateful, handle::Feed};
+use crate::{Bytes, Clock, Config, ReceiverLog, Result, Signal, Time, checkpoint::Stateful, handle::Feed};
 use std::{
     sync::{Arc, Mutex},
     time::Duration,
@@ -89,6 +89,8 @@ pub struct SourceContext {
     pub interval: Duration,
     /// Set when the context stops.
     pub stopping: Signal,
+    /// What the source writes to the log of receivers, if there is a checkpoint. A [`Receiver`](crate::Receiver) does by itself.
+    pub log: Option<ReceiverLog>,
     /// Whether the context is run by [`run_to_end`](crate::StreamingContext::run_to_end): what is there is all there is.
     pub to_end: bool,
 }

@@ -8,7 +8,7 @@ use super::{
     Decoder,
     tcp::{Fault, Framing, Server},
 };
-use crate::{Receiver, ReceiverContext};
+use crate::{Loggable, Receiver, ReceiverContext};
 
 /// Connects to a TCP server and yields the records that `decoder` finds in what it sends.
 ///
@@ -29,6 +29,7 @@ use crate::{Receiver, ReceiverContext};
 pub fn socket_stream<D>(host: impl Into<String>, port: u16, decoder: D) -> SocketStream<D>
 where
     D: Decoder + Clone,
+    Vec<D::Item>: Loggable,
 {
     SocketStream { server: Server { host: host.into(), port }, decoder }
 }
@@ -46,7 +47,10 @@ impl<D> fmt::Debug for SocketStream<D> {
     }
 }
 
-impl<D: Decoder + Clone> Receiver for SocketStream<D> {
+impl<D: Decoder + Clone> Receiver for SocketStream<D>
+where
+    Vec<D::Item>: Loggable,
+{
     type Block = Vec<D::Item>;
 
     fn name(&self) -> String {
@@ -75,7 +79,10 @@ struct Frames<D> {
     limit: usize,
 }
 
-impl<D: Decoder> Frames<D> {
+impl<D: Decoder> Frames<D>
+where
+    Vec<D::Item>: Loggable,
+{
     /// Stores all that `decode` yields, also if it fails in the end.
     fn store(
         &mut self,
@@ -103,7 +110,10 @@ impl<D: Decoder> Frames<D> {
     }
 }
 
-impl<D: Decoder> Framing<Vec<D::Item>> for Frames<D> {
+impl<D: Decoder> Framing<Vec<D::Item>> for Frames<D>
+where
+    Vec<D::Item>: Loggable,
+{
     fn space(&mut self) -> &mut [u8] {
         &mut self.space
     }

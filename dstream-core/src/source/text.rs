@@ -54,6 +54,17 @@ impl TextBlock {
         TextBlock { bytes: Raw::Received(bytes), replaced: String::new() }
     }
 
+    /// The bytes, which are shared and don't grow any more.
+    pub(crate) fn share(&mut self) -> Bytes {
+        if let Raw::Received(bytes) = &mut self.bytes {
+            self.bytes = Raw::Whole(std::mem::take(bytes).freeze());
+        }
+        match &self.bytes {
+            Raw::Whole(bytes) => bytes.clone(),
+            Raw::Received(_) => Bytes::new(),
+        }
+    }
+
     /// Takes in `more` if it lies right behind this block in memory, as the pieces of one receive buffer do, so that
     /// nothing is copied, or if both are so small that a copy costs less than one more block. Gives it back if not, or
     /// if it would lengthen the last line.

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use dstream_core::{Block, Config, ManualClock, Receiver, ReceiverContext, Source, receiver_stream};
+use dstream_core::{
+    Block, Config, ManualClock, Receiver, ReceiverContext, Source, Unlogged, receiver_stream,
+};
 
 use crate::{LONG, at, source_context};
 
@@ -174,14 +176,14 @@ struct Flood {
 }
 
 impl Receiver for Flood {
-    type Block = Counted;
+    type Block = Unlogged<Counted>;
 
     fn name(&self) -> String {
         "flood".into()
     }
 
-    fn run(&mut self, ctx: &ReceiverContext<Counted>) -> Outcome {
-        while ctx.store_block(Counted::new(&self.alive)) {
+    fn run(&mut self, ctx: &ReceiverContext<Unlogged<Counted>>) -> Outcome {
+        while ctx.store_block(Unlogged(Counted::new(&self.alive))) {
             self.stored.send(self.alive.load(Ordering::SeqCst))?;
         }
         Ok(())

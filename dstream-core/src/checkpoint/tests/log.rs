@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{
     super::{
-        LogBlock, LogOptions, LogPosition, WriteAheadLog,
+        Found, LogBlock, LogOptions, LogPosition, WriteAheadLog,
         sim::{Faults, Rng, SimFs},
     },
     crashes::for_seeds,
@@ -14,32 +14,22 @@ use super::{
 };
 use crate::ManualClock;
 
-fn open(
-    fs: &SimFs,
-    from: Option<LogPosition>,
-) -> Result<(WriteAheadLog, Vec<(LogPosition, LogBlock)>), CheckpointError> {
+fn open(fs: &SimFs, from: Option<LogPosition>) -> Result<(WriteAheadLog, Vec<Found>), CheckpointError> {
     let mut found = Vec::new();
     let options = LogOptions { max_bytes: 300, max_age: Duration::from_secs(60) };
     let clock = Arc::new(ManualClock::default());
-    let log = WriteAheadLog::open(
-        Arc::new(fs.clone()),
-        "/log".into(),
-        clock,
-        options,
-        from,
-        &mut |position, block| {
-            found.push((position, block));
-        },
-    )?;
+    let log = WriteAheadLog::open(Arc::new(fs.clone()), "/log".into(), clock, options, from, &mut |block| {
+        found.push(block)
+    })?;
     Ok((log, found))
 }
 
 fn block(number: u64, bytes: &[u8]) -> LogBlock {
-    LogBlock { stream: "socket".to_owned(), block: number, bytes: Bytes::copy_from_slice(bytes) }
+    LogBlock { stream: "socket".into(), block: number, bytes: Bytes::copy_from_slice(bytes) }
 }
 
-fn numbers(found: &[(LogPosition, LogBlock)]) -> Vec<u64> {
-    found.iter().map(|(_, block)| block.block).collect()
+fn numbers(found: &[Found]) -> Vec<u64> {
+    found.iter().map(|found| found.block).collect()
 }
 
 #[test]

@@ -1,0 +1,213 @@
+//! Blocks of receivers: how they are written to the log, and how they come back.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use std::sync::Arc;
+
+use super::budget::Permit;
+use crate::{
+    Block, Bytes, Error, Result, TextBlock,
+    checkpoint::{LogReader, Place, decode},
+};
+
+/// A [`Block`] that a receiver can put into the write-ahead log, and get back from there after a crash.
+///
+/// Implemented for [`TextBlock`], and for a `Vec` of records that serde can write and read. What can't be written, or need
+/// not be since the receiver can ask for it again, is an [`Unlogged`] block.
+///
+/// ```
+/// use dstream::{Block, Bytes, Loggable};
+///
+/// /// A picture, as it was received.
+/// struct Picture(Bytes);
+///
+/// impl Block for Picture {
+///     type Record<'a> = &'a [u8];
+///
+///     fn records(&mut self) -> impl Iterator<Item = &[u8]> {
+///         std::iter::once(&*self.0)
+///     }
+///
+///     fn weight(&self) -> usize {
+///         self.0.len()
+///     }
+/// }
+///
+/// impl Loggable for Picture {
+///     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
+///         Ok(Some(self.0.clone()))
+///     }
+///
+///     fn from_log(bytes: Bytes) -> Result<Picture, String> {
+///         Ok(Picture(bytes))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "a receiver can't write `{Self}` to the log that keeps it over a crash",
+    label = "blocks of receivers must implement `dstream::Loggable`",
+    note = "a `Vec` of records does if they can be serialised: write `#[derive(serde::Serialize, serde::Deserialize)]` above their type",
+    note = "records that can't be, or that the receiver can receive again, do without the log: `type Block = dstream::Unlogged<{Self}>;`",
+    note = "a decoder for `socket_stream` can yield `dstream::Bytes`, and a `map` behind it makes records of them"
+)]
+pub trait Loggable: Block + Sized {
+    /// The block as bytes, `None` if it is not for the log; `Err` says what can't be written. Called once the block
+    /// is complete, and before its records are read.
+    fn to_log(&mut self) -> Result<Option<Bytes>, String>;
+
+    /// The block that was written as these bytes; `Err` says what does not fit.
+    fn from_log(bytes: Bytes) -> Result<Self, String>;
+}
+
+impl Loggable for TextBlock {
+    fn to_log(&mut self) -> Result<Option<Bytes>, String> {
+        Ok(Some(self.share()))
+    }
+
+    fn from_log(bytes: Bytes) -> Result<TextBlock, String> {
+        Ok(TextBlock::new(bytes))
+    }
+}
+
+// With the names of fields, like state: a later version of a type can read what an earlier one has left in the log.
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
+    fn to_log(&mut self) -> Result<Option<Bytes>, String> {
+        rmp_serde::to_vec_named(self).map(|bytes| Some(bytes.into())).map_err(|error| error.to_string())
+    }
+
+    fn from_log(bytes: Bytes) -> Result<Vec<T>, String> {
+        decode(&bytes)
+    }
+}
+
+/// A block that is not written to the log of receivers: a crash loses it, unless the receiver receives it again.
+///
+/// For records that can't be serialised, and for a receiver that knows how far its batches are, as one that reads from
+/// a queue that keeps everything.
+///
+/// ```
+/// use dstream::{Receiver, ReceiverContext, Unlogged};
+/// use std::{error::Error, net::TcpStream};
+///
+/// /// Connections, which no disk can keep.
+/// struct Connections;
+///
+/// impl Receiver for Connections {
+///     type Block = Unlogged<Vec<TcpStream>>;
+///
+///     fn name(&self) -> String {
+///         "connections".into()
+///     }
+///
+///     fn run(&mut self, ctx: &ReceiverContext<Self::Block>) -> Result<(), Box<dyn Error + Send + Sync>> {
+///         while !ctx.is_stopping() {
+///             ctx.store(TcpStream::connect("localhost:9999")?);
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Unlogged<B>(pub B);
+
+impl<B: Block> Block for Unlogged<B> {
+    type Record<'a>
+        = B::Record<'a>
+    where
+        Self: 'a;
+
+    fn open(&mut self) -> Result<()> {
+        self.0.open()
+    }
+
+    fn records(&mut self) -> impl Iterator<Item = Self::Record<'_>> {
+        self.0.records()
+    }
+
+    fn weight(&self) -> usize {
+        self.0.weight()
+    }
+}
+
+impl<B: Block> Loggable for Unlogged<B> {
+    fn to_log(&mut self) -> Result<Option<Bytes>, String> {
+        Ok(None)
+    }
+
+    fn from_log(_: Bytes) -> Result<Unlogged<B>, String> {
+        Err("the receiver's blocks are `Unlogged` now".to_owned())
+    }
+}
+
+/// A block of a receiver.
+#[derive(Debug)]
+pub struct Received<B> {
+    held: Held<B>,
+    /// Its number in the log.
+    pub(super) number: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Held<B> {
+    /// When it has been processed its bytes leave the receiver's buffer.
+    Here { block: B, _permit: Option<Arc<Permit>> },
+    /// Of an earlier run: it is read when it is processed, so that it takes no memory until then.
+    InLog { log: LogReader, place: Place, weight: usize },
+}
+
+impl<B: Loggable> Received<B> {
+    pub(super) fn new(block: B, number: Option<u64>, permit: Arc<Permit>) -> Received<B> {
+        Received { held: Held::Here { block, _permit: Some(permit) }, number }
+    }
+
+    /// A block of an earlier run; it is read once, so that a type that does not fit is an error before anything runs.
+    pub(super) fn found(log: &LogReader, stream: &str, number: u64, place: Place) -> Result<Received<B>> {
+        let weight = B::from_log(log.read(place)?).map_err(|what| {
+            let file = log.describe(Some(place));
+            Error::source(
+                stream,
+                format_args!(
+                    "block {number} in `{file}`, which is in no finished batch, does not fit the types that the receiver has \
+                     now: {what}; run it with the program that wrote it, or let it go with `forget = [\"{stream}\"]`"
+                ),
+            )
+        })?;
+        let weight = weight.weight();
+        Ok(Received { held: Held::InLog { log: log.clone(), place, weight }, number: Some(number) })
+    }
+}
+
+impl<B: Loggable> Block for Received<B> {
+    type Record<'a>
+        = B::Record<'a>
+    where
+        Self: 'a;
+
+    fn open(&mut self) -> Result<()> {
+        if let Held::InLog { log, place, .. } = &self.held {
+            let block = B::from_log(log.read(*place)?).map_err(|what| {
+                Error::Checkpoint(crate::CheckpointError::damaged(log.describe(Some(*place)), what))
+            })?;
+            self.held = Held::Here { block, _permit: None };
+        }
+        match &mut self.held {
+            Held::Here { block, .. } => block.open(),
+            Held::InLog { .. } => Ok(()),
+        }
+    }
+
+    fn records(&mut self) -> impl Iterator<Item = Self::Record<'_>> {
+        match &mut self.held {
+            Held::Here { block, .. } => block.records(),
+            Held::InLog { .. } => unreachable!("a block is opened before its records are read"),
+        }
+    }
+
+    fn weight(&self) -> usize {
+        match &self.held {
+            Held::Here { block, .. } => block.weight(),
+            Held::InLog { weight, .. } => *weight,
+        }
+    }
+}
