@@ -147,6 +147,9 @@ impl Log {
             return Ok(());
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.closed {
+            return Err(CheckpointError::Invalid("the context has been stopped".to_owned()));
+        }
         loop {
             let group = {
                 let mut state = self.state();
@@ -155,9 +158,6 @@ impl Log {
                 }
                 state.take_group()
             };
-            if writer.closed {
-                return Err(CheckpointError::Invalid("the context has been stopped".to_owned()));
-            }
             let blocks: Vec<LogBlock> = group.iter().map(|waiting| waiting.block.clone()).collect();
             let appended = writer.log.append(&blocks);
             let mut state = self.state();
@@ -202,6 +202,11 @@ impl Log {
     /// Nothing is written from now on, also by a receiver that has not stopped: the folder may be another program's.
     pub(crate) fn close(&self) {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+    }
+
+    #[cfg(test)]
+    pub(super) fn found(&self, stream: &str) -> Vec<(u64, Place)> {
+        self.state().streams.get(stream).map(|stream| stream.found.clone()).unwrap_or_default()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -5,6 +5,8 @@ mod budget;
 mod context;
 mod log;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
