@@ -1,4 +1,4 @@
-//! Programs that are stopped, killed and started again lose nothing and count nothing twice.
+//! Programs that are stopped and started again lose nothing and count nothing twice. `kills.rs` kills them.
 
 use std::{
     collections::BTreeMap,
@@ -190,7 +190,7 @@ fn binary() -> PathBuf {
     binary.join("examples/recoverable_file_word_count")
 }
 
-/// The example, killed and started again and again.
+/// The example.
 struct Program {
     input: PathBuf,
     checkpoint: PathBuf,
@@ -198,12 +198,7 @@ struct Program {
 }
 
 impl Program {
-    fn start(&self) -> Child {
-        build();
-        self.run(Command::new(binary()))
-    }
-
-    /// Runs it, in the place of the last argument of `command` if that is something else.
+    /// Runs it by a command that ends with the program.
     fn run(&self, mut command: Command) -> Child {
         let log = fs::File::options().create(true).append(true).open(self.log());
         command
@@ -251,40 +246,6 @@ fn wait_until(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
         std::thread::yield_now();
     }
     false
-}
-
-#[test]
-fn a_program_that_is_killed_at_random_moments_ends_with_the_right_totals() {
-    let dir = folder();
-    let path = |name: &str| dir.path().join(name);
-    let (input, output) = (path("in"), path("out"));
-    fs::create_dir_all(&input).and_then(|()| fs::create_dir_all(&output)).unwrap_or_else(|e| panic!("{e}"));
-    let program = Program { input, checkpoint: path("checkpoint"), output: output.join("totals") };
-    let mut expected = Counts::new();
-    let mut child = program.start();
-    let mut random = 0x9e37_79b9_7f4a_7c15u64;
-    for round in 0..30u64 {
-        let text = format!("round{} again and again\n", round % 7);
-        for word in text.split_whitespace() {
-            *expected.entry(word.to_owned()).or_default() += 1;
-        }
-        put(&program.input, &format!("file{round:03}"), &text);
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        // The moment of the kill is what this is about.
-        let until = Instant::now() + Duration::from_millis(random % 400);
-        while Instant::now() < until {
-            std::thread::yield_now();
-        }
-        child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("round {round}: {error}"));
-        child = program.run(Command::new(binary()));
-    }
-    let right = program.wait_for(&expected, Duration::from_secs(30));
-    child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("{error}"));
-    let log = fs::read_to_string(program.log()).unwrap_or_default();
-    let tail: Vec<&str> = log.lines().rev().take(20).collect();
-    assert!(right, "expected {expected:?}\nfound {:?}\n{}", program.totals(), tail.join("\n"));
 }
 
 #[test]

@@ -31,6 +31,7 @@ impl Receiver for Messages {
     fn run(&mut self, ctx: &ReceiverContext<Self::Block>) -> Result<(), Box<dyn Error + Send + Sync>> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.0))?;
         stream.set_read_timeout(Some(Duration::from_millis(50)))?;
+        stream.set_nodelay(true)?;
         let mut lines = BufReader::new(stream.try_clone()?);
         let (mut line, mut block) = (Vec::new(), Vec::new());
         while !ctx.is_stopping() {
@@ -131,6 +132,7 @@ impl Sender {
     }
 
     fn send(&self, mut stream: TcpStream) {
+        let _ = stream.set_nodelay(true);
         let mut next = self.lock().acknowledged + 1;
         loop {
             let wait = |sent: &mut Sent| !sent.broken && next > sent.limit.min(sent.acknowledged + WINDOW);
@@ -155,7 +157,7 @@ impl Sender {
 
 #[test]
 fn every_acknowledged_message_is_written_once() {
-    const PER_ROUND: u64 = 200;
+    const PER_ROUND: u64 = 1_500;
     let run = |kills: u64| {
         let server = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
         let port = server.local_addr().map_or(0, |address| address.port());

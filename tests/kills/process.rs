@@ -156,8 +156,9 @@ impl Program {
         files.into_iter().any(|file| file.file_name().to_string_lossy().starts_with(".tmp-"))
     }
 
-    /// Stops it as Ctrl-C does.
+    /// Stops it as Ctrl-C does, once it runs: before, a signal is the end at once.
     pub(crate) fn stop(&mut self) {
+        self.wait_for_batches(1);
         let Some(mut life) = self.life.take() else { return };
         let asked = Command::new("kill").args(["-TERM", &life.child.id().to_string()]).status();
         let ended = asked.and_then(|_| life.child.wait());
