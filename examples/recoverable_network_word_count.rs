@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Every second the totals are appended to the file OUTPUT, as one line; the seconds between an end and the next start
-//! get theirs at the start. What the server had sent is lost by `kill -9` if its batch was not done, and that batch's
-//! line may be there a second time, with the totals that are left. Ctrl-C does the batch first.
+//! get theirs at the start. What was received is in a log beside the checkpoint, so `kill -9` loses at most what came in the
+//! last 200 milliseconds, and what the system still had for the connection. The line of the batch that it cuts off may be there a
+//! second time, with the same totals. Ctrl-C does the batch first and loses nothing.
 use std::{
     collections::BTreeMap,
     fs::File,

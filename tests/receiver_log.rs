@@ -476,6 +476,33 @@ fn damage_of_the_log_names_the_file() -> dstream::Result<()> {
     Ok(())
 }
 
+/// What was acknowledged is not left out as a file that can't be read is: its batch fails, and a restart runs it again.
+#[test]
+fn a_log_that_is_lost_while_the_program_runs_fails_the_batch() -> dstream::Result<()> {
+    let dir = folder();
+    let (first, sends) = numbers(dir.path())?;
+    sends.send(vec![1]);
+    let dir = crash(dir.path());
+    drop(first);
+    let (second, sends) = numbers(dir.path())?;
+    let files = log_files(dir.path());
+    let saved: Vec<_> = files.iter().map(|file| fs::read(file).unwrap_or_default()).collect();
+    files.iter().for_each(|file| fs::remove_file(file).unwrap_or_else(|error| panic!("{error}")));
+    let error = refusal(second.ssc.run_batches(1));
+    assert!(error.contains("log-00000000000000000001` is missing"), "{error}");
+    sends.send(vec![2]);
+    second.ssc.run_batches(1)?;
+    assert_eq!(second.out.values(), [vec![2]]);
+    files
+        .iter()
+        .zip(saved)
+        .for_each(|(file, bytes)| fs::write(file, bytes).unwrap_or_else(|error| panic!("{error}")));
+    let (third, _sends) = after_crash(dir.path())?;
+    third.ssc.run_batches(2)?;
+    assert_eq!(third.out.values(), [vec![1], vec![2]]);
+    Ok(())
+}
+
 /// What is read back is not in memory before it is processed, so a buffer that is smaller than the log is enough.
 #[test]
 fn more_comes_back_than_a_receiver_may_hold() -> dstream::Result<()> {
