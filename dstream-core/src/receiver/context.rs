@@ -82,6 +82,9 @@ impl<B: Loggable> ReceiverContext<B> {
     /// Blocks while the buffer is full, and while the log can't be written: that is reported (see
     /// [`Config::on_report`](crate::Config::on_report)), and tried again after a delay that grows.
     ///
+    /// With the log a call takes a sync of the disk, some milliseconds, which threads that store at the same time share; so make
+    /// blocks of all that has arrived.
+    ///
     /// `false` says that the block must not be acknowledged, in most cases because the receiver is to stop: what is stored while it
     /// does is processed by a graceful stop, but may be lost by an immediate one. A sender that sends it again may find that it
     /// was processed all the same, as after a crash between this call and its acknowledgement; so give records a

@@ -226,6 +226,28 @@ fn what_waits_is_written_in_one_append() {
 }
 
 #[test]
+fn what_was_forgotten_stays_so_although_it_is_read_again() {
+    let fs = SimFs::new(0);
+    let first = log(&on(&fs));
+    let budget = budget::Budget::new(100, Signal::new());
+    // Of two receivers, one still needs the beginning of the log.
+    for name in ["a", "b"] {
+        ReceiverLog::new(&first, name).enqueue(Bytes::from_static(b"x"), Arc::new(budget.take(1)));
+    }
+    first.write().unwrap();
+    let open = |used_up: &BTreeMap<String, Bytes>, forget: &[&str]| {
+        let forget: Vec<String> = forget.iter().map(|name| (*name).to_owned()).collect();
+        Log::open("/log".into(), &on(&fs), used_up, &forget).unwrap()
+    };
+    let mut used_up = first.used_up();
+    for forget in [&["b"][..], &[]] {
+        let log = open(&used_up, forget);
+        assert_eq!((log.found("a").len(), log.found("b").len()), (1, 0));
+        used_up = log.used_up();
+    }
+}
+
+#[test]
 fn a_closed_log_is_not_written() {
     let fs = SimFs::new(0);
     let log = log(&on(&fs));
