@@ -1,6 +1,11 @@
 //! Every example that needs no peer, run as a user runs it.
 
-use std::process::{Command, Output};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+    time::{Duration, Instant},
+};
 
 fn run(example: &str, args: &[&str]) -> Output {
     let output = Command::new(env!("CARGO"))
@@ -77,4 +82,39 @@ fn custom_receiver() {
         let values: Vec<f64> = of_sensor.filter_map(|n| n.trim_end_matches(')').parse().ok()).collect();
         assert!(!values.is_empty() && values.iter().all(|value| range.contains(value)), "{averages:?}");
     }
+}
+
+#[test]
+fn recoverable_file_word_count() {
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--example", "recoverable_file_word_count"])
+        .status()
+        .is_ok_and(|status| status.success());
+    assert!(built, "the example can't be built");
+    let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+    let (input, output) = (dir.path().join("input"), dir.path().join("output"));
+    fs::create_dir(&input).and_then(|()| fs::create_dir(&output)).unwrap_or_else(|error| panic!("{error}"));
+    let binary =
+        std::env::current_exe().unwrap_or_default().with_file_name("../examples/recoverable_file_word_count");
+    for (name, totals) in [("a", "(\"word\", 1)"), ("b", "(\"word\", 2)"), ("c", "(\"word\", 3)")] {
+        let mut child = Command::new(&binary)
+            .args([&input, &dir.path().join("checkpoint"), &output.join("totals")])
+            .spawn()
+            .unwrap_or_else(|error| panic!("{error}"));
+        fs::write(input.join(name), "word\n").unwrap_or_else(|error| panic!("{error}"));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !newest(&output).contains(totals) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        child.kill().and_then(|()| child.wait()).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(newest(&output).trim(), totals);
+    }
+}
+
+/// The text of the newest whole folder.
+fn newest(output: &Path) -> String {
+    let folders = fs::read_dir(output).into_iter().flatten().flatten().map(|folder| folder.path());
+    let newest = folders.filter(|folder| folder.join("_SUCCESS").exists()).max();
+    let parts = newest.into_iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    parts.map(|part| fs::read_to_string(part.path()).unwrap_or_default()).collect()
 }
