@@ -203,7 +203,7 @@ fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, life: u64, batches: u64) -> R
 
         let total = values.update_state_by_key(|new: &[u64], old| total(new, old));
         total
-            .map(|(key, total)| [key, total, 0])
+            .map(|(key, total)| [*key, *total, 0])
             .foreach_rdd(|rdd, time| totals.write(TOTALS, time, rdd.collect()));
 
         let sums = values.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 4s, 2s);
@@ -224,7 +224,7 @@ fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, life: u64, batches: u64) -> R
             timeout = 2s,
         );
         event.foreach_rdd(|rdd, time| events.write(EVENTS, time, rdd.collect()));
-        left.map(|(key, sum)| [key, sum, 0]).foreach_rdd(|rdd, time| open.write(OPEN, time, rdd.collect()));
+        left.map(|(key, sum)| [*key, *sum, 0]).foreach_rdd(|rdd, time| open.write(OPEN, time, rdd.collect()));
     })
     .map_err(|error| error.to_string())?;
     for _ in 0..batches {
