@@ -44,6 +44,11 @@ pub(crate) trait FsFile: Write + Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// Whether there is no space.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// The operating system's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OsFs;

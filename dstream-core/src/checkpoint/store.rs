@@ -3,14 +3,14 @@
 use std::{
     any::Any,
     fmt,
-    io::{self, BufWriter, ErrorKind, Read, Write},
+    io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
 };
 
 use super::{
     CheckpointError, Policy,
-    fs::{Fs, Lock, OsFs},
+    fs::{Fs, Lock, OsFs, is_full},
     wal::LogOptions,
 };
 
@@ -122,10 +122,7 @@ impl CheckpointStore for LocalDir {
             let mut out = BufWriter::with_capacity(1 << 16, self.fs.create(&temporary).map_err(failed)?);
             write(&mut out)?;
             let mut file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-            file.sync().map_err(|e| match e.kind() {
-                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => failed(e),
-                _ => self.poison(what(), e),
-            })?;
+            file.sync().map_err(|e| if is_full(&e) { failed(e) } else { self.poison(what(), e) })?;
             drop(file);
             self.fs.rename(&temporary, &self.dir.join(name)).map_err(failed)
         })();

@@ -19,7 +19,7 @@ use super::{
         Flaw, FrameReader, FrameWriter, Kind, frame_follows, frame_len, header, payload_at, put_number,
         take_bytes, take_number,
     },
-    fs::{Fs, FsFile},
+    fs::{Fs, FsFile, is_full},
 };
 use crate::{Clock, Time};
 
@@ -212,16 +212,12 @@ impl WriteAheadLog {
 
     /// Appends blocks, all together; when this returns, they survive a loss of power. Returns the place after them.
     ///
-    /// If it fails, none of them may be acknowledged. After a failed sync every later append fails, too: see
-    /// [`LocalDir`](super::LocalDir).
+    /// If it fails, none of them may be acknowledged. After a failed sync every later append fails, too, unless there was just no
+    /// space: see [`LocalDir`](super::LocalDir).
     pub(crate) fn append(&mut self, blocks: &[LogBlock]) -> Result<LogPosition> {
         if let Some(why) = &self.poisoned {
-            let what =
-                format!("nothing is written after a failed sync ({why}); restart the program to go on");
-            return Err(CheckpointError::io(
-                format_args!("writing log `{}`", self.dir.display()),
-                io::Error::other(what),
-            ));
+            let what = format!("writing log `{}`", self.dir.display());
+            return Err(CheckpointError::Unsynced { what, why: why.clone() });
         }
         if blocks.is_empty() {
             return Ok(self.before);
@@ -247,8 +243,7 @@ impl WriteAheadLog {
         let failed = |e| CheckpointError::io(format_args!("writing `{name}`"), e);
         // If this fails, `current` stays empty: nothing is appended to a file of which the end is unknown.
         current.file.frame(&payload).map_err(failed)?;
-        let synced = current.file.out.sync();
-        self.note(synced).map_err(failed)?;
+        current.file.out.sync().map_err(|e| self.failed_sync(e))?;
         self.before = LogPosition { file: self.highest, offset: current.file.offset() };
         self.current = Some(current);
         Ok(self.before)
@@ -303,8 +298,18 @@ impl WriteAheadLog {
         copy().map_err(|e| CheckpointError::io(format_args!("writing `{}`", path.display()), e))
     }
 
-    fn note(&mut self, result: io::Result<()>) -> io::Result<()> {
-        result.inspect_err(|e| self.poisoned = Some(e.to_string()))
+    /// Where the sync of a file finds no space, only this append is lost: the file is not written any more.
+    fn failed_sync(&mut self, error: io::Error) -> CheckpointError {
+        if is_full(&error) {
+            return CheckpointError::io(format_args!("writing `{}`", self.name(self.highest)), error);
+        }
+        self.poison(error)
+    }
+
+    fn poison(&mut self, error: io::Error) -> CheckpointError {
+        let why = error.to_string();
+        self.poisoned = Some(why.clone());
+        CheckpointError::Unsynced { what: format!("writing `{}`", self.name(self.highest)), why }
     }
 
     /// Makes the next file. Its beginning is on the disk before blocks are, so that a beginning that can't be
@@ -317,10 +322,8 @@ impl WriteAheadLog {
         let file = self.fs.create(&self.dir.join(file_name(self.highest))).map_err(failed)?;
         let mut file = FrameWriter::new(file, Kind::Log, &file_name(self.highest)).map_err(failed)?;
         file.frame(&[&[BEFORE][..], &self.before.to_bytes()].concat()).map_err(failed)?;
-        let synced = file.out.sync();
-        self.note(synced).map_err(failed)?;
-        let synced = self.fs.sync_dir(&self.dir);
-        self.note(synced).map_err(failed)?;
+        file.out.sync().map_err(|e| self.failed_sync(e))?;
+        self.fs.sync_dir(&self.dir).map_err(|e| self.poison(e))?;
         Ok(Current { file, since: self.clock.now() })
     }
 

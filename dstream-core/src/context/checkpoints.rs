@@ -40,7 +40,30 @@ pub(super) struct Checkpoints {
     sources: Vec<(String, Arc<dyn AnyInput>)>,
     outputs: usize,
     /// An output has failed: the checkpoint stays before its batch, which a restart runs again.
-    frozen: bool,
+    frozen: Option<Frozen>,
+}
+
+/// While the checkpoint stays where it is, nothing of the log can be deleted.
+struct Frozen {
+    /// How many bytes of blocks had been written.
+    log: u64,
+    /// How many more there are when that is said next.
+    warn_at: u64,
+}
+
+impl Frozen {
+    fn new(log: u64) -> Frozen {
+        Frozen { log, warn_at: 64 << 20 }
+    }
+
+    /// By how much the log has grown, each time that has doubled.
+    fn grown(&mut self, log: u64) -> Option<u64> {
+        let grown = log - self.log;
+        (grown >= self.warn_at).then(|| {
+            self.warn_at = 2 * grown;
+            grown
+        })
+    }
 }
 
 /// A folder that this program has, before the sources start.
@@ -174,7 +197,7 @@ impl Checkpoints {
             operators,
             sources,
             outputs,
-            frozen: false,
+            frozen: None,
         };
         Ok((checkpoints, resumed))
     }
@@ -183,7 +206,7 @@ impl Checkpoints {
     /// an output has written under the time of a batch must not be something else in a second run.
     pub(super) fn begin(&mut self, time: Time, zero: Time) {
         self.progress.zero_time = zero;
-        if self.frozen || self.pending(time).is_some() {
+        if self.frozen.is_some() || self.pending(time).is_some() {
             return;
         }
         let mut inputs = BTreeMap::new();
@@ -226,7 +249,13 @@ impl Checkpoints {
         let changes: Vec<_> = changes.collect();
         // What nobody will write is taken from the operators all the same, so that it does not pile up there, or in the log's list.
         self.log.finish(time);
-        if self.frozen {
+        if let Some(frozen) = &mut self.frozen {
+            if let Some(grown) = frozen.grown(self.log.bytes()) {
+                tracing::warn!(
+                    "the log of receivers has grown by {} MiB since a batch failed, and grows until the program is restarted",
+                    grown >> 20
+                );
+            }
             return;
         }
         if succeeded {
@@ -236,7 +265,7 @@ impl Checkpoints {
             self.changes.extend(changes);
             self.unwritten = true;
         } else {
-            self.frozen = true;
+            self.frozen = Some(Frozen::new(self.log.bytes()));
             tracing::error!(
                 "the batch at {time} failed, so the checkpoint stays before it, and no later batch is written down: when \
                  what made it fail is mended, restart the program, which then runs it and all later ones again"
@@ -246,9 +275,9 @@ impl Checkpoints {
 
     /// Writes what is noted. If it fails, the same can be tried again.
     pub(super) fn write(&mut self) -> Result<(), CheckpointError> {
+        // A batch that begins names blocks of the log: what is not in there could not be had again.
+        self.log.write()?;
         if self.unwritten {
-            // A batch that begins names blocks of the log: what is not in there could not be had again.
-            self.log.write()?;
             self.writer.commit(self.progress.clone(), std::mem::take(&mut self.changes))?;
             self.unwritten = false;
             if let Some(needed) = self.writer.log_needed() {
@@ -301,4 +330,17 @@ fn unique<T>(named: impl Iterator<Item = (String, T)>) -> Vec<(String, T)> {
         out.push((if before == 0 { name } else { format!("{name}#{}", before + 1) }, value));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Frozen;
+
+    #[test]
+    fn the_growth_of_the_log_is_said_each_time_it_has_doubled() {
+        let mib = |n: u64| n << 20;
+        let mut frozen = Frozen::new(mib(1_000));
+        let said: Vec<u64> = (1_000..2_000).filter_map(|log| frozen.grown(mib(log))).collect();
+        assert_eq!(said, [64, 128, 256, 512].map(mib));
+    }
 }

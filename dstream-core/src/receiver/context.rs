@@ -85,7 +85,8 @@ impl<B: Loggable> ReceiverContext<B> {
     /// With the log a call takes a sync of the disk, some milliseconds, which threads that store at the same time share; so make
     /// blocks of all that has arrived.
     ///
-    /// `false` says that the block must not be acknowledged, in most cases because the receiver is to stop: what is stored while it
+    /// `false` says that the block must not be acknowledged, in most cases because the receiver is to stop, or will be since the
+    /// disk has failed: what is stored while it
     /// does is processed by a graceful stop, but may be lost by an immediate one. A sender that sends it again may find that it
     /// was processed all the same, as after a crash between this call and its acknowledgement; so give records a
     /// number, and let the pipeline keep the last one.
@@ -199,6 +200,10 @@ impl<B: Loggable> ReceiverContext<B> {
         let mut delay = config.restart_delay;
         while !self.is_stopping() {
             let Err(error) = log.write_until(count) else { return true };
+            if !error.may_pass() {
+                self.report_error(error);
+                return false;
+            }
             config.reports.retry(Error::Checkpoint(error), delay);
             self.wait(delay);
             delay = config.next_delay(delay);

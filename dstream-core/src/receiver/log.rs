@@ -42,6 +42,8 @@ struct State {
     /// How many ever waited, and how many of them do not any more.
     enqueued: u64,
     written: u64,
+    /// How many bytes these had.
+    bytes: u64,
     /// The end of the log, without an append that is under way.
     end: LogPosition,
     streams: BTreeMap<Arc<str>, Stream>,
@@ -191,6 +193,11 @@ impl Log {
         used.collect()
     }
 
+    /// How many bytes of blocks were ever written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.state().bytes
+    }
+
     /// Deletes what is not needed from this position on. What goes wrong is logged: the next checkpoint tries again.
     pub(crate) fn clean(&self, until: LogPosition) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -222,6 +229,8 @@ impl Log {
             open.iter().filter_map(Weak::upgrade).for_each(|open| open.close());
             delay = match self.write() {
                 Ok(()) => config.block_interval,
+                // The next batch finds that too, and the context stops.
+                Err(error) if !error.may_pass() => return,
                 Err(error) => {
                     let next = config.next_delay(delay);
                     config.reports.retry(Error::Checkpoint(error), next);
@@ -247,6 +256,7 @@ impl State {
 
     fn written(&mut self, blocks: &[LogBlock], end: LogPosition) {
         self.written += blocks.len() as u64;
+        self.bytes += blocks.iter().map(|block| block.bytes.len() as u64).sum::<u64>();
         let before = std::mem::replace(&mut self.end, end);
         for LogBlock { stream, block, .. } in blocks {
             // What could not be written in time may be used up by now.

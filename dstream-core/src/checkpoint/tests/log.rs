@@ -1,7 +1,4 @@
 //! The write-ahead log of receivers.
-
-use std::time::Duration;
-
 use bytes::Bytes;
 
 use super::{
@@ -16,8 +13,7 @@ use crate::ManualClock;
 
 fn open(fs: &SimFs, from: Option<LogPosition>) -> Result<(WriteAheadLog, Vec<Found>), CheckpointError> {
     let mut found = Vec::new();
-    let options = LogOptions { max_bytes: 300, max_age: Duration::from_secs(60) };
-    let clock = Arc::new(ManualClock::default());
+    let (clock, options) = (Arc::new(ManualClock::default()), LogOptions::simulated());
     let log = WriteAheadLog::open(Arc::new(fs.clone()), "/log".into(), clock, options, from, &mut |block| {
         found.push(block)
     })?;
@@ -68,13 +64,24 @@ fn a_full_disk_passes_and_a_broken_one_does_not() {
     fs.set_faults(Faults { full: Some(0..1), ..Faults::default() });
     assert!(log.append(&[block(1, b"b")]).is_err());
     log.append(&[block(2, b"c")]).unwrap();
+    // Also if only a sync finds that, as some of these do.
+    for call in 0..100 {
+        let full = Some(call % 12..call % 12 + 1);
+        fs.set_faults(Faults { full, ..Faults::default() });
+        let outcome = log.append(&[block(2, b"c")]);
+        assert!(outcome.is_ok() || outcome.is_err_and(|error| error.may_pass()));
+    }
+    fs.set_faults(Faults::default());
+    log.append(&[block(2, b"c")]).unwrap();
     fs.set_faults(Faults { bad_sync_from: Some(0), ..Faults::default() });
-    assert!(log.append(&[block(3, b"d")]).is_err());
+    assert!(log.append(&[block(3, b"d")]).is_err_and(|error| !error.may_pass()));
     let error = log.append(&[block(4, b"e")]).unwrap_err().to_string();
     assert!(error.contains("nothing is written after a failed sync (the disk is broken)"), "{error}");
     fs.restart(false);
     // The block whose sync failed may be there or not; it was not acknowledged.
-    assert_eq!(numbers(&open(&fs, None).unwrap().1), [0, 2, 3]);
+    let mut found = numbers(&open(&fs, None).unwrap().1);
+    found.dedup();
+    assert_eq!(found, [0, 2, 3]);
 }
 
 #[test]
