@@ -62,6 +62,7 @@ pub(crate) trait OutputLog: Sync {
 pub struct Batch<'a> {
     time: Time,
     zero: Time,
+    seed: u64,
     config: &'a Config,
     log: &'a dyn OutputLog,
     /// How many outputs came before the next, in all pipelines.
@@ -83,8 +84,14 @@ const SMALL_TASK: usize = 128 << 10;
 const LARGE_TASK: usize = 4 << 20;
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(time: Time, zero: Time, config: &'a Config, log: &'a dyn OutputLog) -> Batch<'a> {
-        Batch { time, zero, config, log, outputs: 0, failures: Vec::new(), lost: Mutex::new(None) }
+    pub(crate) fn new(
+        time: Time,
+        zero: Time,
+        seed: u64,
+        config: &'a Config,
+        log: &'a dyn OutputLog,
+    ) -> Batch<'a> {
+        Batch { time, zero, seed, config, log, outputs: 0, failures: Vec::new(), lost: Mutex::new(None) }
     }
 
     /// The failures of the batch, in the order of the outputs; empty if all went well.
@@ -114,7 +121,7 @@ impl<'a> Batch<'a> {
 
     /// The seed of the hash that places keys.
     pub fn seed(&self) -> u64 {
-        self.config.hash_seed
+        self.seed
     }
 
     /// The blocks that a chain starts from in this batch.

@@ -40,7 +40,7 @@ pub struct Config {
     pub(crate) handle_signals: bool,
     pub(crate) graceful_stop_timeout: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) hash_seed: u64,
+    pub(crate) hash_seed: Option<u64>,
     pub(crate) reports: Reports,
     pub(crate) storage: Storage,
 }
@@ -63,7 +63,7 @@ impl Default for Config {
             handle_signals: true,
             graceful_stop_timeout: None,
             clock: Arc::new(SystemClock),
-            hash_seed: 0,
+            hash_seed: None,
             reports: Reports::default(),
             storage: Storage::default(),
         }
@@ -176,10 +176,14 @@ impl Config {
         self
     }
 
-    /// The seed of the hash that places keys in partitions; the same in every run and process of an
-    /// application. Default: 0.
+    /// The seed of the hash that places keys in tables and partitions.
+    ///
+    /// Default: chosen by chance when the context is started, so that nobody who sends data can make keys collide; 0
+    /// where [`run_batches`](crate::StreamingContext::run_batches) or
+    /// [`run_to_end`](crate::StreamingContext::run_to_end) drive it, so that they give the same order every time. A checkpoint
+    /// keeps it: after a restart, keys go where they went.
     pub fn hash_seed(mut self, seed: u64) -> Config {
-        self.hash_seed = seed;
+        self.hash_seed = Some(seed);
         self
     }
 

@@ -51,7 +51,7 @@ impl StreamingContext {
         let outputs = pipelines.iter().map(|p| p.outputs).sum();
         let outcome = check_outputs(outputs)
             .and_then(|()| core.is_exhausted())
-            .and_then(|_| core.go_on(true))
+            .and_then(|_| core.go_on(true, 0))
             .and_then(|(planned, next)| drain(core, stepper.insert(Stepper { pipelines, next, planned })));
         drop(stepper);
         core.stop(false);

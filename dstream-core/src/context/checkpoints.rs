@@ -107,6 +107,11 @@ impl Opened {
         let log = Log::open(folder.join("log"), &core.config, &used_up, &forget)?;
         Ok(Opened { log: OpenLog(Arc::new(log)), session })
     }
+
+    /// The seed of the hash in the checkpoint to go on from.
+    pub(super) fn seed(&self) -> Option<u64> {
+        self.session.recovered().map(|recovered| recovered.progress().hash_seed)
+    }
 }
 
 /// Where a recovered context goes on.
@@ -130,7 +135,7 @@ impl Checkpoints {
             let progress = Progress {
                 application: life.name.clone(),
                 interval: core.interval,
-                hash_seed: core.config.hash_seed,
+                hash_seed: core.seed(),
                 ..Progress::default()
             };
             (operators(&life), sources(&life), progress, life.outputs, life.forget.clone())

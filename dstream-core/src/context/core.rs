@@ -22,6 +22,7 @@ use crate::{
     exec::Executor,
     receiver::Log,
     source::AnyInput,
+    table::random_seed,
 };
 
 /// How long an immediate stop waits for the batch that is being processed.
@@ -39,6 +40,8 @@ pub(super) struct Core {
     pub(super) exec: Executor,
     /// The zero time: one interval before the first batch.
     pub(super) zero: OnceLock<Time>,
+    /// The seed of the hash that places keys, from the first batch on.
+    seed: OnceLock<u64>,
     /// Set when the sources are to stop.
     pub(super) stopping: Signal,
     pub(super) life: Mutex<Life>,
@@ -128,6 +131,7 @@ impl Core {
             interval: batch,
             exec: Executor::new(&config)?,
             zero: OnceLock::new(),
+            seed: OnceLock::new(),
             config,
             stopping: Signal::new(),
             life: Mutex::new(life),
@@ -195,7 +199,7 @@ impl Core {
         if self.config.handle_signals {
             signals::enable()?;
         }
-        let (pending, next) = self.go_on(false)?;
+        let (pending, next) = self.go_on(false, random_seed())?;
         let jobs = Arc::new(Jobs::default());
         if let Some(pending) = pending {
             jobs.push(pending);
@@ -211,14 +215,17 @@ impl Core {
     }
 
     /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun before a restart, and
-    /// the first batch behind it: those that were missed come first.
-    pub(super) fn go_on(&self, to_end: bool) -> Result<(Option<Time>, Time)> {
+    /// the first batch behind it: those that were missed come first. `seed` is that of the hash if neither the checkpoint nor the
+    /// settings have one.
+    pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
         let Some(folder) = self.lock().checkpoint.clone() else {
+            self.seed.get_or_init(|| self.config.hash_seed.unwrap_or(seed));
             self.start_inputs(None, to_end)?;
             return Ok((None, fresh()));
         };
         let opened = Opened::open(self, folder)?;
+        self.seed.get_or_init(|| opened.seed().or(self.config.hash_seed).unwrap_or(seed));
         self.start_inputs(Some(&opened.log), to_end)?;
         let (checkpoints, resumed) = Checkpoints::resume(self, opened)?;
         *self.lock_checkpoints() = Some(checkpoints);
@@ -229,6 +236,11 @@ impl Core {
             }
             None => (None, fresh()),
         })
+    }
+
+    /// The seed of the hash that places keys.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed.get().copied().unwrap_or_default()
     }
 
     fn lock_checkpoints(&self) -> MutexGuard<'_, Option<Checkpoints>> {

@@ -123,7 +123,7 @@ pub(super) fn begin(core: &Core, time: Time) -> Result<()> {
 /// Runs every pipeline over a batch that has begun, and returns the first failure.
 pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
     let zero = *core.zero.get_or_init(|| time - core.interval);
-    let mut batch = Batch::new(time, zero, &core.config, core);
+    let mut batch = Batch::new(time, zero, core.seed(), &core.config, core);
     let mut panicked = None;
     for pipeline in pipelines {
         // Stages and outputs catch the user's panics; what comes through is a fault of an expansion or of this crate, and

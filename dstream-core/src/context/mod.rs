@@ -267,7 +267,7 @@ impl StreamingContext {
                     let pipelines = std::mem::take(&mut life.pipelines);
                     let outputs = life.outputs;
                     drop(life);
-                    match check_outputs(outputs).and_then(|()| core.go_on(false)) {
+                    match check_outputs(outputs).and_then(|()| core.go_on(false, 0)) {
                         Ok((planned, next)) => *stepper = Some(Stepper { pipelines, next, planned }),
                         Err(error) => {
                             drop(stepper);

@@ -11,6 +11,7 @@ mod tally;
 use crate::{Key, short::Short};
 use index::Index;
 use place::Places;
+pub(crate) use place::random_seed;
 
 pub use scatter::Scatter;
 pub(crate) use scatter::bucket_of;

@@ -1,10 +1,15 @@
 //! Where a key goes: its short form, and the hash of that.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, RandomState};
 
 use foldhash::fast::FixedState;
 
 use crate::{Key, short::Short};
+
+/// A seed that nobody can foresee.
+pub(crate) fn random_seed() -> u64 {
+    RandomState::new().hash_one(0u8)
+}
 
 /// The hash of all tables with one seed.
 #[derive(Debug, Clone)]

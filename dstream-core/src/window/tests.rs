@@ -28,7 +28,7 @@ pub(crate) const OP: OpMeta =
 /// Batch `k`, counted from 1, of a stream with an interval of one second.
 pub(crate) fn batch(k: usize) -> Batch<'static> {
     let zero = Time::from_millis(7_000);
-    Batch::new(zero + seconds(k), zero, &CONFIG, &crate::batch::NothingDone)
+    Batch::new(zero + seconds(k), zero, 0, &CONFIG, &crate::batch::NothingDone)
 }
 
 pub(crate) fn seconds(n: usize) -> Duration {
