@@ -41,7 +41,7 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     }
 }
 
-/// The sink of keyed aggregations. `F` is what combines: [`Reducer`] or [`Combiner`].
+/// The sink of keyed aggregations. `F` is what combines: `Reducer` or `Combiner`.
 #[derive(Debug)]
 pub struct CombineByKey<K, V, C, F> {
     tally: Tally<K, V, C>,
