@@ -87,6 +87,33 @@ proptest! {
         prop_assert_eq!(sorted(cogrouped.values().concat()), both.into_iter().collect::<Vec<_>>());
     }
 
+    /// One key has more records than a task takes: its matches come from several, in order all the same.
+    #[test]
+    fn a_key_with_most_records_is_joined_like_any_other(
+        n in 4_000usize..9_000, right in pairs(20), partitions in 1usize..5
+    ) {
+        let left: Pairs = (0..n as u16).map(|n| (if n % 4 == 0 { n as u8 % 12 } else { 3 }, n)).collect();
+        let (inner, full_outer, flipped) = (Collected::new(), Collected::new(), Collected::new());
+        let (a, b) = (left.clone(), right.clone());
+        let ssc = dstream::stream!(batch = 1s, {
+            let left = queue_stream(vec![a]);
+            let right = queue_stream(vec![b]);
+            left.join(right, partitions = 1).collect_to(&inner);
+            left.full_outer_join(right, partitions = partitions).collect_to(&full_outer);
+            right.full_outer_join(left, partitions = partitions).collect_to(&flipped);
+        })?;
+        ssc.run_batches(1)?;
+        let all = matches(&left, &right);
+        prop_assert_eq!(sorted(full_outer.values().concat()), all.clone());
+        let flip = |(k, (v, w))| (k, (w, v));
+        prop_assert_eq!(sorted(flipped.values().concat().into_iter().map(flip).collect()), all);
+        let mut in_order = Vec::new();
+        for (k, v) in &left {
+            in_order.extend(right.iter().filter(|(q, _)| q == k).map(|(_, w)| (*k, (*v, *w))));
+        }
+        prop_assert_eq!(inner.values().concat(), in_order);
+    }
+
     #[test]
     fn the_others_equal_iterators(batch in pairs(5_000), n in 1usize..9) {
         let (keys, values, flat) = (Collected::new(), Collected::new(), Collected::new());

@@ -14,7 +14,7 @@ pub use crate::{
     rdd::RddBlock,
     source::{Block, Input},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
-    table::{Combine, Scatter, Share},
+    table::{Chunks, Combine, Scatter, Share},
     window::{
         CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, ReduceByKeyAndWindow,
         ReduceByWindow, WindowOf, WindowSpec,

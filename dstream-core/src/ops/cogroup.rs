@@ -5,7 +5,7 @@ use crate::{
     batch::{Batch, OpMeta, Step},
     exec::{exchange, run},
     ops::combine_by_key::{FEW, entries},
-    table::{Entry, Table},
+    table::{Chunks, Entry, Table},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -41,8 +41,8 @@ impl Batch<'_> {
         &self,
         op: &OpMeta,
         buckets: usize,
-        left: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
-        right: Step<Vec<Vec<Vec<Entry<K, W>>>>>,
+        left: Step<Vec<Vec<Chunks<K, V>>>>,
+        right: Step<Vec<Vec<Chunks<K, W>>>>,
     ) -> Step<Rdd<(K, (Vec<V>, Vec<W>))>>
     where
         K: Key<Owned = K> + Send,
@@ -62,17 +62,17 @@ impl Batch<'_> {
 /// The groups of one bucket: keys in the order of their first record, the left side first.
 pub(crate) fn gather<K: Key<Owned = K>, V, W>(
     seed: u64,
-    left: Vec<Vec<Entry<K, V>>>,
-    right: Vec<Vec<Entry<K, W>>>,
+    left: Vec<Chunks<K, V>>,
+    right: Vec<Chunks<K, W>>,
 ) -> Vec<(K, (Vec<V>, Vec<W>))> {
     let mut groups: Table<K, (Vec<V>, Vec<W>)> = Table::new(seed);
     let empty = || (Vec::new(), Vec::new());
-    for (id, key, value) in left.into_iter().flatten().filter_map(Entry::into_parts) {
-        let at = groups.intern(id, key);
+    for (key, value) in left.into_iter().flatten().flatten() {
+        let at = groups.intern(groups.id(&key), key);
         groups.value_mut(at).get_or_insert_with(empty).0.push(value);
     }
-    for (id, key, value) in right.into_iter().flatten().filter_map(Entry::into_parts) {
-        let at = groups.intern(id, key);
+    for (key, value) in right.into_iter().flatten().flatten() {
+        let at = groups.intern(groups.id(&key), key);
         groups.value_mut(at).get_or_insert_with(empty).1.push(value);
     }
     groups.into_entries().filter_map(Entry::into_pair).collect()

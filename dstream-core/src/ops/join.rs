@@ -4,9 +4,10 @@ use crate::{
     DStream, Key, Rdd, Record,
     batch::{Batch, OpMeta, Step},
     exec::{exchange, run},
-    ops::combine_by_key::{FEW, entries},
+    ops::combine_by_key::{FEW, HasLen, entries},
+    rdd::run_items,
     record::Data,
-    table::{Entry, Table},
+    table::{Chunks, Runs, pieces},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -107,17 +108,14 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     }
 }
 
-/// What a task has for each bucket.
-type Buckets<K, V> = Vec<Vec<Entry<K, V>>>;
-
 impl Batch<'_> {
     /// Matches the buckets of both sides; `pair` decides what a match, or a record without one, yields.
     pub fn join<K, V, W, O>(
         &self,
         op: &OpMeta,
         buckets: usize,
-        left: Step<Vec<Buckets<K, V>>>,
-        right: Step<Vec<Buckets<K, W>>>,
+        left: Step<Vec<Vec<Chunks<K, V>>>>,
+        right: Step<Vec<Vec<Chunks<K, W>>>>,
         pair: impl Fn(Option<V>, Option<W>) -> Option<O> + Sync,
     ) -> Step<Rdd<(K, O)>>
     where
@@ -127,20 +125,54 @@ impl Batch<'_> {
         O: Send,
     {
         let (left, right) = (left?, right?);
-        let small = entries(&left) + entries(&right) < FEW;
+        let records = entries(&left) + entries(&right);
         let sides = exchange(left, buckets).into_iter().zip(exchange(right, buckets)).collect();
-        let joined = run(sides, small, |(left, right)| {
-            self.guard(std::slice::from_ref(op), || matches(self.seed(), left, right, &pair))
+        let joined = run(sides, records < FEW, |(left, right)| {
+            self.guard(std::slice::from_ref(op), || {
+                matches(self.seed(), left, right, largest(records), &pair)
+            })
         });
         Ok(Rdd::from_partitions(joined.into_iter().collect::<Step<Vec<_>>>()?))
     }
 }
 
-/// The matches of one bucket: in the order of the left side, then the right records without a match.
+/// How many records of one side a task takes, of this many in all. A key that has many, or a bucket that was meant for a single
+/// partition, is shared out over the cores like anything else.
+pub(crate) fn largest(records: usize) -> usize {
+    (records / 16).clamp(FEW, 64 << 10)
+}
+
+/// The matches of one bucket: in the order of the left side, then the right records without a match. No task looks up more than
+/// `most` records of the left side.
 pub(crate) fn matches<K, V, W, O>(
     seed: u64,
-    left: Buckets<K, V>,
-    right: Buckets<K, W>,
+    left: Vec<Chunks<K, V>>,
+    right: Vec<Chunks<K, W>>,
+    most: usize,
+    pair: impl Fn(Option<V>, Option<W>) -> Option<O> + Sync,
+) -> Vec<(K, O)>
+where
+    K: Key<Owned = K> + Data,
+    V: Data,
+    W: Data,
+    O: Send,
+{
+    let n = right.iter().map(Chunks::len).sum();
+    let right = Runs::new(seed, n, right.into_iter().flatten());
+    let mut out = run_items(pieces(left, most), false, |piece| look_up(piece, &right, &pair));
+    let mut all = if out.len() == 1 { out.remove(0) } else { out.into_iter().flatten().collect() };
+    let alone = right.alone();
+    let mut alone: Vec<_> =
+        alone.filter_map(|(at, key, value)| Some((at, key, pair(None, Some(value))?))).collect();
+    alone.sort_unstable_by_key(|(at, ..)| *at);
+    all.extend(alone.into_iter().map(|(_, key, o)| (key, o)));
+    all
+}
+
+/// The matches of a piece of the left side.
+fn look_up<K, V, W, O>(
+    left: Vec<Vec<(K, V)>>,
+    right: &Runs<K, W>,
     pair: impl Fn(Option<V>, Option<W>) -> Option<O>,
 ) -> Vec<(K, O)>
 where
@@ -148,41 +180,29 @@ where
     V: Clone,
     W: Clone,
 {
-    let mut keys: Table<K, ()> = Table::with_capacity(seed, right.iter().map(Vec::len).sum());
-    let mut records: Vec<(K, W)> = Vec::new();
-    // The records of a key are a list through `next`, in order.
-    let (mut first, mut last, mut next) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, key, value) in right.into_iter().flatten().filter_map(Entry::into_parts) {
-        let at = keys.intern(id, key.clone());
-        let record = records.len();
-        if at == first.len() {
-            first.push(record);
-            last.push(record);
-        } else {
-            next[last[at]] = record;
-            last[at] = record;
-        }
-        records.push((key, value));
-        next.push(usize::MAX);
-    }
-    let mut met = vec![false; records.len()];
-    let mut out = Vec::new();
-    for (id, key, value) in left.into_iter().flatten().filter_map(Entry::into_parts) {
-        let mut at = match keys.get(id, &key) {
-            Some(at) => first[at],
-            None => {
-                out.extend(pair(Some(value), None).map(|o| (key, o)));
-                continue;
+    let mut out = Vec::with_capacity(left.iter().map(Vec::len).sum());
+    for chunk in left {
+        let mut records = chunk.into_iter();
+        while !records.as_slice().is_empty() {
+            let runs = right.find(records.as_slice().iter().map(|(key, _)| key));
+            // The shorter side first: a record that is taken must be used.
+            for (run, (key, value)) in runs.into_iter().zip(records.by_ref()) {
+                // One match behind: the last one has the record itself.
+                let mut last = None;
+                for met in right.values(run, &key) {
+                    if let Some(met) = last.replace(met)
+                        && let Some(o) = pair(Some(value.clone()), Some(W::clone(met)))
+                    {
+                        out.push((key.clone(), o));
+                    }
+                }
+                let last = last.cloned();
+                if let Some(o) = pair(Some(value), last) {
+                    out.push((key, o));
+                }
             }
-        };
-        while at != usize::MAX {
-            met[at] = true;
-            out.extend(pair(Some(value.clone()), Some(records[at].1.clone())).map(|o| (key.clone(), o)));
-            at = next[at];
         }
     }
-    let alone = records.into_iter().zip(met).filter(|(_, met)| !met);
-    out.extend(alone.filter_map(|((key, value), _)| pair(None, Some(value)).map(|o| (key, o))));
     out
 }
 
@@ -204,4 +224,32 @@ pub fn right_outer<V, W>(left: Option<V>, right: Option<W>) -> Option<(Option<V>
 /// What `full_outer_join` yields.
 pub fn full_outer<V, W>(left: Option<V>, right: Option<W>) -> Option<(Option<V>, Option<W>)> {
     Some((left, right))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{exec::exchange, table::Scatter};
+
+    /// Half of all records have one key, and so are in one bucket: no task gets more of them than of any other.
+    #[test]
+    fn a_heavy_key_is_shared_out() {
+        const RECORDS: usize = 100_000;
+        const BUCKETS: usize = 16;
+        let key = |n: usize| if n.is_multiple_of(2) { 0 } else { n as u64 };
+        let tasks = (0..RECORDS).step_by(RECORDS / 10).map(|start| {
+            let mut sink = Scatter::new(5, BUCKETS);
+            (start..start + RECORDS / 10).for_each(|n| sink.push((key(n), n as u64)));
+            sink.done()
+        });
+        let columns = exchange(tasks.collect(), BUCKETS);
+        let heaviest = columns.iter().map(|column| column.iter().map(Chunks::len).sum()).max();
+        assert!(heaviest > Some(RECORDS / 2), "one bucket has them");
+        let most = largest(RECORDS);
+        assert!(most <= RECORDS / 16);
+        let tasks: Vec<_> = columns.into_iter().flat_map(|column| pieces(column, most)).collect();
+        assert!(tasks.iter().all(|task| task.iter().map(Vec::len).sum::<usize>() <= most));
+        let of_key = tasks.concat().concat().into_iter().filter(|(key, _)| *key == 0);
+        assert!(of_key.map(|(_, n)| n as usize).eq((0..RECORDS).step_by(2)), "all of them, in order");
+    }
 }

@@ -20,6 +20,7 @@ pub(crate) use files::{batch_path, save_objects, save_text};
 pub use ops::RddOps;
 pub use pairs::PairRddOps;
 pub use records::RddBlock;
+pub(crate) use run::run_items;
 
 /// A collection of records: typed, partitioned, immutable, cheap to clone.
 ///

@@ -14,16 +14,13 @@ use super::{
 use crate::{
     Key, Pair, Record,
     exec::exchange,
-    ops::{CombineByKey, HasLen, entries, gather, matches, pairs},
+    ops::{CombineByKey, HasLen, entries, gather, largest, matches, pairs},
     record::Portable,
-    table::{Entry, Scatter, Share, Table, merge},
+    table::{Chunks, Entry, Scatter, Share, Table, merge},
 };
 
 /// Where keys go: fixed, so that a program gives the same partitions in every run.
 const SEED: u64 = 0;
-
-/// What a task, or all of them, have for one bucket.
-type Column<K, V> = Vec<Vec<Entry<K, V>>>;
 
 /// Puts the values of each key together.
 pub(super) fn combine<K, V, C>(
@@ -56,7 +53,9 @@ where
     Q: Key<Owned = K::Owned>,
     W: Record<Owned: Portable>,
 {
-    reduce_both(scatter_both(left, right), |left, right| matches(SEED, left, right, &pair))
+    let sides = scatter_both(left, right);
+    let most = largest(entries(&sides.0) + entries(&sides.1));
+    reduce_both(sides, |left, right| matches(SEED, left, right, most, &pair))
 }
 
 /// Gathers the values that both sides have for each key.
@@ -92,8 +91,8 @@ where
     let right = combined(right, few, buckets, |()| (), |(), ()| ());
     reduce_both((left, right, buckets), |left, right| {
         let mut right = keys(right);
-        let left = left.into_iter().flatten().filter(|entry| !right.holds(entry));
-        left.filter_map(Entry::into_pair).collect()
+        let left = left.into_iter().flatten().flatten();
+        left.filter(|(key, _)| right.get(right.id(key), key).is_none()).collect()
     })
 }
 
@@ -147,7 +146,7 @@ where
 }
 
 /// Shares the records of each partition out over the buckets, every one.
-fn scattered<P, K, V>(parts: Vec<P>, few: bool, buckets: usize) -> Vec<Column<K::Owned, V::Owned>>
+fn scattered<P, K, V>(parts: Vec<P>, few: bool, buckets: usize) -> Vec<Vec<Chunks<K::Owned, V::Owned>>>
 where
     P: IntoIterator<Item: Pair<Key = K, Value = V>> + Send,
     K: Key,
@@ -166,7 +165,7 @@ type Sides<A, B> = (Vec<Vec<A>>, Vec<Vec<B>>, usize);
 fn scatter_both<K, V, Q, W>(
     left: impl RddOps<Item: Pair<Key = K, Value = V>>,
     right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
-) -> Sides<Vec<Entry<K::Owned, V::Owned>>, Vec<Entry<K::Owned, W::Owned>>>
+) -> Sides<Chunks<K::Owned, V::Owned>, Chunks<K::Owned, W::Owned>>
 where
     K: Key,
     V: Record<Owned: Portable>,

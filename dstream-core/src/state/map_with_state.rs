@@ -19,8 +19,7 @@ use crate::{
     exec::exchange,
     ops::{FEW, entries},
     record::{Data, Portable},
-    short::Short,
-    table::Entry,
+    table::Chunks,
 };
 
 /// What [`map_with_state`](crate::DStream::map_with_state) knows of one key, as its function sees it.
@@ -121,7 +120,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        tasks: Step<Vec<Vec<Chunks<K, V>>>>,
         f: impl Fn(&K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
         self.step_timed(batch, op, tasks, |_, key, value, state| f(key, value, state))
@@ -132,7 +131,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        tasks: Step<Vec<Vec<Chunks<K, V>>>>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
         match self.run(batch, op, tasks, f) {
@@ -145,7 +144,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Vec<Entry<K, V>>>>>,
+        tasks: Step<Vec<Vec<Chunks<K, V>>>>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> Result<Vec<Vec<I::Item>>, Missing> {
         self.open(batch);
@@ -158,13 +157,13 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
             op,
             input,
             |_| few,
-            |bucket, (column, deadlines): (Vec<Vec<Entry<K, V>>>, _)| {
+            |bucket, (column, deadlines): (Vec<Chunks<K, V>>, _)| {
                 // Each bucket has its own: nobody waits.
                 let mut deadlines: MutexGuard<'_, Deadlines> =
                     Mutex::lock(deadlines).unwrap_or_else(PoisonError::into_inner);
                 let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
-                for (id, key, value) in column.into_iter().flatten().filter_map(Entry::into_parts) {
-                    calls.record(id, key, value, &f);
+                for (key, value) in column.into_iter().flatten().flatten() {
+                    calls.record(key, value, &f);
                 }
                 calls.sweep(&f);
                 calls.out
@@ -212,11 +211,11 @@ struct Calls<'a, K, S, U> {
 impl<K: Key<Owned = K> + Data, S: Data, U> Calls<'_, K, S, U> {
     fn record<V, I: IntoIterator<Item = U>>(
         &mut self,
-        id: Short,
         key: K,
         value: V,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I,
     ) {
+        let id = self.bucket.keys.id(&key);
         let at = self.bucket.keys.get(id, &key);
         let held = at.and_then(|at| self.bucket.keys.at_mut(at)).and_then(|(_, held)| held.state.take());
         let mut state = State::new(held, false);

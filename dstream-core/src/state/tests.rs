@@ -10,7 +10,7 @@ use crate::{
     batch::{Batch, Missing, Step},
     ops::{CombineByKey, Partials, group_of, group_with, groups_joined},
     source::Block,
-    table::{Entry, Scatter},
+    table::{Chunks, Scatter},
     window::tests::{OP, Store, batch, seconds},
 };
 
@@ -30,7 +30,7 @@ fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Partials<u8, Vec
 }
 
 /// What each task has for each bucket.
-type Tasks = Vec<Vec<Vec<Entry<u8, i64>>>>;
+type Tasks = Vec<Vec<Chunks<u8, i64>>>;
 
 fn scattered(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Tasks> {
     let tasks = pairs.chunks(3).map(|task| {

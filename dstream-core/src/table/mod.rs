@@ -5,6 +5,7 @@
 
 mod index;
 mod place;
+mod runs;
 mod scatter;
 mod tally;
 
@@ -13,14 +14,15 @@ use index::Index;
 use place::Places;
 pub(crate) use place::random_seed;
 
-pub use scatter::Scatter;
-pub(crate) use scatter::bucket_of;
+pub(crate) use runs::Runs;
+pub use scatter::{Chunks, Scatter};
+pub(crate) use scatter::{bucket_of, pieces};
 pub use tally::{Combine, Share};
 pub(crate) use tally::{Tally, merge};
 
 /// One key with its value.
 #[derive(Debug, Clone)]
-pub struct Entry<K, V> {
+pub(crate) struct Entry<K, V> {
     id: Short,
     key: K,
     // Empty only while a combiner has the value.
@@ -112,6 +114,14 @@ impl<K, V> Table<K, V> {
                 self.index.insert(slot, id, (key, value));
             }
         }
+    }
+
+    /// What a key is known by.
+    pub(crate) fn id(&self, key: &K) -> Short
+    where
+        K: Key<Owned = K>,
+    {
+        self.index.places().id(key)
     }
 
     /// The index of an owned key, which is inserted without a value if it is new. Indices count up from 0.

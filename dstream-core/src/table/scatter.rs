@@ -1,7 +1,9 @@
-//! Entries shared out over buckets.
+//! Records shared out over buckets.
+
+use std::vec;
 
 use super::{Entry, Places, place::bucket};
-use crate::{Key, Record, record::Portable};
+use crate::{Key, Record, ops::HasLen, record::Portable};
 
 /// Shares entries out by their hashes, keeping their order.
 pub(super) fn split<E>(entries: Vec<E>, buckets: usize, hash: impl Fn(&E) -> u64) -> Vec<Vec<E>> {
@@ -24,13 +26,29 @@ pub(crate) fn bucket_of<K, V>(seed: u64, entry: &Entry<K, V>, buckets: usize) ->
 #[derive(Debug)]
 pub struct Scatter<K, V> {
     places: Places,
-    buckets: Vec<Vec<Entry<K, V>>>,
+    buckets: Vec<Chunks<K, V>>,
 }
+
+/// What a task has for one bucket, in order.
+///
+/// A chunk that is full is followed by a larger one: no record is moved before it is used, and whoever shares a large bucket
+/// out over cores cuts it between chunks.
+#[derive(Debug)]
+pub struct Chunks<K, V> {
+    full: Vec<Vec<(K, V)>>,
+    open: Vec<(K, V)>,
+}
+
+/// How many records a first chunk holds.
+const FIRST: usize = 32;
+/// And how many one at most.
+const LARGEST: usize = 1024;
 
 impl<K, V> Scatter<K, V> {
     /// Nothing in any of `buckets`.
     pub fn new(seed: u64, buckets: usize) -> Self {
-        Scatter { places: Places::new(seed), buckets: (0..buckets).map(|_| Vec::new()).collect() }
+        let empty = || Chunks { full: Vec::new(), open: Vec::new() };
+        Scatter { places: Places::new(seed), buckets: (0..buckets).map(|_| empty()).collect() }
     }
 
     /// Adds one pair.
@@ -41,13 +59,61 @@ impl<K, V> Scatter<K, V> {
         W: Record<Owned = V>,
         V: Portable,
     {
-        let id = self.places.id(&key);
-        let at = bucket(self.places.hash(id), self.buckets.len());
-        self.buckets[at].push(Entry { id, key: key.own(), value: Some(value.own()) });
+        let hash = self.places.hash(self.places.id(&key));
+        let at = bucket(hash, self.buckets.len());
+        let chunks = &mut self.buckets[at];
+        if chunks.open.len() == chunks.open.capacity() {
+            chunks.grow();
+        }
+        chunks.open.push((key.own(), value.own()));
     }
 
-    /// The task's entries, by bucket.
-    pub fn done(self) -> Vec<Vec<Entry<K, V>>> {
+    /// The task's records, by bucket.
+    pub fn done(self) -> Vec<Chunks<K, V>> {
         self.buckets
     }
+}
+
+impl<K, V> Chunks<K, V> {
+    #[cold]
+    fn grow(&mut self) {
+        let room = (self.open.len() * 2).clamp(FIRST, LARGEST);
+        let full = std::mem::replace(&mut self.open, Vec::with_capacity(room));
+        if !full.is_empty() {
+            self.full.push(full);
+        }
+    }
+}
+
+impl<K, V> HasLen for Chunks<K, V> {
+    fn len(&self) -> usize {
+        self.full.iter().map(Vec::len).sum::<usize>() + self.open.len()
+    }
+}
+
+impl<K, V> IntoIterator for Chunks<K, V> {
+    type Item = Vec<(K, V)>;
+    type IntoIter = std::iter::Chain<vec::IntoIter<Vec<(K, V)>>, std::iter::Once<Vec<(K, V)>>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.full.into_iter().chain(std::iter::once(self.open))
+    }
+}
+
+/// Puts neighbouring chunks of a bucket together, as long as they have at most `most` records.
+pub(crate) fn pieces<K, V>(column: Vec<Chunks<K, V>>, most: usize) -> Vec<Vec<Vec<(K, V)>>> {
+    let mut pieces = Vec::new();
+    let (mut piece, mut len) = (Vec::new(), 0);
+    for chunk in column.into_iter().flatten().filter(|chunk| !chunk.is_empty()) {
+        if len > 0 && len + chunk.len() > most {
+            pieces.push(std::mem::take(&mut piece));
+            len = 0;
+        }
+        len += chunk.len();
+        piece.push(chunk);
+    }
+    if len > 0 {
+        pieces.push(piece);
+    }
+    pieces
 }
