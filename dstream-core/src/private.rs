@@ -7,14 +7,13 @@ pub use crate::{
     context::{Builder, Hoisted},
     handle::{Feed, FromHandle, Handing},
     ops::{
-        Collect, CombineByKey, Count, Counted, First, Partials, Print, Reduce, Save, collect_to,
-        foreach_partition, foreach_rdd, full_outer, group_of, group_with, groups_joined, inner, left_outer,
-        pieces, right_outer, words,
+        Collect, CombineByKey, Count, Counted, First, Grouped, Partials, Print, Reduce, Save, collect_to,
+        foreach_partition, foreach_rdd, full_outer, inner, left_outer, pieces, right_outer, words,
     },
     rdd::RddBlock,
     source::{Block, Input},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
-    table::{Chunks, Combine, Scatter, Share},
+    table::{Chunks, Combine, Grouping, Groups, Scatter, Share, Ungrouped},
     window::{
         CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, ReduceByKeyAndWindow,
         ReduceByWindow, WindowOf, WindowSpec,

@@ -1,6 +1,14 @@
-//! `group_by_key`: runs as [`combine_by_key`](super::combine_by_key) whose combiners are vectors.
+//! `group_by_key`, and what runs beneath every grouping: numbered in each task, exchanged by hash, arranged bucket by bucket.
 
-use crate::{DStream, Key, Record};
+use std::sync::Arc;
+
+use super::{FEW, HasLen, Partials, entries};
+use crate::{
+    DStream, Data, Key, Record,
+    batch::{Batch, OpMeta, Step},
+    exec::{exchange, run},
+    table::{Groups, Ungrouped, group},
+};
 
 impl<K: Key, V: Record> DStream<(K, V)> {
     /// All values of each key, in order of arrival: pairs of key and `Vec`.
@@ -27,19 +35,65 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     }
 }
 
-/// A group of one.
-pub fn group_of<V>(value: V) -> Vec<V> {
-    vec![value]
+/// The groups of a batch, by bucket. Clones share them: operators that group the same pairs all read one.
+#[derive(Debug)]
+pub struct Grouped<K, V> {
+    buckets: Vec<Arc<Groups<K, V>>>,
 }
 
-/// A group and one more value.
-pub fn group_with<V>(mut group: Vec<V>, value: V) -> Vec<V> {
-    group.push(value);
-    group
+impl<K, V> Clone for Grouped<K, V> {
+    fn clone(&self) -> Self {
+        Grouped { buckets: self.buckets.clone() }
+    }
 }
 
-/// The groups of two partitions.
-pub fn groups_joined<V>(mut first: Vec<V>, second: Vec<V>) -> Vec<V> {
-    first.extend(second);
-    first
+impl<K, V> Grouped<K, V> {
+    /// How many values there are.
+    pub(crate) fn len(&self) -> usize {
+        self.buckets.iter().map(|bucket| bucket.len()).sum()
+    }
+
+    /// The groups of each bucket.
+    pub(crate) fn into_buckets(self) -> Vec<Arc<Groups<K, V>>> {
+        self.buckets
+    }
+}
+
+impl<K, V> HasLen for Ungrouped<K, V> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+}
+
+impl Batch<'_> {
+    /// Brings the values of each bucket together and puts those of a key behind one another.
+    pub fn groups<K, V>(
+        &self,
+        op: &OpMeta,
+        buckets: usize,
+        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
+    ) -> Step<Grouped<K, V>>
+    where
+        K: Key<Owned = K> + Data,
+        V: Data,
+    {
+        let tasks = tasks?;
+        let small = entries(&tasks) < FEW;
+        let grouped = run(exchange(tasks, buckets), small, |column| {
+            self.guard(std::slice::from_ref(op), || group(self.seed(), column)).map(Arc::new)
+        });
+        Ok(Grouped { buckets: grouped.into_iter().collect::<Step<_>>()? })
+    }
+
+    /// A vector for each key: its values are moved if nobody else reads the groups, cloned if somebody does.
+    pub fn vectors<K, V>(&self, groups: Step<Grouped<K, V>>) -> Step<Partials<K, Vec<V>>>
+    where
+        K: Key<Owned = K> + Data,
+        V: Data,
+    {
+        let groups = groups?;
+        let small = groups.len() < FEW;
+        let vectors = run(groups.buckets, small, |bucket| Arc::unwrap_or_clone(bucket).into_vectors());
+        Ok(Partials::new(vectors))
+    }
 }

@@ -52,7 +52,7 @@ pub(crate) use combine_by_key::{FEW, HasLen, entries, pairs};
 pub use count::{Count, Counted};
 pub use foreach_partition::{Partition, foreach_partition};
 pub use foreach_rdd::{Outcome, foreach_rdd};
-pub use group_by_key::{group_of, group_with, groups_joined};
+pub use group_by_key::Grouped;
 pub use join::{full_outer, inner, left_outer, right_outer};
 pub(crate) use join::{largest, matches};
 pub use print::{First, Print};

@@ -3,7 +3,7 @@
 use super::{Rdd, RddActions, RddOps, shuffle};
 use crate::{
     Key, Pair, Record,
-    ops::{full_outer, group_of, group_with, groups_joined, inner, left_outer, right_outer},
+    ops::{full_outer, inner, left_outer, right_outer},
     record::Portable,
 };
 
@@ -121,7 +121,7 @@ pub trait PairRddOps: RddOps {
         K: Key<Owned: Key>,
         V: Record<Owned: Portable>,
     {
-        shuffle::combine(self, group_of, group_with, groups_joined)
+        shuffle::group(self)
     }
 
     /// Builds a combiner of type `C` for each key: `create` makes one of a key's first value, `merge_value` adds a value of the

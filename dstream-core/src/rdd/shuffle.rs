@@ -16,7 +16,7 @@ use crate::{
     exec::exchange,
     ops::{CombineByKey, HasLen, entries, gather, largest, matches, pairs},
     record::Portable,
-    table::{Chunks, Entry, Scatter, Share, Table, merge},
+    table::{self, Chunks, Entry, Grouping, Scatter, Share, Table, merge},
 };
 
 /// Where keys go: fixed, so that a program gives the same partitions in every run.
@@ -39,6 +39,26 @@ where
     let buckets = parts.len().max(1);
     let tasks = combined(parts, few, buckets, create, merge_value);
     reduce(tasks, buckets, |column| pairs(SEED, column, &merge_combiners))
+}
+
+/// Gathers the values of each key.
+pub(super) fn group<K, V>(rdd: impl RddOps<Item: Pair<Key = K, Value = V>>) -> Rdd<(K::Owned, Vec<V::Owned>)>
+where
+    K: Key<Owned: Key>,
+    V: Record<Owned: Portable>,
+{
+    let few = rdd.size_hint() < FEW;
+    let parts = rdd.into_parts();
+    let buckets = parts.len().max(1);
+    let tasks = run_items(parts, few, |part| {
+        let mut sink = Grouping::new(SEED, buckets);
+        part.into_iter().for_each(|record| sink.push(record.into_pair()));
+        sink.done()
+    });
+    reduce(tasks, buckets, |column| {
+        let vectors = table::group(SEED, column).into_vectors();
+        vectors.into_entries().filter_map(Entry::into_pair).collect()
+    })
 }
 
 /// Matches the records of both sides that have the same key; `pair` decides what a match, or a record without one, yields.

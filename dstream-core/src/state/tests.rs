@@ -8,9 +8,9 @@ use super::*;
 use crate::{
     Rdd,
     batch::{Batch, Missing, Step},
-    ops::{CombineByKey, Partials, group_of, group_with, groups_joined},
+    ops::Grouped,
     source::Block,
-    table::{Chunks, Scatter},
+    table::{Chunks, Grouping, Scatter},
     window::tests::{OP, Store, batch, seconds},
 };
 
@@ -20,13 +20,13 @@ fn streams() -> impl Strategy<Value = Vec<Pairs>> {
     proptest::collection::vec(proptest::collection::vec((0u8..7, 0i64..40), 0..7), 1..20)
 }
 
-fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Partials<u8, Vec<i64>>> {
+fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Grouped<u8, i64>> {
     let tasks = pairs.chunks(3).map(|task| {
-        let mut sink = CombineByKey::new(b.seed(), buckets);
-        task.iter().for_each(|pair| sink.push(*pair, group_of, group_with));
+        let mut sink = Grouping::new(b.seed(), buckets);
+        task.iter().for_each(|pair| sink.push(*pair));
         sink.done()
     });
-    b.partials(&OP, buckets, Ok(tasks.collect()), groups_joined)
+    b.groups(&OP, buckets, Ok(tasks.collect()))
 }
 
 /// What each task has for each bucket.
@@ -181,9 +181,9 @@ fn the_lecture_starts_with_hello_and_world() {
     let mut operator = UpdateStateByKey::new(2).initial(vec![("hello", 1u64), ("world", 1)]);
     let mut step = |k: usize, words: &[&'static str]| {
         let b = batch(k);
-        let mut sink = CombineByKey::new(b.seed(), 2);
-        words.iter().for_each(|word| sink.push((*word, 1u64), group_of, group_with));
-        let input = b.partials(&OP, 2, Ok(vec![sink.done()]), groups_joined);
+        let mut sink = Grouping::new(b.seed(), 2);
+        words.iter().for_each(|word| sink.push((*word, 1u64)));
+        let input = b.groups(&OP, 2, Ok(vec![sink.done()]));
         let view = operator
             .step(&b, &OP, input, |new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
         sorted(StateView::rdd(&view))

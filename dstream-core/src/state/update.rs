@@ -10,9 +10,9 @@ use crate::{
     Key, Time,
     batch::{Batch, OpMeta, Step},
     checkpoint::{Changes, Stateful},
-    ops::{FEW, Partials},
+    ops::{FEW, Grouped},
     record::{Data, Portable},
-    table::Share,
+    table::Groups,
 };
 
 /// The state of one `update_state_by_key`.
@@ -43,7 +43,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        input: Step<Partials<K, Vec<V>>>,
+        input: Step<Grouped<K, V>>,
         f: impl Fn(&[V], Option<S>) -> Option<S> + Sync,
     ) -> Step<StateView<K, S>> {
         self.step_timed(batch, op, input, |_, _, new, old| f(new, old))
@@ -54,7 +54,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        input: Step<Partials<K, Vec<V>>>,
+        input: Step<Grouped<K, V>>,
         f: impl Fn(&K, &[V], Option<S>) -> Option<S> + Sync,
     ) -> Step<StateView<K, S>> {
         self.step_timed(batch, op, input, |_, key, new, old| f(key, new, old))
@@ -65,14 +65,14 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        input: Step<Partials<K, Vec<V>>>,
+        input: Step<Grouped<K, V>>,
         f: impl Fn(Time, &K, &[V], Option<S>) -> Option<S> + Sync,
     ) -> Step<StateView<K, S>> {
-        let few = input.as_ref().is_ok_and(|partials| partials.len() < FEW);
-        let input = input.map(Partials::into_buckets);
+        let few = input.as_ref().is_ok_and(|groups| groups.len() < FEW);
+        let input = input.map(Grouped::into_buckets);
         let small = |stores: &Stores<K, S>| few && stores.live() < FEW;
         self.stores
-            .step(batch, op, input, small, |bucket, groups| update(bucket, batch.time(), groups, &f))?;
+            .step(batch, op, input, small, |bucket, groups| update(bucket, batch.time(), &groups, &f))?;
         Ok(self.stores.view())
     }
 }
@@ -80,20 +80,20 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
 fn update<K, S, V>(
     bucket: &mut Bucket<K, S>,
     time: Time,
-    groups: Share<K, Vec<V>>,
+    groups: &Groups<K, V>,
     f: impl Fn(Time, &K, &[V], Option<S>) -> Option<S>,
 ) where
     K: Key<Owned = K> + Portable,
     S: Portable,
 {
-    // By the index of the key.
-    let mut news: Vec<Vec<V>> = Vec::new();
+    // By the index of the key: where its values are.
+    let mut news = vec![0..0; bucket.keys.len()];
     groups.intern_into(
         &mut bucket.keys,
         || Held::new(None, time),
-        |_, at, values| {
+        |at, values| {
             if news.len() <= at {
-                news.resize_with(at + 1, Vec::new);
+                news.resize(at + 1, 0..0);
             }
             news[at] = values;
         },
@@ -102,7 +102,7 @@ fn update<K, S, V>(
     for at in 0..bucket.keys.len() {
         let logged = bucket.is_logged();
         let Some((key, held)) = bucket.keys.at_mut(at) else { continue };
-        let new = news.get(at).map_or(&[][..], Vec::as_slice);
+        let new = news.get(at).map_or(&[][..], |range| &groups.values()[range.clone()]);
         let old = held.state.take();
         let known = old.is_some();
         // Every state passes through `f`. So that a checkpoint need not write them all, those without news are compared.

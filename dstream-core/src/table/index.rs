@@ -138,6 +138,22 @@ impl<T> Index<T> {
         }
     }
 
+    /// The indices of short keys, which are inserted with the default if they are new.
+    pub(super) fn intern(&mut self, ids: &[Short]) -> Vec<u32>
+    where
+        T: Default,
+    {
+        let mut indices = Vec::with_capacity(ids.len());
+        for group in ids.chunks(GROUP) {
+            let met = self.meet(group.iter().copied());
+            for (id, met) in group.iter().zip(met) {
+                let at = self.found(*id, met).unwrap_or_else(|slot| self.insert(slot, *id, T::default()));
+                indices.push(at as u32);
+            }
+        }
+        indices
+    }
+
     /// Takes an entry out of the index; it stays where it is until its place is needed.
     pub(super) fn remove(&mut self, index: usize) {
         let mask = self.slots.len() - 1;

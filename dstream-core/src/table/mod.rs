@@ -3,6 +3,7 @@
 //! A key is known by its [`Short`] form: the key itself if it fits into fifteen bytes, its hash if not. So most keys are
 //! compared by two words and hashed by one multiplication; growing and moving on to another table never looks at a key again.
 
+mod groups;
 mod index;
 mod place;
 mod runs;
@@ -14,6 +15,8 @@ use index::Index;
 use place::Places;
 pub(crate) use place::random_seed;
 
+pub(crate) use groups::group;
+pub use groups::{Grouping, Groups, Ungrouped};
 pub(crate) use runs::Runs;
 pub use scatter::{Chunks, Scatter};
 pub(crate) use scatter::{bucket_of, pieces};
@@ -135,14 +138,16 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// The index of an owned key, which is inserted with what `create` gives if it is new.
-    pub(crate) fn intern_with(&mut self, id: Short, key: K, create: impl FnOnce() -> V) -> usize
-    where
-        K: Key<Owned = K>,
-    {
+    /// The index of a key, which is owned, and inserted with what `create` gives, if it is new.
+    pub(crate) fn intern_with<Q: Key<Owned = K>>(
+        &mut self,
+        id: Short,
+        key: Q,
+        create: impl FnOnce() -> V,
+    ) -> usize {
         match self.index.find(id, |(owned, _)| key.same_key(owned)) {
             Ok(at) => at,
-            Err(slot) => self.index.insert(slot, id, (key, Some(create()))),
+            Err(slot) => self.index.insert(slot, id, (key.own(), Some(create()))),
         }
     }
 

@@ -31,10 +31,7 @@ pub(crate) struct Tally<K, V, C> {
     waiting: Vec<(Short, V)>,
     /// From the time on when looking for short keys is not worth it: what each bucket has.
     passed: Option<Vec<Shorts<C>>>,
-    /// After how many groups to look how many of their keys were new.
-    until: usize,
-    /// How many there were at the last look.
-    before: usize,
+    watch: Watch,
 }
 
 /// Short keys, of which some may be there several times.
@@ -43,15 +40,44 @@ type Shorts<C> = Vec<(Short, Option<C>)>;
 /// What a task has for one bucket. The values of a key are in their order.
 #[derive(Debug, Clone)]
 pub struct Share<K, C> {
-    short: Shorts<C>,
-    long: Vec<Entry<K, C>>,
+    pub(super) short: Shorts<C>,
+    pub(super) long: Vec<Entry<K, C>>,
     /// Whether a short key may be there several times.
-    repeats: bool,
+    pub(super) repeats: bool,
 }
 
 /// How many groups are watched at a time. If three of four keys are new, a table does more harm than good: most look-ups
 /// go to memory for nothing, and the keys are looked up again when the tasks are put together.
 const WATCHED: usize = 512;
+
+/// Looks now and then whether a table is worth it.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// After how many groups to look how many of their keys were new.
+    until: usize,
+    /// How many there were at the last look.
+    before: usize,
+}
+
+impl Watch {
+    pub(super) fn new() -> Self {
+        Watch { until: WATCHED, before: 0 }
+    }
+
+    /// Called after each group of keys, with how many the table has: whether nearly all of the last ones were new.
+    #[inline]
+    pub(super) fn sees_no_use(&mut self, all: usize) -> bool {
+        self.until -= 1;
+        self.until == 0 && self.look(all)
+    }
+
+    #[cold]
+    fn look(&mut self, all: usize) -> bool {
+        let new = all - self.before;
+        (self.before, self.until) = (all, WATCHED);
+        new >= WATCHED * GROUP / 4 * 3
+    }
+}
 
 impl<K, V, C> Tally<K, V, C> {
     pub(crate) fn new(seed: u64, buckets: usize) -> Self {
@@ -63,8 +89,7 @@ impl<K, V, C> Tally<K, V, C> {
             buckets,
             waiting: Vec::with_capacity(GROUP),
             passed: None,
-            until: WATCHED,
-            before: 0,
+            watch: Watch::new(),
         }
     }
 
@@ -106,20 +131,14 @@ impl<K, V, C> Tally<K, V, C> {
                 }
             }
         }
-        self.until -= 1;
-        if self.until == 0 {
-            self.watch();
+        if self.watch.sees_no_use(self.short.entries().len()) {
+            self.give_up();
         }
     }
 
-    /// Looks whether the table is worth it; if not, gives it up.
+    /// From here on, nothing is looked up.
     #[cold]
-    fn watch(&mut self) {
-        let all = self.short.entries().len();
-        if all - self.before < WATCHED * GROUP / 4 * 3 {
-            (self.before, self.until) = (all, WATCHED);
-            return;
-        }
+    fn give_up(&mut self) {
         let table = mem::replace(&mut self.short, Index::new(self.places.clone()));
         self.passed = Some(split(table.into_entries(), self.buckets, |(id, _)| self.places.hash(*id)));
     }

@@ -50,6 +50,53 @@ fn joined(mut a: Vec<u32>, b: Vec<u32>) -> Vec<u32> {
     a
 }
 
+/// The values of each key as groups, read in place and taken apart.
+fn assert_groups<Q: Key<Owned: Key + Ord> + Clone>(
+    tasks: &[&[Q]],
+    buckets: usize,
+    mut naive: BTreeMap<Q::Owned, Vec<u32>>,
+) {
+    let mut columns: Vec<Vec<_>> = (0..buckets).map(|_| Vec::new()).collect();
+    let mut value = 0u32;
+    for task in tasks {
+        let mut sink = Grouping::new(7, buckets);
+        for key in *task {
+            // Values with and without something to drop are arranged in different ways.
+            sink.push((key.clone(), (value, value.to_string())));
+            value += 1;
+        }
+        columns.iter_mut().zip(sink.done()).for_each(|(column, share)| column.push(share));
+    }
+    let mut plain: Vec<Vec<_>> = (0..buckets).map(|_| Vec::new()).collect();
+    value = 0;
+    for task in tasks {
+        let mut sink = Grouping::new(7, buckets);
+        for key in *task {
+            sink.push((key.clone(), value));
+            value += 1;
+        }
+        plain.iter_mut().zip(sink.done()).for_each(|(column, share)| column.push(share));
+    }
+    for (column, plain) in columns.into_iter().zip(plain) {
+        let groups = group(7, plain);
+        let mut table: Table<Q::Owned, ()> = Table::new(7);
+        let mut read = Vec::new();
+        groups.intern_into(&mut table, || (), |at, range| read.push((at, groups.values()[range].to_vec())));
+        let read = read.into_iter().map(|(at, values)| (table.at(at).unwrap().0, values));
+        let taken: Vec<_> =
+            group(7, column).into_vectors().into_entries().filter_map(Entry::into_pair).collect();
+        assert_eq!(read.len(), taken.len());
+        for ((key, read), (same, taken)) in read.zip(taken) {
+            assert!(*key == same);
+            assert!(taken.iter().all(|(value, text)| *text == value.to_string()));
+            assert_eq!(taken.capacity(), taken.len());
+            assert_eq!(taken.into_iter().map(|(value, _)| value).collect::<Vec<_>>(), read);
+            assert_eq!(naive.remove(key), Some(read));
+        }
+    }
+    assert!(naive.is_empty());
+}
+
 /// What all tasks have for each key, against maps.
 fn check_tally<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usize) -> Vec<Q::Owned> {
     let mut naive: BTreeMap<Q::Owned, Vec<u32>> = BTreeMap::new();
@@ -66,6 +113,7 @@ fn check_tally<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usize)
         columns.iter_mut().zip(tally.done()).for_each(|(column, share)| column.push(share));
     }
     let mut order = Vec::new();
+    assert_groups(tasks, buckets, naive.clone());
     for column in columns {
         for (key, values) in merge(7, column, joined).into_entries().filter_map(Entry::into_pair) {
             assert_eq!(naive.remove(&key), Some(values));
@@ -112,6 +160,13 @@ fn a_task_without_repetition_gives_up_its_table() {
     few.iter().for_each(|key| tally.combine(*key, 0, &Gather));
     tally.flush(&Gather);
     assert_eq!(tally.done().iter().map(Share::len).sum::<usize>(), 9);
+    let keys_of = |keys: &[&str]| {
+        let mut sink: Grouping<CompactString, u32> = Grouping::new(7, 4);
+        keys.iter().for_each(|key| sink.push((*key, 0u32)));
+        sink.done().iter().map(Ungrouped::keys).sum::<usize>()
+    };
+    assert!(keys_of(&keys) > 100_000, "what is new is not looked for");
+    assert_eq!(keys_of(&few), 9);
 }
 
 #[test]
@@ -186,7 +241,7 @@ fn many_removed_keys_give_up_their_room() {
     let all = (0..3_000u32).map(|n| (false, n)).chain((0..2_900).map(|n| (true, n)));
     check_removal(all.chain((2_000..2_950).map(|n| (false, n))).collect());
     let mut table: Table<u32, ()> = Table::new(0);
-    for n in 0..3_000 {
+    for n in 0..3_000u32 {
         table.intern_with(Places::new(0).id(&n), n, || ());
     }
     (0..2_900).for_each(|at| table.remove(at).unwrap());

@@ -4,7 +4,7 @@ use super::keyed::Keyed;
 use crate::{
     Key, Rdd,
     batch::{Batch, OpMeta, Step},
-    ops::Partials,
+    ops::Grouped,
     record::Data,
 };
 
@@ -21,12 +21,12 @@ where
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        input: Step<Partials<K, Vec<V>>>,
+        input: Step<Grouped<K, V>>,
     ) -> Step<Rdd<(K, Vec<V>)>> {
         self.slide(
             batch,
             op,
-            input,
+            batch.vectors(input),
             |ring, turn| {
                 ring.leave(turn.cutoff, |(), _| ());
                 ring.enter(turn.time, turn.entries, |(), _| ());

@@ -16,8 +16,9 @@ use crate::{
     Config, Rdd, Time,
     batch::{Batch, Missing, OpMeta, Step},
     checkpoint::{Changes, Stateful},
-    ops::{CombineByKey, Partials, group_of, group_with, groups_joined},
+    ops::{CombineByKey, Grouped, Partials},
     record::Portable,
+    table::Grouping,
 };
 
 static CONFIG: LazyLock<Config> = LazyLock::new(Config::new);
@@ -108,6 +109,21 @@ fn partials<V: Portable>(
         tasks.collect()
     });
     batch.partials(&OP, buckets, tasks, f)
+}
+
+/// Groups the pairs of a batch in two tasks.
+fn groups<V: Portable>(
+    batch: &Batch<'_>,
+    pairs: &Option<Vec<(u8, V)>>,
+    buckets: usize,
+) -> Step<Grouped<u8, V>> {
+    let pairs = pairs.as_ref().ok_or_else(|| failure(batch))?;
+    let tasks = pairs.chunks(pairs.len().div_ceil(2).max(1)).map(|task| {
+        let mut sink = Grouping::new(batch.seed(), buckets);
+        task.iter().for_each(|pair| sink.push(pair.clone()));
+        sink.done()
+    });
+    batch.groups(&OP, buckets, Ok(tasks.collect()))
 }
 
 /// What a step should yield: `Ok(None)` if it isn't due, `Err` if it fails.
@@ -227,14 +243,14 @@ proptest! {
             },
             |k| naive(&stream, k, (length, slide), concat),
         );
-        let groups: Vec<Option<Vec<_>>> = stream.iter().map(|pairs| {
-            pairs.as_ref().map(|pairs| pairs.iter().map(|(key, v)| (*key, group_of(v.clone()))).collect())
+        let single: Vec<Option<Vec<_>>> = stream.iter().map(|pairs| {
+            pairs.as_ref().map(|pairs| pairs.iter().map(|(key, v)| (*key, vec![v.clone()])).collect())
         }).collect();
         check(
             stream.len(), length, restart,
             || GroupByKeyAndWindow::new(spec(length, slide), buckets),
-            |window, b, k| window.step(b, &OP, partials(b, &groups[k - 1], buckets, groups_joined)),
-            |k| naive(&groups, k, (length, slide), |group, more| more.into_iter().fold(group, group_with)),
+            |window, b, k| window.step(b, &OP, groups(b, &stream[k - 1], buckets)),
+            |k| naive(&single, k, (length, slide), |group, more| [group, more].concat()),
         );
     }
 

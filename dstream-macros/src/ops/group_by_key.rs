@@ -1,10 +1,10 @@
-//! `group_by_key`: `combine_by_key` whose combiners are vectors.
+//! `group_by_key`, and the code of every grouping.
 
 use quote::quote_spanned;
 
 use super::{
     Join, Keeps, Kind, OpSpec, Reads, Sink, Wide,
-    combine_by_key::{pair, pairs, partials, sink},
+    combine_by_key::{pair, pairs},
     partitions, plain_editor,
 };
 
@@ -18,19 +18,20 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: partitions,
         reads: Reads::Records(SINK),
-        finish: pairs,
+        finish: |op, groups| pairs(op, &[quote_spanned!(op.span() => __ds_batch.vectors(#(#groups)*))]),
     }),
     editor: plain_editor,
 };
 
 /// Collects the values of each key.
 pub(super) const SINK: Sink = Sink {
-    new: sink,
+    new: |op| {
+        let buckets = op.hoisted();
+        quote_spanned!(op.span() => ::dstream::__private::Grouping::new(__ds_seed, #buckets))
+    },
     push: |op, record| {
         let (sink, pair) = (&op.sink, pair(op, record));
-        quote_spanned!(op.span() =>
-            #sink.push(#pair, ::dstream::__private::group_of, ::dstream::__private::group_with);
-        )
+        quote_spanned!(op.span() => #sink.push(#pair);)
     },
     needs_record: true,
     of_whole: None,
@@ -38,8 +39,8 @@ pub(super) const SINK: Sink = Sink {
         kind: "group_by_key",
         closures: 0,
         step: |op, tasks| {
-            let joined = quote_spanned!(op.span() => ::dstream::__private::groups_joined);
-            partials(op, tasks, Some(joined))
+            let (meta, buckets) = (&op.meta, op.hoisted());
+            quote_spanned!(op.span() => __ds_batch.groups(&#meta, #buckets, #(#tasks)*))
         },
     }),
 };
