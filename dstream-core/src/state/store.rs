@@ -11,7 +11,7 @@ use crate::{
     checkpoint::{Changes, Migration, decode},
     exec::run,
     record::{Data, Portable},
-    table::{Entry, Table, bucket_of},
+    table::{Table, entries_of},
 };
 
 /// The state of one operator.
@@ -189,10 +189,9 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         }
         // In the order in which they will time out.
         back.sort_by_key(|(_, _, seen)| *seen);
-        for (key, state, seen) in back {
-            let entry = Entry::new(batch.seed(), key, Held::new(Some(state), seen));
-            let at = bucket_of(batch.seed(), &entry, self.wanted);
-            buckets[at].keys.merge(entry, |_, last| last);
+        let back = back.into_iter().map(|(key, state, seen)| (key, Held::new(Some(state), seen)));
+        for (bucket, entries) in buckets.iter_mut().zip(entries_of(batch.seed(), back, self.wanted)) {
+            entries.into_iter().for_each(|entry| bucket.keys.merge(entry, |_, last| last));
         }
         self.buckets = buckets.into_iter().map(Arc::new).collect();
     }

@@ -19,7 +19,7 @@ pub(crate) use groups::group;
 pub use groups::{Grouping, Groups, Ungrouped};
 pub(crate) use runs::Runs;
 pub use scatter::{Chunks, Scatter};
-pub(crate) use scatter::{bucket_of, pieces};
+pub(crate) use scatter::{entries_of, pieces};
 pub use tally::{Combine, Share};
 pub(crate) use tally::{Tally, merge};
 
@@ -52,6 +52,24 @@ impl<K, V> Entry<K, V> {
     }
 }
 
+/// Adds a value to what a key has.
+#[inline]
+fn add<V, C>(held: &mut Option<C>, value: V, f: &impl Combine<V, C>) {
+    *held = Some(match held.take() {
+        Some(old) => f.add(old, value),
+        None => f.create(value),
+    });
+}
+
+/// Puts what a key has in two places together.
+#[inline]
+fn put_together<C>(held: &mut Option<C>, value: Option<C>, f: impl FnOnce(C, C) -> C) {
+    *held = match (held.take(), value) {
+        (Some(old), Some(new)) => Some(f(old, new)),
+        (old, new) => old.or(new),
+    };
+}
+
 /// A table that has its keys, for what lives longer than a batch.
 ///
 /// Keys can be [removed](Table::remove). The index of a removed key is given to a later one.
@@ -77,24 +95,12 @@ impl<K, V> Table<K, V> {
     }
 
     /// Adds `value` to what `key` has; the key is owned only when it is new.
-    pub(crate) fn combine<Q: Key<Owned = K>, W>(
-        &mut self,
-        key: Q,
-        value: W,
-        create: impl FnOnce(W) -> V,
-        f: impl FnOnce(V, W) -> V,
-    ) {
+    pub(crate) fn combine<Q: Key<Owned = K>, W>(&mut self, key: Q, value: W, f: &impl Combine<W, V>) {
         let id = self.index.places().id(&key);
         match self.index.find(id, |(owned, _)| key.same_key(owned)) {
-            Ok(at) => {
-                let held = self.value_mut(at);
-                *held = Some(match held.take() {
-                    Some(old) => f(old, value),
-                    None => create(value),
-                });
-            }
+            Ok(at) => add(self.value_mut(at), value, f),
             Err(slot) => {
-                self.index.insert(slot, id, (key.own(), Some(create(value))));
+                self.index.insert(slot, id, (key.own(), Some(f.create(value))));
             }
         }
     }
@@ -106,13 +112,7 @@ impl<K, V> Table<K, V> {
     {
         let Entry { id, key, value } = entry;
         match self.index.find(id, |(owned, _)| key.same_key(owned)) {
-            Ok(at) => {
-                let held = self.value_mut(at);
-                *held = match (held.take(), value) {
-                    (Some(old), Some(new)) => Some(f(old, new)),
-                    (old, new) => old.or(new),
-                };
-            }
+            Ok(at) => put_together(self.value_mut(at), value, f),
             Err(slot) => {
                 self.index.insert(slot, id, (key, value));
             }

@@ -17,9 +17,15 @@ pub(super) fn split<E>(entries: Vec<E>, buckets: usize, hash: impl Fn(&E) -> u64
     out
 }
 
-/// The bucket of an entry of any table with this seed.
-pub(crate) fn bucket_of<K, V>(seed: u64, entry: &Entry<K, V>, buckets: usize) -> usize {
-    bucket(Places::new(seed).hash(entry.id), buckets)
+/// What comes back from a checkpoint: pairs as entries of tables with this seed, shared out over buckets in their order.
+pub(crate) fn entries_of<K: Key, V>(
+    seed: u64,
+    pairs: impl Iterator<Item = (K, V)>,
+    buckets: usize,
+) -> Vec<Vec<Entry<K, V>>> {
+    let places = Places::new(seed);
+    let entry = |(key, value)| Entry { id: places.id(&key), key, value: Some(value) };
+    split(pairs.map(entry).collect(), buckets, |entry| places.hash(entry.id))
 }
 
 /// Shares pairs out without combining them, for operators that need every one.

@@ -3,9 +3,10 @@
 use std::mem;
 
 use super::{
-    Entry, Places, Table,
+    Entry, Places, Table, add,
     index::{GROUP, Index},
     place::bucket,
+    put_together,
     scatter::split,
 };
 use crate::{Key, short::Short};
@@ -103,7 +104,7 @@ impl<K, V, C> Tally<K, V, C> {
                     self.flush(f);
                 }
             }
-            None => self.long.combine(key, value, |value| f.create(value), |held, value| f.add(held, value)),
+            None => self.long.combine(key, value, f),
         }
     }
 
@@ -119,13 +120,7 @@ impl<K, V, C> Tally<K, V, C> {
         let met = self.short.meet(self.waiting.iter().map(|(id, _)| *id));
         for ((id, value), met) in self.waiting.drain(..).zip(met) {
             match self.short.found(id, met) {
-                Ok(at) => {
-                    let held = &mut self.short.entries_mut()[at].1;
-                    *held = Some(match held.take() {
-                        Some(old) => f.add(old, value),
-                        None => f.create(value),
-                    });
-                }
+                Ok(at) => add(&mut self.short.entries_mut()[at].1, value, f),
                 Err(slot) => {
                     self.short.insert(slot, id, Some(f.create(value)));
                 }
@@ -212,12 +207,7 @@ pub(crate) fn merge<K: Key<Owned = K>, C>(
     let mut short = Index::with_capacity(Places::new(seed), room(|share| share.short.len()));
     let mut long = Table::with_capacity(seed, room(|share| share.long.len()));
     for share in column {
-        short.extend(share.short, |held: &mut Option<C>, value| {
-            *held = match (held.take(), value) {
-                (Some(old), Some(new)) => Some(f(old, new)),
-                (old, new) => old.or(new),
-            };
-        });
+        short.extend(share.short, |held, value| put_together(held, value, &f));
         for entry in share.long {
             long.merge(entry, &f);
         }

@@ -12,7 +12,7 @@ use crate::{
     exec::run,
     ops::{FEW, Partials},
     record::{Data, Portable},
-    table::{Entry, Share, bucket_of},
+    table::{Share, entries_of},
 };
 
 /// A window of keyed partials. `D` is what is derived from the partials of a key.
@@ -126,12 +126,7 @@ where
         self.rings.resize_with(self.buckets, || Ring::new(seed));
         self.back.sort_by_key(|(time, _)| *time);
         for (time, pairs) in std::mem::take(&mut self.back) {
-            let mut entries: Vec<Vec<Entry<K, V>>> = Vec::new();
-            entries.resize_with(self.buckets, Vec::new);
-            for (key, value) in pairs {
-                let entry = Entry::new(seed, key, value);
-                entries[bucket_of(seed, &entry, self.buckets)].push(entry);
-            }
+            let entries = entries_of(seed, pairs.into_iter(), self.buckets);
             for (ring, entries) in self.rings.iter_mut().zip(entries) {
                 // The user's functions are called when it is used.
                 ring.stale = true;
