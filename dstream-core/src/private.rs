@@ -13,7 +13,7 @@ pub use crate::{
     rdd::RddBlock,
     source::{Block, Input},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
-    table::{Chunks, Combine, Grouping, Groups, Scatter, Share, Ungrouped},
+    table::{Chunks, Combine, Grouping, Groups, Portion, Scatter, Ungrouped},
     window::{
         CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, ReduceByKeyAndWindow,
         ReduceByWindow, WindowOf, WindowSpec,

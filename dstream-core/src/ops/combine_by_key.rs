@@ -8,7 +8,7 @@ use crate::{
     batch::{Batch, OpMeta, Step},
     exec::{exchange, run},
     record::Portable,
-    table::{Combine, Entry, Share, Tally, merge},
+    table::{Combine, Entry, Portion, Share, Tally, merge},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -119,7 +119,7 @@ impl<K, V, C, F> CombineByKey<K, V, C, F> {
     }
 
     /// What the task has, by bucket.
-    pub fn done(mut self) -> Vec<Share<K, C>>
+    pub fn done(mut self) -> Vec<Portion<K, C>>
     where
         F: Combine<V, C>,
     {
@@ -149,7 +149,7 @@ impl<E> HasLen for Vec<E> {
     }
 }
 
-impl<K, C> HasLen for Share<K, C> {
+impl<K, C> HasLen for Portion<K, C> {
     fn len(&self) -> usize {
         self.len()
     }
@@ -194,7 +194,7 @@ impl Batch<'_> {
         &self,
         op: &OpMeta,
         buckets: usize,
-        tasks: Step<Vec<Vec<Share<K, C>>>>,
+        tasks: Step<Vec<Vec<Portion<K, C>>>>,
         f: impl Fn(C, C) -> C + Sync,
     ) -> Step<Partials<K, C>>
     where
@@ -228,7 +228,7 @@ impl Batch<'_> {
 /// What the tasks have for one bucket, merged in the order of the tasks.
 pub(crate) fn pairs<K: Key<Owned = K>, C>(
     seed: u64,
-    column: Vec<Share<K, C>>,
+    column: Vec<Portion<K, C>>,
     f: impl Fn(C, C) -> C,
 ) -> Vec<(K, C)> {
     merge(seed, column, f).into_entries().filter_map(Entry::into_pair).collect()

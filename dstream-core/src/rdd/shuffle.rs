@@ -16,7 +16,7 @@ use crate::{
     exec::exchange,
     ops::{CombineByKey, HasLen, entries, gather, largest, matches, pairs},
     record::Portable,
-    table::{self, Chunks, Entry, Grouping, Scatter, Share, Table, merge},
+    table::{self, Chunks, Entry, Grouping, Portion, Scatter, Table, merge},
 };
 
 /// Where keys go: fixed, so that a program gives the same partitions in every run.
@@ -136,8 +136,8 @@ where
 }
 
 /// The keys that the tasks have for one bucket.
-fn keys<K: Key<Owned = K>>(column: Vec<Share<K, ()>>) -> Table<K, ()> {
-    let mut keys = Table::with_capacity(SEED, column.iter().map(Share::len).sum());
+fn keys<K: Key<Owned = K>>(column: Vec<Portion<K, ()>>) -> Table<K, ()> {
+    let mut keys = Table::with_capacity(SEED, column.iter().map(Portion::len).sum());
     for (id, key, ()) in merge(SEED, column, |(), ()| ()).into_entries().filter_map(Entry::into_parts) {
         keys.intern(id, key);
     }
@@ -151,7 +151,7 @@ fn combined<P, K, V, C>(
     buckets: usize,
     create: impl Fn(V::Owned) -> C + Sync,
     merge_value: impl Fn(C, V::Owned) -> C + Sync,
-) -> Vec<Vec<Share<K::Owned, C>>>
+) -> Vec<Vec<Portion<K::Owned, C>>>
 where
     P: IntoIterator<Item: Pair<Key = K, Value = V>> + Send,
     K: Key<Owned: Key>,

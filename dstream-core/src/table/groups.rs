@@ -281,6 +281,6 @@ impl<K: Key<Owned = K>, V> Groups<K, V> {
         let mut vectors = lens.into_iter().map(|len| Some(values.by_ref().take(len).collect()));
         let short = iter::zip(self.short, vectors.by_ref()).collect();
         let long = iter::zip(self.long, vectors).map(|((id, key), value)| Entry { id, key, value }).collect();
-        Share { short, long, repeats: false }
+        Share { short, long }
     }
 }

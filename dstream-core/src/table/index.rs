@@ -13,6 +13,8 @@ pub(super) struct Index<T> {
     free: Vec<u32>,
     /// 0 for a free slot; else the upper half of the hash over the entry's index plus one.
     slots: Vec<u64>,
+    /// How many entries, from the first on, are not found any more.
+    sealed: usize,
 }
 
 const TAG: u64 = 0xffff_ffff_0000_0000;
@@ -25,7 +27,7 @@ const NOWHERE: u32 = u32::MAX;
 impl<T> Index<T> {
     /// Nothing; it allocates at its first insert.
     pub(super) fn new(places: Places) -> Self {
-        Index { places, entries: Vec::new(), free: Vec::new(), slots: Vec::new() }
+        Index { places, entries: Vec::new(), free: Vec::new(), slots: Vec::new(), sealed: 0 }
     }
 
     /// With room for `n` entries.
@@ -121,8 +123,13 @@ impl<T> Index<T> {
         at
     }
 
-    /// Adds entries with short keys, in order; `f` puts an entry to what its key has already.
-    pub(super) fn extend(&mut self, entries: Vec<(Short, T)>, f: impl Fn(&mut T, T)) {
+    /// Adds entries with short keys, in order: `create` makes the first of a key, `f` puts another one to it.
+    pub(super) fn extend<E>(
+        &mut self,
+        entries: Vec<(Short, E)>,
+        create: impl Fn(E) -> T,
+        f: impl Fn(&mut T, E),
+    ) {
         let mut entries = entries.into_iter();
         while !entries.as_slice().is_empty() {
             let met = self.meet(entries.as_slice().iter().map(|(id, _)| *id));
@@ -131,11 +138,17 @@ impl<T> Index<T> {
                 match self.found(id, met) {
                     Ok(at) => f(&mut self.entries[at].1, entry),
                     Err(slot) => {
-                        self.insert(slot, id, entry);
+                        self.insert(slot, id, create(entry));
                     }
                 }
             }
         }
+    }
+
+    /// Finds none of these keys any more: those to come are others.
+    pub(super) fn seal(&mut self) {
+        self.sealed = self.entries.len();
+        self.slots.fill(0);
     }
 
     /// The indices of short keys, which are inserted with the default if they are new.
@@ -210,7 +223,7 @@ impl<T> Index<T> {
     /// Makes sure that this many entries can be inserted: half of the slots stay free.
     #[inline]
     fn reserve(&mut self, more: usize) {
-        let wanted = (self.entries.len() + more) * 2;
+        let wanted = (self.entries.len() - self.sealed + more) * 2;
         if wanted > self.slots.len() {
             self.resize(wanted.next_power_of_two().max(FEWEST_SLOTS));
         }
@@ -221,7 +234,7 @@ impl<T> Index<T> {
         self.slots.clear();
         self.slots.resize(slots, 0);
         let mask = slots - 1;
-        for (index, (id, _)) in self.entries.iter().enumerate() {
+        for (index, (id, _)) in self.entries.iter().enumerate().skip(self.sealed) {
             if *id == Short::NONE {
                 continue;
             }

@@ -3,9 +3,11 @@
 //! A key is known by its [`Short`] form: the key itself if it fits into fifteen bytes, its hash if not. So most keys are
 //! compared by two words and hashed by one multiplication; growing and moving on to another table never looks at a key again.
 
+mod front;
 mod groups;
 mod index;
 mod place;
+mod portion;
 mod runs;
 mod scatter;
 mod tally;
@@ -17,11 +19,14 @@ pub(crate) use place::random_seed;
 
 pub(crate) use groups::group;
 pub use groups::{Grouping, Groups, Ungrouped};
+pub use portion::Portion;
+pub(crate) use portion::{Share, merge};
 pub(crate) use runs::Runs;
 pub use scatter::{Chunks, Scatter};
 pub(crate) use scatter::{entries_of, pieces};
-pub use tally::{Combine, Share};
-pub(crate) use tally::{Tally, merge};
+
+pub use tally::Combine;
+pub(crate) use tally::Tally;
 
 /// One key with its value.
 #[derive(Debug, Clone)]

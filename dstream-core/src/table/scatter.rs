@@ -5,14 +5,14 @@ use std::vec;
 use super::{Entry, Places, place::bucket};
 use crate::{Key, Record, ops::HasLen, record::Portable};
 
-/// Shares entries out by their hashes, keeping their order.
-pub(super) fn split<E>(entries: Vec<E>, buckets: usize, hash: impl Fn(&E) -> u64) -> Vec<Vec<E>> {
+/// Shares entries out, keeping their order; `bucket` says where each goes.
+pub(super) fn split<E>(entries: Vec<E>, buckets: usize, bucket: impl Fn(&E) -> usize) -> Vec<Vec<E>> {
     let each = entries.len() / buckets;
     // A little more than the mean, so that most buckets never grow.
     let room = if each > 8 { each + each / 4 } else { 0 };
     let mut out: Vec<Vec<E>> = (0..buckets).map(|_| Vec::with_capacity(room)).collect();
     for entry in entries {
-        out[bucket(hash(&entry), buckets)].push(entry);
+        out[bucket(&entry)].push(entry);
     }
     out
 }
@@ -25,7 +25,7 @@ pub(crate) fn entries_of<K: Key, V>(
 ) -> Vec<Vec<Entry<K, V>>> {
     let places = Places::new(seed);
     let entry = |(key, value)| Entry { id: places.id(&key), key, value: Some(value) };
-    split(pairs.map(entry).collect(), buckets, |entry| places.hash(entry.id))
+    split(pairs.map(entry).collect(), buckets, |entry| bucket(places.hash(entry.id), buckets))
 }
 
 /// Shares pairs out without combining them, for operators that need every one.
@@ -53,8 +53,7 @@ const LARGEST: usize = 1024;
 impl<K, V> Scatter<K, V> {
     /// Nothing in any of `buckets`.
     pub fn new(seed: u64, buckets: usize) -> Self {
-        let empty = || Chunks { full: Vec::new(), open: Vec::new() };
-        Scatter { places: Places::new(seed), buckets: (0..buckets).map(|_| empty()).collect() }
+        Scatter { places: Places::new(seed), buckets: (0..buckets).map(|_| Chunks::default()).collect() }
     }
 
     /// Adds one pair.
@@ -67,11 +66,7 @@ impl<K, V> Scatter<K, V> {
     {
         let hash = self.places.hash(self.places.id(&key));
         let at = bucket(hash, self.buckets.len());
-        let chunks = &mut self.buckets[at];
-        if chunks.open.len() == chunks.open.capacity() {
-            chunks.grow();
-        }
-        chunks.open.push((key.own(), value.own()));
+        self.buckets[at].push((key.own(), value.own()));
     }
 
     /// The task's records, by bucket.
@@ -80,7 +75,21 @@ impl<K, V> Scatter<K, V> {
     }
 }
 
+impl<K, V> Default for Chunks<K, V> {
+    fn default() -> Self {
+        Chunks { full: Vec::new(), open: Vec::new() }
+    }
+}
+
 impl<K, V> Chunks<K, V> {
+    #[inline]
+    pub(super) fn push(&mut self, record: (K, V)) {
+        if self.open.len() == self.open.capacity() {
+            self.grow();
+        }
+        self.open.push(record);
+    }
+
     #[cold]
     fn grow(&mut self) {
         let room = (self.open.len() * 2).clamp(FIRST, LARGEST);

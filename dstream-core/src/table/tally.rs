@@ -1,13 +1,14 @@
-//! What a task combines: short keys without the keys, and no table at all where hardly any key comes twice.
+//! What a task combines: a small table of short keys, and what that turns away; long keys with the keys.
 
-use std::mem;
+use std::{iter, mem};
 
 use super::{
-    Entry, Places, Table, add,
-    index::{GROUP, Index},
-    place::bucket,
-    put_together,
-    scatter::split,
+    Places, Table, add,
+    front::Front,
+    index::GROUP,
+    place::{bucket, part},
+    portion::{PARTS, Portion, Shorts},
+    scatter::{Chunks, split},
 };
 use crate::{Key, short::Short};
 
@@ -21,35 +22,128 @@ pub trait Combine<V, C> {
 
 /// The table of one task. It is shared out over buckets when the task is done.
 ///
-/// Short keys are their short forms until the tasks are put together, so each is owned once in a batch.
+/// Short keys are their short forms until the tasks are put together, so each is owned once in a batch. What the [`Front`] turns
+/// away is passed on uncombined, to where the tasks are put together. A key that was passed on never enters the front, which
+/// has no room then, so its values stay in order.
 #[derive(Debug)]
 pub(crate) struct Tally<K, V, C> {
     places: Places,
-    short: Index<Option<C>>,
+    /// None where hardly any key came twice.
+    front: Option<Front<C>>,
     long: Table<K, C>,
     buckets: usize,
-    /// Short keys that have not been looked up: a group at a time.
+    /// Short keys that were not looked for yet. What waits for memory when they are, and what cuts the next ones out of a
+    /// text, are loops of their own, which a processor guesses better.
     waiting: Vec<(Short, V)>,
-    /// From the time on when looking for short keys is not worth it: what each bucket has.
-    passed: Option<Vec<Shorts<C>>>,
-    watch: Watch,
+    /// For each part of each bucket; empty until something is passed on.
+    passed: Vec<Chunks<Short, C>>,
+    /// How many short keys were looked for, and how many of them turned away, since it was last asked whether that is of use.
+    looked: usize,
+    turned_away: usize,
 }
 
-/// Short keys, of which some may be there several times.
-type Shorts<C> = Vec<(Short, Option<C>)>;
+/// How many keys wait at most.
+const WAITING: usize = 64;
+/// How many keys are looked for until it is asked whether the front is of use: not if it has turned away three of four.
+const WATCHED: usize = 16 << 10;
 
-/// What a task has for one bucket. The values of a key are in their order.
-#[derive(Debug, Clone)]
-pub struct Share<K, C> {
-    pub(super) short: Shorts<C>,
-    pub(super) long: Vec<Entry<K, C>>,
-    /// Whether a short key may be there several times.
-    pub(super) repeats: bool,
+impl<K, V, C> Tally<K, V, C> {
+    pub(crate) fn new(seed: u64, buckets: usize) -> Self {
+        let places = Places::new(seed);
+        Tally {
+            front: Some(Front::new(places.clone())),
+            places,
+            long: Table::new(seed),
+            buckets,
+            waiting: Vec::with_capacity(WAITING),
+            passed: Vec::new(),
+            looked: 0,
+            turned_away: 0,
+        }
+    }
+
+    /// Adds `value` to what `key` has. `f` is the same in all calls.
+    #[inline]
+    pub(crate) fn combine<Q: Key<Owned = K>>(&mut self, key: Q, value: V, f: &impl Combine<V, C>) {
+        match key.short() {
+            Some(id) => {
+                self.waiting.push((id, value));
+                if self.waiting.len() == WAITING {
+                    self.flush(f);
+                }
+            }
+            None => self.long.combine(key, value, f),
+        }
+    }
+
+    /// Looks for what waits.
+    pub(crate) fn flush(&mut self, f: &impl Combine<V, C>) {
+        let mut waiting = mem::take(&mut self.waiting);
+        match self.front.take() {
+            Some(mut front) => {
+                let room = front.reserve(waiting.len());
+                self.looked += waiting.len();
+                for (id, value) in waiting.drain(..) {
+                    match front.find(id) {
+                        Ok(slot) => add(front.held(slot), value, f),
+                        Err(slot) if room => front.insert(slot, id, f.create(value)),
+                        Err(_) => {
+                            self.turned_away += 1;
+                            self.pass(id, f.create(value));
+                        }
+                    }
+                }
+                self.front = Some(front);
+                if self.looked >= WATCHED {
+                    self.watch();
+                }
+            }
+            None => waiting.drain(..).for_each(|(id, value)| self.pass(id, f.create(value))),
+        }
+        self.waiting = waiting;
+    }
+
+    #[inline]
+    fn pass(&mut self, id: Short, value: C) {
+        if self.passed.is_empty() {
+            self.passed.resize_with(self.buckets * PARTS, Chunks::default);
+        }
+        let hash = self.places.hash(id);
+        self.passed[bucket(hash, self.buckets) * PARTS + part(hash, PARTS)].push((id, value));
+    }
+
+    /// Gives the front up if it is of no use.
+    #[cold]
+    fn watch(&mut self) {
+        if self.turned_away >= self.looked / 4 * 3 {
+            let front = self.front.take().into_iter().flat_map(Front::into_entries);
+            front.for_each(|(id, value)| self.pass(id, value));
+        }
+        (self.looked, self.turned_away) = (0, 0);
+    }
+
+    /// What the task has, by bucket.
+    pub(crate) fn done(mut self) -> Vec<Portion<K, C>> {
+        let front = self.front.take().into_iter().flat_map(Front::into_entries);
+        let short: Vec<Shorts<C>> = if self.passed.is_empty() {
+            let entries = front.map(|(id, value)| (id, Some(value))).collect();
+            let buckets = split(entries, self.buckets, |(id, _)| bucket(self.places.hash(*id), self.buckets));
+            buckets.into_iter().map(Shorts::Once).collect()
+        } else {
+            front.for_each(|(id, value)| self.pass(id, value));
+            let mut passed = mem::take(&mut self.passed).into_iter();
+            let parts = || Shorts::Parts(passed.by_ref().take(PARTS).collect());
+            iter::repeat_with(parts).take(self.buckets).collect()
+        };
+        let long = self.long.into_entries().collect();
+        let long = split(long, self.buckets, |entry| bucket(self.places.hash(entry.id), self.buckets));
+        iter::zip(short, long).map(|(short, long)| Portion { short, long }).collect()
+    }
 }
 
 /// How many groups are watched at a time. If three of four keys are new, a table does more harm than good: most look-ups
 /// go to memory for nothing, and the keys are looked up again when the tasks are put together.
-const WATCHED: usize = 512;
+const GROUPS: usize = 512;
 
 /// Looks now and then whether a table is worth it.
 #[derive(Debug)]
@@ -62,7 +156,7 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new() -> Self {
-        Watch { until: WATCHED, before: 0 }
+        Watch { until: GROUPS, before: 0 }
     }
 
     /// Called after each group of keys, with how many the table has: whether nearly all of the last ones were new.
@@ -75,142 +169,7 @@ impl Watch {
     #[cold]
     fn look(&mut self, all: usize) -> bool {
         let new = all - self.before;
-        (self.before, self.until) = (all, WATCHED);
-        new >= WATCHED * GROUP / 4 * 3
+        (self.before, self.until) = (all, GROUPS);
+        new >= GROUPS * GROUP / 4 * 3
     }
-}
-
-impl<K, V, C> Tally<K, V, C> {
-    pub(crate) fn new(seed: u64, buckets: usize) -> Self {
-        let places = Places::new(seed);
-        Tally {
-            short: Index::new(places.clone()),
-            places,
-            long: Table::new(seed),
-            buckets,
-            waiting: Vec::with_capacity(GROUP),
-            passed: None,
-            watch: Watch::new(),
-        }
-    }
-
-    /// Adds `value` to what `key` has. `f` is the same in all calls.
-    #[inline]
-    pub(crate) fn combine<Q: Key<Owned = K>>(&mut self, key: Q, value: V, f: &impl Combine<V, C>) {
-        match key.short() {
-            Some(id) => {
-                self.waiting.push((id, value));
-                if self.waiting.len() == GROUP {
-                    self.flush(f);
-                }
-            }
-            None => self.long.combine(key, value, f),
-        }
-    }
-
-    /// Looks up what waits.
-    #[inline]
-    pub(crate) fn flush(&mut self, f: &impl Combine<V, C>) {
-        if let Some(passed) = &mut self.passed {
-            for (id, value) in self.waiting.drain(..) {
-                passed[bucket(self.places.hash(id), self.buckets)].push((id, Some(f.create(value))));
-            }
-            return;
-        }
-        let met = self.short.meet(self.waiting.iter().map(|(id, _)| *id));
-        for ((id, value), met) in self.waiting.drain(..).zip(met) {
-            match self.short.found(id, met) {
-                Ok(at) => add(&mut self.short.entries_mut()[at].1, value, f),
-                Err(slot) => {
-                    self.short.insert(slot, id, Some(f.create(value)));
-                }
-            }
-        }
-        if self.watch.sees_no_use(self.short.entries().len()) {
-            self.give_up();
-        }
-    }
-
-    /// From here on, nothing is looked up.
-    #[cold]
-    fn give_up(&mut self) {
-        let table = mem::replace(&mut self.short, Index::new(self.places.clone()));
-        self.passed = Some(split(table.into_entries(), self.buckets, |(id, _)| self.places.hash(*id)));
-    }
-
-    /// What the task has, by bucket.
-    pub(crate) fn done(self) -> Vec<Share<K, C>> {
-        let places = &self.places;
-        let repeats = self.passed.is_some();
-        let short = self
-            .passed
-            .unwrap_or_else(|| split(self.short.into_entries(), self.buckets, |(id, _)| places.hash(*id)));
-        let long = split(self.long.into_entries().collect(), self.buckets, |entry| places.hash(entry.id));
-        short.into_iter().zip(long).map(|(short, long)| Share { short, long, repeats }).collect()
-    }
-}
-
-impl<K, C> Share<K, C> {
-    /// Entries of different keys.
-    pub(crate) fn of(entries: Vec<Entry<K, C>>) -> Self {
-        Share { short: Vec::new(), long: entries, repeats: false }
-    }
-
-    /// How many entries there are.
-    pub(crate) fn len(&self) -> usize {
-        self.short.len() + self.long.len()
-    }
-}
-
-impl<K: Key<Owned = K>, C> Share<K, C> {
-    /// The entries of a share without repetition: short keys first, which are owned here.
-    pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<K, C>> {
-        let short = self.short.into_iter().map(|(id, value)| Entry { id, key: K::from_short(id), value });
-        short.chain(self.long)
-    }
-
-    /// Looks up each key in a table with the same seed, where it gets what `create` gives if it is new; `each` is told its index.
-    pub(crate) fn intern_into<T>(
-        self,
-        table: &mut Table<K, T>,
-        create: impl Fn() -> T,
-        mut each: impl FnMut(&mut Table<K, T>, usize, C),
-    ) {
-        for (id, value) in self.short {
-            if let Some(value) = value {
-                let at = table.intern_short(id, &create);
-                each(table, at, value);
-            }
-        }
-        for (id, key, value) in self.long.into_iter().filter_map(Entry::into_parts) {
-            let at = table.intern_with(id, key, &create);
-            each(table, at, value);
-        }
-    }
-}
-
-/// Puts together what the tasks have for one bucket, in the order of the tasks.
-pub(crate) fn merge<K: Key<Owned = K>, C>(
-    seed: u64,
-    mut column: Vec<Share<K, C>>,
-    f: impl Fn(C, C) -> C,
-) -> Share<K, C> {
-    column.retain(|share| share.len() > 0);
-    // The keys of one task are distinct already, if it kept its table.
-    if let Some(only) = column.pop_if(|share| !share.repeats) {
-        if column.is_empty() {
-            return only;
-        }
-        column.push(only);
-    }
-    let room = |len: fn(&Share<K, C>) -> usize| column.iter().map(len).max().unwrap_or(0);
-    let mut short = Index::with_capacity(Places::new(seed), room(|share| share.short.len()));
-    let mut long = Table::with_capacity(seed, room(|share| share.long.len()));
-    for share in column {
-        short.extend(share.short, |held, value| put_together(held, value, &f));
-        for entry in share.long {
-            long.merge(entry, &f);
-        }
-    }
-    Share { short: short.into_entries(), long: long.into_entries().collect(), repeats: false }
 }

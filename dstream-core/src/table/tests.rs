@@ -100,7 +100,7 @@ fn assert_groups<Q: Key<Owned: Key + Ord> + Clone>(
 /// What all tasks have for each key, against maps.
 fn check_tally<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usize) -> Vec<Q::Owned> {
     let mut naive: BTreeMap<Q::Owned, Vec<u32>> = BTreeMap::new();
-    let mut columns: Vec<Vec<Share<Q::Owned, Vec<u32>>>> = (0..buckets).map(|_| Vec::new()).collect();
+    let mut columns: Vec<Vec<Portion<Q::Owned, Vec<u32>>>> = (0..buckets).map(|_| Vec::new()).collect();
     let mut value = 0;
     for task in tasks {
         let mut tally = Tally::new(7, buckets);
@@ -154,12 +154,13 @@ fn a_task_without_repetition_gives_up_its_table() {
     check_tally(&[&keys], 4);
     let mut tally: Tally<CompactString, u32, Vec<u32>> = Tally::new(7, 4);
     keys.iter().for_each(|key| tally.combine(*key, 0, &Gather));
-    assert!(tally.done().iter().map(Share::len).sum::<usize>() > 100_000, "what is new is not looked for");
+    tally.flush(&Gather);
+    assert!(tally.done().iter().map(Portion::len).sum::<usize>() > 100_000, "what is new is not looked for");
     let few: Vec<&str> = keys[80_000..].to_vec();
     let mut tally: Tally<CompactString, u32, Vec<u32>> = Tally::new(7, 4);
     few.iter().for_each(|key| tally.combine(*key, 0, &Gather));
     tally.flush(&Gather);
-    assert_eq!(tally.done().iter().map(Share::len).sum::<usize>(), 9);
+    assert_eq!(tally.done().iter().map(Portion::len).sum::<usize>(), 9);
     let keys_of = |keys: &[&str]| {
         let mut sink: Grouping<CompactString, u32> = Grouping::new(7, 4);
         keys.iter().for_each(|key| sink.push((*key, 0u32)));
@@ -167,6 +168,26 @@ fn a_task_without_repetition_gives_up_its_table() {
     };
     assert!(keys_of(&keys) > 100_000, "what is new is not looked for");
     assert_eq!(keys_of(&few), 9);
+}
+
+/// Of two keys one has come before, so the front is of use, but turns many away.
+#[test]
+fn what_the_front_turns_away_stays_in_order() {
+    let keys: Vec<String> = (0..60_000u64)
+        .map(|n| if n % 2 == 0 { n % 1_000 } else { n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40 })
+        .map(|n| format!("{n}"))
+        .collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let (left, right) = keys.split_at(35_000);
+    for buckets in [1, 4] {
+        check_tally(&[left, right, &["1", "2", "1"]], buckets);
+        check_tally(&[&keys], buckets);
+    }
+    let mut tally = Tally::new(7, 4);
+    keys.iter().for_each(|key| tally.combine(*key, 0, &Gather));
+    tally.flush(&Gather);
+    let entries = tally.done().iter().map(Portion::len).sum::<usize>();
+    assert!((30_000..32_000).contains(&entries), "{entries} entries of 500 keys, and 30,000 that come once");
 }
 
 #[test]
