@@ -10,6 +10,7 @@ mod context;
 mod error;
 mod exec;
 mod handle;
+mod join;
 mod ops;
 mod rdd;
 mod receiver;

@@ -6,9 +6,10 @@ pub use crate::{
     batch::{Batch, Missing, OpMeta, Step},
     context::{Builder, Hoisted},
     handle::{Feed, FromHandle, Handing},
+    join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
         Collect, CombineByKey, Count, Counted, First, Grouped, Partials, Print, Reduce, Save, collect_to,
-        foreach_partition, foreach_rdd, full_outer, inner, left_outer, pieces, right_outer, words,
+        foreach_partition, foreach_rdd, pieces, words,
     },
     rdd::RddBlock,
     source::{Block, Input},

@@ -84,33 +84,77 @@ fn stage(graph: &Graph, root: NodeId) -> Option<Stage> {
     (!tree.is_empty()).then_some(Stage { root, tree, sinks })
 }
 
-/// Whether `reader` takes the finished batch of `input` as it is, without a stage between.
-pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool {
-    let NodeKind::Op { spec: above @ OpSpec { kind: Kind::Wide(_), .. }, .. } = &graph.nodes[input].kind
-    else {
-        return false;
-    };
-    let NodeKind::Op { spec, .. } = &graph.nodes[reader].kind else { return false };
+/// What there is of an operator that needs the whole batch when it is done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Yields {
+    /// Its records.
+    Rdd,
+    /// A view, of which stages borrow.
+    View,
+    /// Both sides of a join, which a stage matches: nobody wants all matches as his own.
+    Sides,
+    /// How many matches a join has: nobody wants more of it.
+    Length,
+}
+
+/// What there is of this operator, as those who read it want it.
+pub(crate) fn yields(graph: &Graph, id: NodeId) -> Yields {
+    match &graph.nodes[id].kind {
+        NodeKind::Op { spec, .. } if spec.yields_view() => return Yields::View,
+        NodeKind::Op { spec, .. } if spec.is_join() => {}
+        _ => return Yields::Rdd,
+    }
+    if readers(graph, id).any(wants_records) {
+        Yields::Rdd
+    } else if readers(graph, id).all(wants_length) {
+        Yields::Length
+    } else {
+        Yields::Sides
+    }
+}
+
+/// The operators that read a node and are computed.
+fn readers(graph: &Graph, id: NodeId) -> impl Iterator<Item = &'static OpSpec> {
+    let nodes = graph.nodes[id].consumers.iter().map(|(reader, _)| &graph.nodes[*reader]);
+    nodes.filter(|node| node.live).filter_map(|node| match &node.kind {
+        NodeKind::Op { spec, .. } => Some(*spec),
+        _ => None,
+    })
+}
+
+/// Whether an operator takes all records of its input as they are, owned.
+fn wants_records(spec: &OpSpec) -> bool {
     match &spec.kind {
-        // Of a view, a stage owns only what the output needs.
-        Kind::Output(output) => output.whole || !above.yields_view(),
-        Kind::Wide(wide) => match &wide.reads {
-            Reads::Whole | Reads::View => true,
-            Reads::Records(sink) => sink.of_whole.is_some(),
-        },
+        Kind::Output(output) => output.whole,
+        Kind::Wide(wide) => matches!(wide.reads, Reads::Whole),
         Kind::Narrow(_) | Kind::Same(_) => false,
     }
 }
 
-/// Whether somebody takes all records of `input` as they are, owned.
+/// Whether it only asks how many there are, where that is known.
+fn wants_length(spec: &OpSpec) -> bool {
+    matches!(&spec.kind, Kind::Wide(wide) if wide.reads.sink().is_some_and(|sink| sink.of_whole.is_some()))
+}
+
+/// Whether `reader` takes the finished batch of `input` as it is, without a stage between.
+pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool {
+    let NodeKind::Op { spec: OpSpec { kind: Kind::Wide(_), .. }, .. } = &graph.nodes[input].kind else {
+        return false;
+    };
+    let NodeKind::Op { spec, .. } = &graph.nodes[reader].kind else { return false };
+    let yields = yields(graph, input);
+    match &spec.kind {
+        // Of a view or a join, a stage owns only what the output needs.
+        Kind::Output(output) => output.whole || yields == Yields::Rdd,
+        Kind::Wide(Wide { reads: Reads::Whole | Reads::View, .. }) => true,
+        Kind::Wide(_) => wants_length(spec) && yields != Yields::Sides,
+        Kind::Narrow(_) | Kind::Same(_) => false,
+    }
+}
+
+/// Whether somebody takes all records of a view as they are, owned. The others take the length of it, or the view.
 pub(crate) fn taken_as_rdd(graph: &Graph, input: NodeId) -> bool {
-    graph.nodes[input].consumers.iter().any(|(reader, _)| {
-        let node = &graph.nodes[*reader];
-        let NodeKind::Op { spec, .. } = &node.kind else { return false };
-        // The others take the length of it, or the view.
-        let owned = matches!(&spec.kind, Kind::Output(_) | Kind::Wide(Wide { reads: Reads::Whole, .. }));
-        node.live && owned && taken_whole(graph, *reader, input)
-    })
+    readers(graph, input).any(wants_records)
 }
 
 fn branches(graph: &Graph, from: NodeId, way: &mut Vec<usize>, sinks: &mut Vec<Sink>) -> Vec<Branch> {

@@ -59,6 +59,13 @@ impl<T> Counted for Rdd<T> {
     }
 }
 
+/// The number itself, of what is never made.
+impl Counted for u64 {
+    fn size(&self) -> u64 {
+        *self
+    }
+}
+
 impl Batch<'_> {
     /// Counts a batch that is there as a whole.
     pub fn count_all(&self, whole: &Step<impl Counted>) -> Step<Rdd<u64>> {

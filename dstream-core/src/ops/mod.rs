@@ -53,8 +53,6 @@ pub use count::{Count, Counted};
 pub use foreach_partition::{Partition, foreach_partition};
 pub use foreach_rdd::{Outcome, foreach_rdd};
 pub use group_by_key::Grouped;
-pub use join::{full_outer, inner, left_outer, right_outer};
-pub(crate) use join::{largest, matches};
 pub use print::{First, Print};
 pub use reduce::Reduce;
 pub use save::Save;

@@ -3,7 +3,7 @@
 use super::{Rdd, RddActions, RddOps, shuffle};
 use crate::{
     Key, Pair, Record,
-    ops::{full_outer, inner, left_outer, right_outer},
+    join::{FullOuter, Inner, LeftOuter, RightOuter},
     record::Portable,
 };
 
@@ -173,7 +173,7 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, inner)
+        shuffle::join(self, other, Inner)
     }
 
     /// As [`join`](PairRddOps::join), with every record of this `Rdd`: `(key, (v, Option<w>))`.
@@ -197,7 +197,7 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, left_outer)
+        shuffle::join(self, other, LeftOuter)
     }
 
     /// As [`join`](PairRddOps::join), with every record of `other`: `(key, (Option<v>, w))`.
@@ -220,7 +220,7 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, right_outer)
+        shuffle::join(self, other, RightOuter)
     }
 
     /// As [`join`](PairRddOps::join), with every record of both: `(key, (Option<v>, Option<w>))`.
@@ -244,7 +244,7 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, full_outer)
+        shuffle::join(self, other, FullOuter)
     }
 
     /// For each key of this `Rdd` or `other`, all its values in both: `(key, (Vec<v>, Vec<w>))`.

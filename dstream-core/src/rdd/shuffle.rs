@@ -14,7 +14,8 @@ use super::{
 use crate::{
     Key, Pair, Record,
     exec::exchange,
-    ops::{CombineByKey, HasLen, entries, gather, largest, matches, pairs},
+    join::{Join, JoinForm, Joined},
+    ops::{CombineByKey, HasLen, entries, gather, pairs},
     record::Portable,
     table::{self, Chunks, Entry, Grouping, Portion, Scatter, Table, merge},
 };
@@ -61,21 +62,21 @@ where
     })
 }
 
-/// Matches the records of both sides that have the same key; `pair` decides what a match, or a record without one, yields.
-pub(super) fn join<K, V, Q, W, O: Send>(
+/// Matches the records of both sides that have the same key; `form` says what they yield.
+pub(super) fn join<K, V, Q, W, F>(
     left: impl RddOps<Item: Pair<Key = K, Value = V>>,
     right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
-    pair: impl Fn(Option<V::Owned>, Option<W::Owned>) -> Option<O> + Sync,
-) -> Rdd<(K::Owned, O)>
+    _form: F,
+) -> Rdd<(K::Owned, F::Out)>
 where
     K: Key<Owned: Key>,
     V: Record<Owned: Portable>,
     Q: Key<Owned = K::Owned>,
     W: Record<Owned: Portable>,
+    F: JoinForm<V::Owned, W::Owned>,
 {
-    let sides = scatter_both(left, right);
-    let most = largest(entries(&sides.0) + entries(&sides.1));
-    reduce_both(sides, |left, right| matches(SEED, left, right, most, &pair))
+    let (left, right, buckets) = scatter_both(left, right);
+    Joined::<_, _, _, F>::new(SEED, &Join::new(buckets), left, right).rdd()
 }
 
 /// Gathers the values that both sides have for each key.

@@ -20,7 +20,7 @@ pub(super) struct Index<T> {
 const TAG: u64 = 0xffff_ffff_0000_0000;
 const FEWEST_SLOTS: usize = 16;
 /// How many keys are looked up together.
-pub(super) const GROUP: usize = 32;
+pub(crate) const GROUP: usize = 32;
 /// No entry has this index.
 const NOWHERE: u32 = u32::MAX;
 

@@ -6,25 +6,27 @@
 mod front;
 mod groups;
 mod index;
+mod lists;
 mod place;
 mod portion;
-mod runs;
 mod scatter;
+mod spare;
 mod tally;
 
 use crate::{Key, short::Short};
 use index::Index;
 use place::Places;
+pub(crate) use index::GROUP;
 pub(crate) use place::random_seed;
 
 pub(crate) use groups::group;
 pub use groups::{Grouping, Groups, Ungrouped};
+pub(crate) use lists::{Lists, NONE, Room};
 pub use portion::Portion;
 pub(crate) use portion::{Share, merge};
-pub(crate) use runs::Runs;
 pub use scatter::{Chunks, Scatter};
-pub(crate) use scatter::{entries_of, pieces};
-
+pub(crate) use scatter::{entries_of, give_back};
+pub(crate) use spare::Spare;
 pub use tally::Combine;
 pub(crate) use tally::Tally;
 

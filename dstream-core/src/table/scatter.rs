@@ -2,7 +2,7 @@
 
 use std::vec;
 
-use super::{Entry, Places, place::bucket};
+use super::{Entry, Places, Spare, place::bucket};
 use crate::{Key, Record, ops::HasLen, record::Portable};
 
 /// Shares entries out, keeping their order; `bucket` says where each goes.
@@ -33,12 +33,13 @@ pub(crate) fn entries_of<K: Key, V>(
 pub struct Scatter<K, V> {
     places: Places,
     buckets: Vec<Chunks<K, V>>,
+    spare: Spare<(K, V)>,
 }
 
 /// What a task has for one bucket, in order.
 ///
-/// A chunk that is full is followed by a larger one: no record is moved before it is used, and whoever shares a large bucket
-/// out over cores cuts it between chunks.
+/// A chunk that is full is followed by another: no record is moved before it is used. The first one is small, since many a
+/// bucket has few records; the others are all of one size, and can be used again.
 #[derive(Debug)]
 pub struct Chunks<K, V> {
     full: Vec<Vec<(K, V)>>,
@@ -47,13 +48,31 @@ pub struct Chunks<K, V> {
 
 /// How many records a first chunk holds.
 const FIRST: usize = 32;
-/// And how many one at most.
-const LARGEST: usize = 1024;
+
+/// How many one of the others does: a page of them, at most.
+const fn large<T>() -> usize {
+    let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
+    let page = (4 << 10) / size;
+    if page < FIRST { FIRST } else { page }
+}
+
+/// Keeps an empty chunk for the next batch.
+pub(crate) fn give_back<K, V>(spare: &Spare<(K, V)>, chunk: Vec<(K, V)>) {
+    if chunk.capacity() >= large::<(K, V)>() {
+        spare.give(chunk);
+    }
+}
 
 impl<K, V> Scatter<K, V> {
     /// Nothing in any of `buckets`.
     pub fn new(seed: u64, buckets: usize) -> Self {
-        Scatter { places: Places::new(seed), buckets: (0..buckets).map(|_| Chunks::default()).collect() }
+        Scatter::reusing(seed, buckets, Spare::default())
+    }
+
+    /// As [`new`](Scatter::new), with chunks of an earlier batch.
+    pub(crate) fn reusing(seed: u64, buckets: usize, spare: Spare<(K, V)>) -> Self {
+        let buckets = (0..buckets).map(|_| Chunks::default()).collect();
+        Scatter { places: Places::new(seed), buckets, spare }
     }
 
     /// Adds one pair.
@@ -66,7 +85,7 @@ impl<K, V> Scatter<K, V> {
     {
         let hash = self.places.hash(self.places.id(&key));
         let at = bucket(hash, self.buckets.len());
-        self.buckets[at].push((key.own(), value.own()));
+        self.buckets[at].push((key.own(), value.own()), &self.spare);
     }
 
     /// The task's records, by bucket.
@@ -83,17 +102,20 @@ impl<K, V> Default for Chunks<K, V> {
 
 impl<K, V> Chunks<K, V> {
     #[inline]
-    pub(super) fn push(&mut self, record: (K, V)) {
+    pub(super) fn push(&mut self, record: (K, V), spare: &Spare<(K, V)>) {
         if self.open.len() == self.open.capacity() {
-            self.grow();
+            self.grow(spare);
         }
         self.open.push(record);
     }
 
     #[cold]
-    fn grow(&mut self) {
-        let room = (self.open.len() * 2).clamp(FIRST, LARGEST);
-        let full = std::mem::replace(&mut self.open, Vec::with_capacity(room));
+    fn grow(&mut self, spare: &Spare<(K, V)>) {
+        let next = match self.open.capacity() {
+            0 => Vec::with_capacity(FIRST),
+            _ => spare.take().unwrap_or_else(|| Vec::with_capacity(large::<(K, V)>())),
+        };
+        let full = std::mem::replace(&mut self.open, next);
         if !full.is_empty() {
             self.full.push(full);
         }
@@ -113,22 +135,4 @@ impl<K, V> IntoIterator for Chunks<K, V> {
     fn into_iter(self) -> Self::IntoIter {
         self.full.into_iter().chain(std::iter::once(self.open))
     }
-}
-
-/// Puts neighbouring chunks of a bucket together, as long as they have at most `most` records.
-pub(crate) fn pieces<K, V>(column: Vec<Chunks<K, V>>, most: usize) -> Vec<Vec<Vec<(K, V)>>> {
-    let mut pieces = Vec::new();
-    let (mut piece, mut len) = (Vec::new(), 0);
-    for chunk in column.into_iter().flatten().filter(|chunk| !chunk.is_empty()) {
-        if len > 0 && len + chunk.len() > most {
-            pieces.push(std::mem::take(&mut piece));
-            len = 0;
-        }
-        len += chunk.len();
-        piece.push(chunk);
-    }
-    if len > 0 {
-        pieces.push(piece);
-    }
-    pieces
 }

@@ -3,7 +3,7 @@
 use std::{iter, mem};
 
 use super::{
-    Places, Table, add,
+    Places, Spare, Table, add,
     front::Front,
     index::GROUP,
     place::{bucket, part},
@@ -37,6 +37,7 @@ pub(crate) struct Tally<K, V, C> {
     waiting: Vec<(Short, V)>,
     /// For each part of each bucket; empty until something is passed on.
     passed: Vec<Chunks<Short, C>>,
+    spare: Spare<(Short, C)>,
     /// How many short keys were looked for, and how many of them turned away, since it was last asked whether that is of use.
     looked: usize,
     turned_away: usize,
@@ -57,6 +58,7 @@ impl<K, V, C> Tally<K, V, C> {
             buckets,
             waiting: Vec::with_capacity(WAITING),
             passed: Vec::new(),
+            spare: Spare::default(),
             looked: 0,
             turned_away: 0,
         }
@@ -109,7 +111,7 @@ impl<K, V, C> Tally<K, V, C> {
             self.passed.resize_with(self.buckets * PARTS, Chunks::default);
         }
         let hash = self.places.hash(id);
-        self.passed[bucket(hash, self.buckets) * PARTS + part(hash, PARTS)].push((id, value));
+        self.passed[bucket(hash, self.buckets) * PARTS + part(hash, PARTS)].push((id, value), &self.spare);
     }
 
     /// Gives the front up if it is of no use.

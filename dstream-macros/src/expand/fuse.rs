@@ -7,8 +7,8 @@ use super::{meta, op, result, view};
 use crate::{
     closure::local,
     graph::{Graph, NodeId, NodeKind},
-    ops::{Flow, Fused, Kind, Nest, Reads, Wide, collect},
-    stage::{Branch, Sink, Stage, Then},
+    ops::{Flow, Fused, Kind, Nest, Op, Reads, Wide, collect},
+    stage::{Branch, Sink, Stage, Then, Yields, yields},
 };
 
 /// The variable for the sinks of a stage: what the tasks have put into sink `at`.
@@ -31,9 +31,13 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
             let input = local("in", root, span);
             quote_spanned!(span => __ds_batch.take(&#input, &#place))
         }
-        NodeKind::Op { spec, .. } if spec.yields_view() => {
+        _ if yields(graph, root) == Yields::View => {
             let view = view(root, span);
             quote_spanned!(span => ::dstream::__private::StateView::blocks(&#view))
+        }
+        _ if yields(graph, root) == Yields::Sides => {
+            let sides = result(root, span);
+            quote_spanned!(span => ::dstream::__private::Joined::blocks(#sides))
         }
         _ => {
             // Records are moved out of the last use of an Rdd, and cloned while an output still needs it.
@@ -91,10 +95,9 @@ fn operators(tree: &[Branch], out: &mut Vec<NodeId>) {
 
 fn new_sink(graph: &Graph, root: NodeId, at: usize, sink: &Sink) -> TokenStream {
     let NodeKind::Op { spec, call } = &graph.nodes[sink.node].kind else { return TokenStream::new() };
-    let op = op(sink.node, call, graph);
+    let op = Op { port: sink.port, ..op(sink.node, call, graph) };
     let value = match &spec.kind {
-        Kind::Wide(Wide { reads: Reads::Records(sink), .. }) => (sink.new)(&op),
-        Kind::Wide(_) => collect(&op),
+        Kind::Wide(wide) => wide.reads.sink().map_or_else(|| collect(&op), |sink| (sink.new)(&op)),
         Kind::Output(output) => (output.sink)(&op),
         Kind::Narrow(_) | Kind::Same(_) => return TokenStream::new(),
     };
@@ -118,7 +121,7 @@ fn needs_record(graph: &Graph, branch: &Branch) -> bool {
     match (&branch.then, &graph.nodes[branch.node].kind) {
         (Then::Same(behind), _) => behind.iter().any(|branch| needs_record(graph, branch)),
         (_, NodeKind::Op { spec, .. }) => match &spec.kind {
-            Kind::Wide(Wide { reads: Reads::Records(sink), .. }) => sink.needs_record,
+            Kind::Wide(wide) => wide.reads.sink().is_none_or(|sink| sink.needs_record),
             _ => true,
         },
         _ => true,
@@ -143,7 +146,7 @@ fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStrea
             }
         }
         (Kind::Same(_), Then::Same(behind)) => fork(graph, stage, behind, &flow),
-        (Kind::Wide(Wide { reads: Reads::Records(sink), .. }), Then::Sink(at)) => {
+        (Kind::Wide(Wide { reads: Reads::Records(sink) | Reads::Sides(sink), .. }), Then::Sink(at)) => {
             op.sink = sink_name(stage.root, *at, span);
             (sink.push)(&op, flow.value(span))
         }

@@ -14,7 +14,7 @@ use crate::{
     graph::{Graph, Node, NodeId, NodeKind},
     ops::{Arg, Keeps, Kind, Op, OpSpec, Reads, Wide},
     share,
-    stage::{self, Stage},
+    stage::{self, Stage, Yields},
 };
 
 /// The tokens that `stream!` is replaced by. Its type is `Result<StreamingContext>`, also after an error.
@@ -171,7 +171,8 @@ fn meta(id: NodeId) -> TokenStream {
 }
 
 fn op<'a>(id: NodeId, call: &'a Call, graph: &Graph) -> Op<'a> {
-    Op { id, call, taken: graph.mentions_behind(id), meta: meta(id), sink: local("s", id, call.name.span()) }
+    let sink = local("s", id, call.name.span());
+    Op { id, call, taken: graph.mentions_behind(id), meta: meta(id), sink, port: 0 }
 }
 
 /// What a node holds between batches. A stream that nobody reads becomes a variable, so that the compiler's own
@@ -339,7 +340,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
     let mut before = TokenStream::new();
     let step = match &spec.kind {
         _ if !node.live => return TokenStream::new(),
-        Kind::Wide(Wide { reads: Reads::Records(sink), finish, .. }) => {
+        Kind::Wide(Wide { reads: Reads::Records(sink) | Reads::Sides(sink), finish, .. }) => {
             match sink.of_whole.filter(|_| stage::taken_whole(graph, id, node.inputs[0])) {
                 Some(of_whole) => of_whole(&op, &whole(graph, node.inputs[0], span)),
                 None => match &sink.join {
@@ -369,7 +370,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         Kind::Output(_) if !stage::taken_whole(graph, id, node.inputs[0]) => collected(0),
         _ => return TokenStream::new(),
     };
-    let (rdd, view) = (result(id, span), view(id, span));
+    let (rdd, view, meta) = (result(id, span), view(id, span), &op.meta);
     if spec.keeps(call) == Keeps::Snapshots {
         return quote_spanned!(span => let (#rdd, #view) = #step;);
     }
@@ -378,6 +379,12 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
             .then(|| quote_spanned!(span => let #rdd = ::dstream::__private::StateView::rdd(&#view);));
         return quote_spanned!(span => #before let #view = #step; #copy);
     }
+    let step = match stage::yields(graph, id) {
+        _ if !spec.is_join() => step,
+        Yields::Length => quote_spanned!(span => __ds_batch.matches(&#meta, #step)),
+        Yields::Rdd => quote_spanned!(span => __ds_batch.matched(&#meta, #step)),
+        Yields::Sides | Yields::View => step,
+    };
     quote_spanned!(span => #before let #rdd = #step;)
 }
 

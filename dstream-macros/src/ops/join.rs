@@ -7,13 +7,13 @@ use super::{
     Arg, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, combine_by_key::pair, partitions, plain_editor,
 };
 
-pub(super) static INNER: OpSpec = spec("join", "join(other)", |op, tasks| finish(op, tasks, "inner"));
+pub(super) static INNER: OpSpec = spec("join", "join(other)", |op, tasks| finish(op, tasks, "Inner"));
 pub(super) static LEFT_OUTER: OpSpec =
-    spec("left_outer_join", "left_outer_join(other)", |op, tasks| finish(op, tasks, "left_outer"));
+    spec("left_outer_join", "left_outer_join(other)", |op, tasks| finish(op, tasks, "LeftOuter"));
 pub(super) static RIGHT_OUTER: OpSpec =
-    spec("right_outer_join", "right_outer_join(other)", |op, tasks| finish(op, tasks, "right_outer"));
+    spec("right_outer_join", "right_outer_join(other)", |op, tasks| finish(op, tasks, "RightOuter"));
 pub(super) static FULL_OUTER: OpSpec =
-    spec("full_outer_join", "full_outer_join(other)", |op, tasks| finish(op, tasks, "full_outer"));
+    spec("full_outer_join", "full_outer_join(other)", |op, tasks| finish(op, tasks, "FullOuter"));
 
 const fn spec(
     name: &'static str,
@@ -28,8 +28,17 @@ const fn spec(
         kind: Kind::Wide(Wide {
             keeps: Keeps::Nothing,
             keep: None,
-            hoist: partitions,
-            reads: Reads::Records(SCATTER),
+            hoist: |op| {
+                let buckets = partitions(op);
+                Some(quote_spanned!(op.span() => ::dstream::__private::Join::new(#buckets)))
+            },
+            reads: Reads::Sides(Sink {
+                new: |op| {
+                    let (join, side) = (op.hoisted(), Ident::new(["left", "right"][op.port], op.span()));
+                    quote_spanned!(op.span() => #join.#side(__ds_seed))
+                },
+                ..SCATTER
+            }),
             finish,
         }),
         editor: plain_editor,
@@ -52,7 +61,7 @@ pub(super) const SCATTER: Sink = Sink {
 };
 
 fn finish(op: &Op<'_>, tasks: &[TokenStream], form: &str) -> TokenStream {
-    let (span, meta, buckets) = (op.span(), &op.meta, op.hoisted());
+    let (span, meta, join) = (op.span(), &op.meta, op.hoisted());
     let form = Ident::new(form, span);
-    quote_spanned!(span => __ds_batch.join(&#meta, #buckets, #(#tasks,)* ::dstream::__private::#form))
+    quote_spanned!(span => __ds_batch.join(&#meta, &#join, #(#tasks,)* ::dstream::__private::#form))
 }

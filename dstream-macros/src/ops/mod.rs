@@ -98,6 +98,11 @@ impl OpSpec {
         matches!(&self.kind, Kind::Wide(Wide { keeps: Keeps::State, .. } | Wide { reads: Reads::View, .. }))
     }
 
+    /// Whether its result is not matched yet.
+    pub(crate) fn is_join(&self) -> bool {
+        matches!(&self.kind, Kind::Wide(Wide { reads: Reads::Sides(_), .. }))
+    }
+
     /// Whether nothing can follow it.
     pub(crate) fn is_output(&self) -> bool {
         matches!(&self.kind, Kind::Output(_))
@@ -162,8 +167,8 @@ pub(crate) struct Wide {
     /// An expression that is evaluated once, when the pipeline is built, and named `op.hoisted()`.
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) reads: Reads,
-    /// The finished step, of type `Step<Rdd<_>>` or [a view](OpSpec::yields_view), from a step of each input, as [`Reads`]
-    /// has it.
+    /// The finished step, of type `Step<Rdd<_>>`, [a view](OpSpec::yields_view) or [both sides](Reads::Sides) of a join, from a
+    /// step of each input, as [`Reads`] has it.
     pub(crate) finish: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
 }
 
@@ -183,10 +188,22 @@ pub(crate) enum Keeps {
 pub(crate) enum Reads {
     /// Record by record, into a sink for each task; then the step of the tasks, or what [`Sink::join`] makes of it.
     Records(Sink),
+    /// The same of two inputs, whose records are matched where the result is read: that is a `Step<Joined<_, _, _, _>>`.
+    Sides(Sink),
     /// The batch as `Step<Rdd<_>>`.
     Whole,
     /// The state of the operator that it reads, as `Step<StateView<_, _>>`.
     View,
+}
+
+impl Reads {
+    /// The sink of each task, if it takes its inputs record by record.
+    pub(crate) fn sink(&self) -> Option<&Sink> {
+        match self {
+            Reads::Records(sink) | Reads::Sides(sink) => Some(sink),
+            Reads::Whole | Reads::View => None,
+        }
+    }
 }
 
 pub(crate) struct Sink {
@@ -237,8 +254,9 @@ pub(crate) struct Op<'a> {
     pub(crate) taken: BTreeSet<String>,
     /// Where the operator is written, as an expression of type `OpMeta`.
     pub(crate) meta: TokenStream,
-    /// The sink of a task on this way through the graph.
+    /// The sink of a task on this way through the graph, and which of the inputs it is for.
     pub(crate) sink: Ident,
+    pub(crate) port: usize,
 }
 
 /// A record inside a loop.

@@ -1,0 +1,239 @@
+//! What runs beneath the joins, of streams and of `Rdd`s.
+//!
+//! Both sides are scattered by hash. A bucket of the left side looks into the same bucket of the right side where its matches are
+//! read: they go straight into the loop of the next stage, which is all that ever has them, or are counted and never made. Only where
+//! somebody wants all of them as his own is there an `Rdd`.
+
+mod block;
+mod forms;
+
+use std::{marker::PhantomData, mem::take, sync::Arc};
+
+pub use block::JoinBlock;
+pub use forms::{FullOuter, Inner, JoinForm, LeftOuter, RightOuter};
+
+use crate::{
+    Block, Key, Rdd,
+    batch::{Batch, OpMeta, Step},
+    exec::exchange,
+    ops::{FEW, HasLen, entries},
+    rdd::run_items,
+    record::Data,
+    table::{Chunks, Lists, Room, Scatter, Spare},
+};
+use block::{Right, count};
+
+/// A join of records of type `A` with such of type `B`, from batch to batch: the vectors in which they are.
+#[derive(Debug)]
+pub struct Join<A, B> {
+    buckets: usize,
+    left: Spare<A>,
+    right: Spare<B>,
+    lists: Room<B>,
+}
+
+impl<A, B> Clone for Join<A, B> {
+    fn clone(&self) -> Self {
+        let Join { buckets, left, right, lists } = self;
+        Join { buckets: *buckets, left: left.clone(), right: right.clone(), lists: lists.clone() }
+    }
+}
+
+impl<A, B> Join<A, B> {
+    /// A join that shares both sides out over so many buckets.
+    pub fn new(buckets: usize) -> Self {
+        Join { buckets, left: Spare::default(), right: Spare::default(), lists: Room::default() }
+    }
+}
+
+impl<K, V, Q, W> Join<(K, V), (Q, W)> {
+    /// The sink of the left side.
+    pub fn left(&self, seed: u64) -> Scatter<K, V> {
+        Scatter::reusing(seed, self.buckets, self.left.clone())
+    }
+
+    /// The sink of the right side.
+    pub fn right(&self, seed: u64) -> Scatter<Q, W> {
+        Scatter::reusing(seed, self.buckets, self.right.clone())
+    }
+}
+
+/// Both sides of a join, not matched yet.
+#[derive(Debug)]
+pub struct Joined<K, V, W, F> {
+    /// Each with the blocks that it was shared out over.
+    buckets: Vec<Vec<JoinBlock<K, V, W, F>>>,
+    few: bool,
+}
+
+/// How many records one task looks at, of this many in all. A key that has many, or a bucket that was meant for a single partition,
+/// is shared out over the cores like anything else.
+fn largest(records: usize) -> usize {
+    (records / 16).clamp(FEW, 64 << 10)
+}
+
+impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Joined<K, V, W, F> {
+    /// What the tasks have for both sides.
+    pub(crate) fn new(
+        seed: u64,
+        join: &Join<(K, V), (K, W)>,
+        left: Vec<Vec<Chunks<K, V>>>,
+        right: Vec<Vec<Chunks<K, W>>>,
+    ) -> Self {
+        // What is left of an earlier batch was not needed in this one.
+        join.left.clear();
+        join.right.clear();
+        let records = entries(&left) + entries(&right);
+        let (few, most) = (records < FEW, largest(records));
+        let sides = exchange(left, join.buckets).into_iter().zip(exchange(right, join.buckets));
+        let sides: Vec<_> = sides.collect();
+        // Mostly there is nothing to do yet.
+        let light = sides.iter().all(|(left, right)| size(left).max(size(right)) <= most);
+        let buckets = run_items(sides, light, |(left, right)| {
+            let (lefts, rights) = (size(&left), size(&right));
+            if lefts == 0 && !F::RIGHT || rights == 0 && !F::LEFT {
+                return Vec::new();
+            }
+            if lefts.max(rights) > most {
+                return share_out(seed, join, left, right, most);
+            }
+            vec![JoinBlock {
+                seed,
+                work: lefts + rights,
+                left: left.into_iter().flatten().collect(),
+                right: Right::Records(right.into_iter().flatten().collect()),
+                ends: true,
+                join: join.clone(),
+                form: PhantomData,
+            }]
+        });
+        Joined { buckets, few }
+    }
+
+    /// The input of a stage, whose records are the matches.
+    pub fn blocks(joined: Step<Self>) -> Step<Vec<JoinBlock<K, V, W, F>>> {
+        Ok(joined?.buckets.into_iter().flatten().collect())
+    }
+
+    /// How many matches there are.
+    fn count(self) -> u64 {
+        let blocks = self.buckets.into_iter().flatten().collect();
+        run_items(blocks, self.few, JoinBlock::count).into_iter().sum()
+    }
+
+    /// All matches, a partition a bucket.
+    pub(crate) fn rdd(self) -> Rdd<(K, F::Out)> {
+        let blocks: Vec<usize> = self.buckets.iter().map(Vec::len).collect();
+        let all = self.buckets.into_iter().flatten().collect();
+        let matches = run_items(all, self.few, |mut block: JoinBlock<K, V, W, F>| {
+            let mut matches = Vec::with_capacity(block.left.iter().map(Vec::len).sum());
+            matches.extend(block.records());
+            matches
+        });
+        let mut matches = matches.into_iter();
+        Rdd::from_partitions(blocks.into_iter().map(|n| match n {
+            1 => matches.next().unwrap_or_default(),
+            _ => matches.by_ref().take(n).flatten().collect(),
+        }))
+    }
+}
+
+fn size<E: HasLen>(column: &[E]) -> usize {
+    column.iter().map(E::len).sum()
+}
+
+/// Shares a bucket out over several tasks, none of which looks at many more than `most` records; the matches of one record of the
+/// left side are not divided.
+fn share_out<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+    seed: u64,
+    join: &Join<(K, V), (K, W)>,
+    left: Vec<Chunks<K, V>>,
+    right: Vec<Chunks<K, W>>,
+    most: usize,
+) -> Vec<JoinBlock<K, V, W, F>> {
+    let right = right.into_iter().flatten().collect();
+    let lists = Arc::new(Lists::new(seed, right, F::RIGHT, &join.lists, &join.right));
+    let lengths = lists.lengths();
+    // A record is looked up, and then all are looked at that are in the same list.
+    let work = |(key, _): &(K, V)| 1 + lists.length(&lengths, key);
+    let left: Vec<_> = left.into_iter().flatten().collect();
+    let all: usize = left.iter().flatten().map(work).sum();
+    let pieces = cut(left, most.max(all / 64), work);
+    if F::RIGHT {
+        // Which records have no match must be known before the first piece is read.
+        run_items(pieces.iter().collect(), false, |(left, _)| count(left, &lists, true, false));
+    }
+    let last = pieces.len() - 1;
+    let block = |(at, (left, work))| JoinBlock {
+        seed,
+        left,
+        right: Right::Lists(Arc::clone(&lists)),
+        ends: at == last,
+        work: work + usize::from(at == last) * lists.len(),
+        join: join.clone(),
+        form: PhantomData,
+    };
+    pieces.into_iter().enumerate().map(block).collect()
+}
+
+/// Records, and how much work they are.
+type Piece<T> = (Vec<Vec<T>>, usize);
+
+/// Cuts chunks into pieces of about as much work as `most`: at least one.
+fn cut<T>(chunks: Vec<Vec<T>>, most: usize, work: impl Fn(&T) -> usize) -> Vec<Piece<T>> {
+    let mut pieces = Vec::new();
+    let (mut piece, mut done) = (Vec::new(), 0);
+    for mut chunk in chunks {
+        while !chunk.is_empty() {
+            let mut n = 0;
+            while n < chunk.len() && done < most {
+                done += work(&chunk[n]);
+                n += 1;
+            }
+            let rest = chunk.split_off(n);
+            piece.push(std::mem::replace(&mut chunk, rest));
+            if done >= most {
+                pieces.push((take(&mut piece), take(&mut done)));
+            }
+        }
+    }
+    if done > 0 || pieces.is_empty() {
+        pieces.push((piece, done));
+    }
+    pieces
+}
+
+impl Batch<'_> {
+    /// Puts the tasks of both sides together, bucket by bucket; `_form` says what they yield.
+    pub fn join<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+        &self,
+        op: &OpMeta,
+        join: &Join<(K, V), (K, W)>,
+        left: Step<Vec<Vec<Chunks<K, V>>>>,
+        right: Step<Vec<Vec<Chunks<K, W>>>>,
+        _form: F,
+    ) -> Step<Joined<K, V, W, F>> {
+        let (left, right) = (left?, right?);
+        self.guard(std::slice::from_ref(op), || Joined::new(self.seed(), join, left, right))
+    }
+
+    /// All matches of a join, for who needs them as his own.
+    pub fn matched<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+        &self,
+        op: &OpMeta,
+        joined: Step<Joined<K, V, W, F>>,
+    ) -> Step<Rdd<(K, F::Out)>> {
+        let joined = joined?;
+        self.guard(std::slice::from_ref(op), || joined.rdd())
+    }
+
+    /// How many matches a join has, for who needs nothing else.
+    pub fn matches<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+        &self,
+        op: &OpMeta,
+        joined: Step<Joined<K, V, W, F>>,
+    ) -> Step<u64> {
+        let joined = joined?;
+        self.guard(std::slice::from_ref(op), || joined.count())
+    }
+}
