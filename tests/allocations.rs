@@ -1,4 +1,5 @@
-//! A million words pass; what is allocated grows with the distinct words, not with the words.
+//! A million words pass; what is allocated grows with the distinct words, not with the words. And no match of a join is
+//! allocated that is only counted, or seen in passing.
 
 use std::{alloc::System, hint::black_box};
 
@@ -42,8 +43,25 @@ fn allocations_of_a_batch(words: usize, distinct: usize) -> dstream::Result<usiz
     Ok(region.change().allocations)
 }
 
+/// Each side has this many records, of ten keys; keys and values are too long for a text that needs no allocation.
+fn allocations_of_a_join(records: usize) -> dstream::Result<(u64, usize)> {
+    let text: String = (0..records).map(|n| format!("a value of a record that is long: {n}\n")).collect();
+    let (left, right) = (Repeat(text.clone().into()), Repeat(text.into()));
+    let counts = Collected::new();
+    let ssc = dstream::stream!(batch = 1s, {
+        let left = left.map(|line| (line.len() as u64 + line.ends_with('7') as u64, line));
+        let right = right.map(|line| (line.len() as u64 + line.ends_with('7') as u64, line));
+        left.join(right).count().collect_to(&counts);
+    })?;
+    ssc.run_batches(1)?;
+    let region = Region::new(ALLOCATOR);
+    ssc.run_batches(1)?;
+    let allocations = region.change().allocations;
+    Ok((counts.values()[1][0], allocations))
+}
+
 #[test]
-fn allocations_follow_distinct_words() -> dstream::Result<()> {
+fn allocations_follow_distinct_words_and_records() -> dstream::Result<()> {
     // One test in this binary: another's allocations would be counted too.
     let few = allocations_of_a_batch(1_000_000, 1_000)?;
     let same = allocations_of_a_batch(100_000, 1_000)?;
@@ -54,5 +72,10 @@ fn allocations_follow_distinct_words() -> dstream::Result<()> {
         "{few} for 1,000,000 words, {same} for 100,000, both of 1,000 distinct"
     );
     assert!(more < 150_000, "{more} allocations for 50,000 distinct words");
+
+    let (matches, allocations) = allocations_of_a_join(1_000)?;
+    assert!(matches > 300_000);
+    // The values of both sides are owned where they leave their stages.
+    assert!((2_000..4_000).contains(&allocations), "{allocations} allocations for {matches} matches");
     Ok(())
 }

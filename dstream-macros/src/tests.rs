@@ -276,6 +276,20 @@ fn stages_of_typical_pipelines() {
             "let a = s().keys(); let b = t(); a.join(b.map(f)).keys().print();",
             "s () > keys > join\nt () > map > join\njoin > keys > print",
         ),
+        // The matches of a join are made where they are read: nowhere, if they are only counted, in one stage, or once for all
+        // if somebody wants all of them as his own.
+        (
+            "let a = s().join(t()); a.count().print(); a.count_by_window(2s, 2s).print(); let _b = a.keys();",
+            "s () > join\nt () > join",
+        ),
+        (
+            "let a = s().join(t()); a.count().print(); a.print(); a.keys().print();",
+            "s () > join\nt () > join\njoin > (count | print | keys > print)",
+        ),
+        (
+            "let a = s().join(t()); a.count().print(); a.print(); a.keys().print(); a.collect_to(&out);",
+            "s () > join\nt () > join\njoin > keys > print",
+        ),
         ("let a = s(); a.cogroup(a).print();", "s () > (cogroup | cogroup)"),
         // A batch that is there as a whole is counted, transformed and put out without another pass.
         ("let a = s().count_by_value(); a.count().print(); a.transform(f).print();", "s () > count_by_value"),

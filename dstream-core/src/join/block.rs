@@ -12,7 +12,7 @@ use super::{Join, JoinForm};
 use crate::{
     Block, Key,
     record::Data,
-    table::{GROUP, Lists, NONE, give_back},
+    table::{Found, GROUP, Lists, NONE, give_back},
 };
 
 /// Records of the left side with those of the right side among which their matches are.
@@ -92,8 +92,7 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Block for Jo
             lists,
             chunks: self.left.iter_mut(),
             records: None,
-            looked: 0,
-            found: Vec::new(),
+            found: Found::default(),
             next: 0,
             taken: 0,
             open: None,
@@ -113,10 +112,8 @@ struct Matches<'a, K, V, W, F> {
     chunks: slice::IterMut<'a, Vec<(K, V)>>,
     /// The records of a chunk from the first of a group on.
     records: Option<vec::Drain<'a, (K, V)>>,
-    /// How many of them are in the group.
-    looked: usize,
     /// The matches of the group, and which of them is next.
-    found: Vec<(u32, u32)>,
+    found: Found,
     next: usize,
     /// The record of the group whose matches are being read, and how many are taken with it.
     open: Option<(K, V)>,
@@ -131,16 +128,17 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Matches<'_, 
     const PLAIN: bool = !needs_drop::<(K, V)>();
 
     /// Finds the matches of the next group; `None` behind the last one.
+    #[inline(never)]
     fn group(&mut self) -> Option<()> {
-        self.found.clear();
-        self.next = 0;
         loop {
             if let Some(records) = &mut self.records {
                 // What is left of the group before.
-                records.by_ref().take(self.looked - self.taken).for_each(drop);
-                (self.looked, self.taken) = (0, 0);
+                records.by_ref().take(self.found.looked() - self.taken).for_each(drop);
+                self.taken = 0;
+                self.next = 0;
+                self.found.clear();
                 if !records.as_slice().is_empty() {
-                    self.looked = self.lists.matches(records.as_slice(), F::LEFT, &mut self.found);
+                    self.lists.find(records.as_slice(), F::LEFT, &mut self.found);
                     return Some(());
                 }
             }
@@ -149,7 +147,7 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Matches<'_, 
     }
 
     /// The record that has the match before `next`: the last one of its matches has the record itself.
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, of: usize) -> Option<(K, V)> {
         let records = self.records.as_mut()?;
         if Self::PLAIN {
@@ -160,7 +158,7 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Matches<'_, 
             self.taken += 1;
         }
         match self.found.get(self.next) {
-            Some((also, _)) if *also as usize == of => self.open.clone(),
+            Some((also, _)) if also as usize == of => self.open.clone(),
             _ => self.open.take(),
         }
     }
@@ -169,19 +167,19 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Matches<'_, 
 impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Iterator for Matches<'_, K, V, W, F> {
     type Item = (K, F::Out);
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<(K, F::Out)> {
         loop {
-            if let Some((of, place)) = self.found.get(self.next).copied() {
+            if let Some((of, place)) = self.found.get(self.next) {
                 self.next += 1;
                 let (key, left) = self.record(of as usize)?;
                 if F::LEFT && place == NONE {
                     return Some((key, F::left(left)?));
                 }
                 if F::RIGHT {
-                    self.lists.mark(place as usize);
+                    self.lists.mark(place);
                 }
-                let right = self.lists.value(place as usize).clone();
+                let right = self.lists.value(place).clone();
                 return Some((key, F::both(left, right)));
             }
             if self.group().is_none() {

@@ -237,3 +237,103 @@ impl Batch<'_> {
         self.guard(std::slice::from_ref(op), || joined.count())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDS: usize = 100_000;
+    const BUCKETS: usize = 16;
+
+    /// Records in ten tasks.
+    fn tasks(
+        join: impl Fn() -> Scatter<u64, u64>,
+        key: impl Fn(usize) -> u64,
+        records: usize,
+    ) -> Vec<Vec<Chunks<u64, u64>>> {
+        let tasks = (0..records).step_by(records / 10).map(|start| {
+            let mut sink = join();
+            (start..start + records / 10).for_each(|n| sink.push((key(n), n as u64)));
+            sink.done()
+        });
+        tasks.collect()
+    }
+
+    fn joined<F: JoinForm<u64, u64>>(
+        left: impl Fn(usize) -> u64,
+        right: impl Fn(usize) -> u64,
+        lefts: usize,
+        rights: usize,
+    ) -> Joined<u64, u64, u64, F> {
+        let join = Join::new(BUCKETS);
+        let (left, right) = (tasks(|| join.left(5), left, lefts), tasks(|| join.right(5), right, rights));
+        Joined::new(5, &join, left, right)
+    }
+
+    fn heavy(n: usize) -> u64 {
+        if n.is_multiple_of(2) { 0 } else { n as u64 }
+    }
+
+    /// What the heaviest block has of all work, and how many blocks there are.
+    fn share<F: JoinForm<u64, u64>>(joined: Joined<u64, u64, u64, F>) -> (f64, usize) {
+        let blocks = Joined::blocks(Ok(joined)).unwrap_or_default();
+        let work: Vec<usize> = blocks.iter().map(|block| block.work).collect();
+        let most = work.iter().max().copied().unwrap_or_default();
+        (most as f64 / work.iter().sum::<usize>() as f64, work.len())
+    }
+
+    /// Half of the records of a side have one key, and so are in one bucket: no task has much more to do than the others.
+    #[test]
+    fn a_heavy_key_is_shared_out() {
+        let even = |n| n as u64;
+        let (most, blocks) = share(joined::<Inner>(even, even, RECORDS, RECORDS));
+        assert!(most < 0.08 && blocks == BUCKETS, "{most} {blocks}");
+        let (most, blocks) = share(joined::<FullOuter>(heavy, even, RECORDS, RECORDS));
+        assert!(most < 0.15 && blocks > BUCKETS, "left: {most} {blocks}");
+        // Three hundred records, which stand side by side, have fifty thousand matches each.
+        let few = |n| if n < 300 { 0 } else { n as u64 };
+        for most in [
+            share(joined::<Inner>(few, heavy, 1_000, RECORDS)),
+            share(joined::<FullOuter>(few, heavy, 1_000, RECORDS)),
+        ] {
+            assert!(most.0 < 0.05 && most.1 > BUCKETS, "right: {most:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shared_out_is_all_and_in_order() {
+        let few = |n| if n % 10 < 3 { 0 } else { n as u64 };
+        let matches = joined::<FullOuter>(few, heavy, 100, 10_000).rdd();
+        assert_eq!(matches.num_partitions(), BUCKETS);
+        let of_key: Vec<_> = matches.iter().filter(|(key, _)| *key == 0).map(|(_, pair)| *pair).collect();
+        let left = (0..100).filter(|n| n % 10 < 3);
+        let nested = left.flat_map(|v| (0..10_000).step_by(2).map(move |w| (Some(v), Some(w))));
+        assert!(of_key.into_iter().eq(nested));
+        let alone = matches.iter().filter_map(|(key, (v, w))| (v.is_none()).then_some((*key, *w)));
+        let mut alone: Vec<_> = alone.collect();
+        alone.sort_unstable();
+        let met = |n: &usize| *n < 100 && n % 10 >= 3;
+        let naive = (0..10_000).filter(|n| n % 2 == 1 && !met(n)).map(|n| (n as u64, Some(n as u64)));
+        assert!(alone.into_iter().eq(naive));
+        assert_eq!(joined::<FullOuter>(few, heavy, 100, 10_000).count(), matches.count());
+    }
+
+    /// What a batch was made of makes the next one, and no more is kept than the last one needed.
+    #[test]
+    fn vectors_are_used_again() {
+        let join: Join<(u64, u64), (u64, u64)> = Join::new(BUCKETS);
+        let mut kept = Vec::new();
+        for records in [RECORDS, RECORDS, RECORDS / 100] {
+            let even = |n| n as u64;
+            let (left, right) =
+                (tasks(|| join.left(5), even, records), tasks(|| join.right(5), even, records));
+            let new = (join.left.len(), join.right.len());
+            assert_eq!(Joined::<_, _, _, Inner>::new(5, &join, left, right).count(), records as u64);
+            kept.push((new, join.left.len(), join.right.len()));
+        }
+        let (_, left, right) = kept[0];
+        assert!(left > RECORDS / 512 && left == right);
+        assert_eq!(kept[1], ((0, 0), left, right));
+        assert_eq!((kept[2].1, kept[2].2), (0, 0), "first chunks are enough");
+    }
+}

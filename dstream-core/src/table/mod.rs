@@ -14,14 +14,14 @@ mod spare;
 mod tally;
 
 use crate::{Key, short::Short};
+pub(crate) use index::GROUP;
 use index::Index;
 use place::Places;
-pub(crate) use index::GROUP;
 pub(crate) use place::random_seed;
 
 pub(crate) use groups::group;
 pub use groups::{Grouping, Groups, Ungrouped};
-pub(crate) use lists::{Lists, NONE, Room};
+pub(crate) use lists::{Found, Lists, NONE, Room};
 pub use portion::Portion;
 pub(crate) use portion::{Share, merge};
 pub use scatter::{Chunks, Scatter};

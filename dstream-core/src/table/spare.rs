@@ -42,6 +42,12 @@ impl<T> Spare<T> {
         self.lock().clear();
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
