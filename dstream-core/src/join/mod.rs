@@ -316,6 +316,11 @@ mod tests {
         let naive = (0..10_000).filter(|n| n % 2 == 1 && !met(n)).map(|n| (n as u64, Some(n as u64)));
         assert!(alone.into_iter().eq(naive));
         assert_eq!(joined::<FullOuter>(few, heavy, 100, 10_000).count(), matches.count());
+        // Tasks may run in any order.
+        let mut blocks = Joined::blocks(Ok(joined::<FullOuter>(few, heavy, 100, 10_000))).unwrap_or_default();
+        let mut parts: Vec<Vec<_>> = blocks.iter_mut().rev().map(|block| block.records().collect()).collect();
+        parts.reverse();
+        assert_eq!(parts.concat(), matches.collect());
     }
 
     /// What a batch was made of makes the next one, and no more is kept than the last one needed.
