@@ -5,7 +5,7 @@ use crate::short::Short;
 
 /// Short keys, each with what it has, in one array of slots.
 ///
-/// It grows until it is as large as may be and half full; then a key that it has not got is turned away. Of words, and of
+/// It grows until it is as large as may be and five eighths full; then a key that it has not got is turned away. Of words, and of
 /// most keys that people count, a few thousand come again and again, and the first in are mostly those. The others are brought
 /// together later, where each bucket has a table of its own that is small enough, too.
 #[derive(Debug)]
@@ -21,6 +21,11 @@ pub(super) struct Front<T> {
 const LARGEST: usize = 512 << 10;
 const FEWEST_SLOTS: usize = 128;
 
+/// How many of these slots may be taken.
+fn room(slots: usize) -> usize {
+    slots / 8 * 5
+}
+
 impl<T> Front<T> {
     /// Nothing; it allocates at its first key.
     pub(super) fn new(places: Places) -> Self {
@@ -30,7 +35,7 @@ impl<T> Front<T> {
     /// Makes room for `more` keys. `false` says that there is none.
     #[inline]
     pub(super) fn reserve(&mut self, more: usize) -> bool {
-        (self.order.len() + more) * 2 <= self.slots.len() || self.grow(more)
+        self.order.len() + more <= room(self.slots.len()) || self.grow(more)
     }
 
     /// The slot of a key; or the one where it would go, if there is room. To be called behind [`reserve`](Front::reserve).
@@ -86,6 +91,6 @@ impl<T> Front<T> {
             self.slots[at] = (id, value);
             self.order[n] = at as u32;
         }
-        (self.order.len() + more) * 2 <= slots
+        self.order.len() + more <= room(slots)
     }
 }
