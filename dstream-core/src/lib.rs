@@ -48,7 +48,7 @@ pub use record::{Data, Key, Pair, Portable, Record};
 pub use source::{
     BinaryRecords, Block, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated, GeneratorStream,
     Input, IntoSource, LengthDecoder, ListenTextStream, OpenFile, QueueStream, RateStream, SocketStream,
-    SocketTextStream, Source, SourceContext, TextBlock, TextFile, binary_records_stream, file_stream,
+    SocketTextStream, Source, SourceContext, Text, TextBlock, TextFile, binary_records_stream, file_stream,
     generator_stream, listen_text_stream, queue_stream, rate_stream, socket_stream, socket_text_stream,
     text_file_stream,
 };

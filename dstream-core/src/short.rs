@@ -57,15 +57,12 @@ impl Short {
         Some(Short { low, high: high | (len as u64 + 1) << 56 })
     }
 
-    /// The first `len` of these bytes, as a text.
+    /// The lowest `len` of these bytes, as a text.
     #[inline]
-    pub(crate) fn of_prefix(bytes: &[u8; 16], len: usize) -> Option<Short> {
+    pub(crate) fn of_prefix(bytes: u128, len: usize) -> Option<Short> {
         let mask = MASKS.get(len)?;
-        let (low, high) = (bytes.first_chunk()?, bytes.last_chunk()?);
-        Some(Short {
-            low: u64::from_le_bytes(*low) & mask[0],
-            high: u64::from_le_bytes(*high) & mask[1] | (len as u64 + 1) << 56,
-        })
+        let (low, high) = (bytes as u64, (bytes >> 64) as u64);
+        Some(Short { low: low & mask[0], high: high & mask[1] | (len as u64 + 1) << 56 })
     }
 
     /// What [`text`](Short::text) was given, and how many of the bytes it is.
@@ -124,7 +121,8 @@ mod tests {
                 let text = &all[at..at + len];
                 let short = Short::text(text);
                 assert_eq!(short.is_some(), len <= Short::TEXT);
-                assert_eq!(short, Short::of_prefix(all[at..at + 16].first_chunk().unwrap(), len), "{len}");
+                let read = u128::from_le_bytes(all[at..at + 16].try_into().unwrap());
+                assert_eq!(short, Short::of_prefix(read, len), "{len}");
                 let Some(short) = short else { continue };
                 assert!(short.is_whole());
                 let (bytes, back) = short.to_text();

@@ -4,7 +4,7 @@ use std::{
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
-    ops::Deref,
+    ops::{Deref, Range},
 };
 
 use compact_str::CompactString;
@@ -29,16 +29,19 @@ use crate::{Key, Record, ops, short::Short};
 /// ```
 #[derive(Clone, Copy)]
 pub struct Word<'a> {
+    /// The text around it. Cutting the piece out costs a look at its ends, which a key does not need.
     text: &'a str,
-    /// That of `text`; [`Short::NONE`] if it has none.
+    start: usize,
+    end: usize,
+    /// That of the piece; [`Short::NONE`] if it has none.
     short: Short,
 }
 
 impl<'a> Word<'a> {
-    /// `short` is that of `text`.
-    #[inline]
-    pub(crate) fn with_short(text: &'a str, short: Option<Short>) -> Word<'a> {
-        Word { text, short: short.unwrap_or(Short::NONE) }
+    /// A piece of `text`, which begins and ends with whole characters; `short` is that of the piece.
+    #[inline(always)]
+    pub(crate) fn within(text: &'a str, piece: Range<usize>, short: Option<Short>) -> Word<'a> {
+        Word { text, start: piece.start, end: piece.end, short: short.unwrap_or(Short::NONE) }
     }
 
     /// The words of a text inside a closure, as the operator [`words`](crate::DStream::words) has them.
@@ -70,19 +73,19 @@ impl<'a> Word<'a> {
     /// The text, for as long as the block it is in.
     #[inline]
     pub fn as_str(self) -> &'a str {
-        self.text
+        &self.text[self.start..self.end]
     }
 }
 
 impl<'a> From<&'a str> for Word<'a> {
     fn from(text: &'a str) -> Word<'a> {
-        Word::with_short(text, Short::text(text.as_bytes()))
+        Word::within(text, 0..text.len(), Short::text(text.as_bytes()))
     }
 }
 
 impl<'a> From<Word<'a>> for &'a str {
     fn from(word: Word<'a>) -> &'a str {
-        word.text
+        word.as_str()
     }
 }
 
@@ -90,37 +93,37 @@ impl Deref for Word<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
-        self.text
+        self.as_str()
     }
 }
 
 impl AsRef<str> for Word<'_> {
     fn as_ref(&self) -> &str {
-        self.text
+        self.as_str()
     }
 }
 
 impl fmt::Debug for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        self.as_str().fmt(f)
     }
 }
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.text.fmt(f)
+        self.as_str().fmt(f)
     }
 }
 
 impl Hash for Word<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
     }
 }
 
 impl PartialEq for Word<'_> {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.as_str() == other.as_str()
     }
 }
 
@@ -134,19 +137,19 @@ impl PartialOrd for Word<'_> {
 
 impl Ord for Word<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(other.text)
+        self.as_str().cmp(other.as_str())
     }
 }
 
 impl PartialEq<str> for Word<'_> {
     fn eq(&self, other: &str) -> bool {
-        self.text == other
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for Word<'_> {
     fn eq(&self, other: &&str) -> bool {
-        self.text == *other
+        self.as_str() == *other
     }
 }
 
@@ -154,17 +157,17 @@ impl Record for Word<'_> {
     type Owned = CompactString;
 
     fn own(self) -> CompactString {
-        self.text.own()
+        self.as_str().own()
     }
 
     fn as_text(&self) -> Option<&str> {
-        Some(self.text)
+        Some(self.as_str())
     }
 }
 
 impl Key for Word<'_> {
     fn same_key(&self, owned: &CompactString) -> bool {
-        self.text == owned.as_str()
+        self.as_str() == owned.as_str()
     }
 
     #[inline]

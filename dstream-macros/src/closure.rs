@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Expr, ExprClosure, Pat, ReturnType, visit::Visit};
+use syn::{Expr, ExprClosure, Lit, LitStr, Pat, ReturnType, visit::Visit};
+
+use crate::share::same_tokens;
 
 /// How a closure is applied to a record: `before` comes first, then `value` is the result.
 pub(crate) struct Applied {
@@ -115,6 +117,27 @@ fn inlinable(f: &Expr) -> Option<(&Pat, TokenStream)> {
         ReturnType::Default => body.to_token_stream(),
     };
     Some((pattern, body))
+}
+
+/// The literal that the record must contain, if a closure literal is `|record| record.contains("..")` to the letter.
+pub(crate) fn contained(f: &Expr) -> Option<LitStr> {
+    let Expr::Closure(closure) = f else { return None };
+    let (Some((Pat::Ident(param), _)), Expr::MethodCall(call)) = (inlinable(f), &*closure.body) else {
+        return None;
+    };
+    let plain = param.by_ref.is_none() && param.mutability.is_none() && param.subpat.is_none();
+    let asks = call.method == "contains" && call.turbofish.is_none() && call.attrs.is_empty();
+    let of_it = same_tokens(param.ident.to_token_stream(), call.receiver.to_token_stream());
+    let (true, Expr::Lit(literal), 1) = (plain && asks && of_it, call.args.first()?, call.args.len()) else {
+        return None;
+    };
+    match &literal.lit {
+        Lit::Str(part) if part.suffix().is_empty() => Some(part.clone()),
+        Lit::Char(part) if part.suffix().is_empty() => {
+            Some(LitStr::new(&part.value().to_string(), part.span()))
+        }
+        _ => None,
+    }
 }
 
 /// How many arguments a closure literal has; `None` for anything else.
@@ -294,6 +317,33 @@ mod tests {
             "str::len",
         ] {
             assert!(!inlines(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_what_the_record_must_contain() {
+        let part =
+            |text: &str| syn::parse_str(text).ok().and_then(|f| contained(&f)).map(|part| part.value());
+        assert_eq!(part("|l| l.contains(\"a\\n\")").as_deref(), Some("a\n"));
+        assert_eq!(part("move |l| l.contains('é')").as_deref(), Some("é"));
+        for text in [
+            "|l| !l.contains(\"a\")",
+            "|l| { l.contains(\"a\") }",
+            "|l| l.contains(\"a\") || true",
+            "|l| m.contains(\"a\")",
+            "|l| l.0.contains(\"a\")",
+            "|l| l.contains::<&str>(\"a\")",
+            "|l| l.contains(b\"a\")",
+            "|l| l.contains(a)",
+            "|l| l.contains(&\"a\")",
+            "|l| l.starts_with(\"a\")",
+            "|l, m| l.contains(\"a\")",
+            "|mut l| l.contains(\"a\")",
+            "|l: Line| l.contains(\"a\")",
+            "async |l| l.contains(\"a\")",
+            "l.contains(\"a\")",
+        ] {
+            assert_eq!(part(text), None, "{text}");
         }
     }
 

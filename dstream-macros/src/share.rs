@@ -53,7 +53,8 @@ fn same_value(a: &Expr, b: &Expr) -> bool {
         && same_tokens(a.to_token_stream(), b.to_token_stream())
 }
 
-fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
+/// Whether two texts mean the same: also their words are looked up alike.
+pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
     let (mut a, mut b) = (a.into_iter(), b.into_iter());
     loop {
         let same = match (a.next(), b.next()) {

@@ -127,7 +127,7 @@ fn wants_records(spec: &OpSpec) -> bool {
     match &spec.kind {
         Kind::Output(output) => output.whole,
         Kind::Wide(wide) => matches!(wide.reads, Reads::Whole),
-        Kind::Narrow(_) | Kind::Same(_) => false,
+        Kind::Narrow(..) | Kind::Same(_) => false,
     }
 }
 
@@ -148,7 +148,7 @@ pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool 
         Kind::Output(output) => output.whole || yields == Yields::Rdd,
         Kind::Wide(Wide { reads: Reads::Whole | Reads::View, .. }) => true,
         Kind::Wide(_) => wants_length(spec) && yields != Yields::Sides,
-        Kind::Narrow(_) | Kind::Same(_) => false,
+        Kind::Narrow(..) | Kind::Same(_) => false,
     }
 }
 
@@ -168,7 +168,7 @@ fn branches(graph: &Graph, from: NodeId, way: &mut Vec<usize>, sinks: &mut Vec<S
             continue;
         }
         let then = match spec.kind {
-            Kind::Narrow(_) => Then::Narrow(branches(graph, *node, way, sinks)),
+            Kind::Narrow(..) => Then::Narrow(branches(graph, *node, way, sinks)),
             Kind::Same(_) => {
                 way.push(*port);
                 let behind = branches(graph, *node, way, sinks);

@@ -2,14 +2,15 @@
 
 use wide::u8x16;
 
-use super::split::{Pieces, Separators};
+use super::split::{Cut, Pieces, Separators, is};
 use crate::{DStream, Word};
 
 impl<T: AsRef<str>> DStream<T> {
     /// The words of each text: what stands between white space, as [`str::split_ascii_whitespace`] has it. None is empty.
     ///
     /// The text is searched by SIMD instructions, and a word is ready to be a key, so `lines.words()` takes a fraction of the time of
-    /// `lines.flat_map(|line| line.split_whitespace())`. Nothing is allocated: a [`Word`] borrows from the text.
+    /// `lines.flat_map(|line| line.split_whitespace())`. Nothing is allocated: a [`Word`] borrows from the text. Directly behind a source
+    /// of text no lines are looked for.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -30,22 +31,24 @@ impl<T: AsRef<str>> DStream<T> {
     }
 }
 
-/// The words of `text`.
+/// The words of `text`, be it one line or several.
 #[inline]
-pub fn words<T: AsRef<str> + ?Sized>(text: &T) -> Pieces<'_, WhiteSpace> {
-    Pieces::new(text.as_ref(), WhiteSpace)
+pub fn words<T: Cut + ?Sized>(text: &T) -> Pieces<'_, WhiteSpace> {
+    // The end of a line is white space.
+    let (text, _) = text.cut();
+    Pieces::new(text, WhiteSpace)
 }
 
 /// ASCII white space.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct WhiteSpace;
 
 impl Separators for WhiteSpace {
     const EMPTY: bool = false;
 
     #[inline(always)]
-    fn among(&self, bytes: u8x16) -> u64 {
-        let is = |byte| bytes.simd_eq(u8x16::splat(byte));
-        u64::from((is(b' ') | is(b'\t') | is(b'\n') | is(0x0c) | is(b'\r')).to_bitmask())
+    fn among(self, bytes: u8x16) -> u8x16 {
+        let is = |byte| is(bytes, byte);
+        is(b' ') | is(b'\t') | is(b'\n') | is(0x0c) | is(b'\r')
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::budget::Permit;
 use crate::{
-    Block, Bytes, Error, Result, TextBlock,
+    Block, Bytes, Error, Result, Text, TextBlock,
     checkpoint::{LogReader, Place, decode},
 };
 
@@ -125,6 +125,14 @@ impl<B: Block> Block for Unlogged<B> {
         self.0.records()
     }
 
+    fn texts(&mut self) -> impl Iterator<Item = Text<'_, Self::Record<'_>>> {
+        self.0.texts()
+    }
+
+    fn records_with(&mut self, part: &str) -> impl Iterator<Item = Self::Record<'_>> {
+        self.0.records_with(part)
+    }
+
     fn weight(&self) -> usize {
         self.0.weight()
     }
@@ -176,6 +184,13 @@ impl<B: Loggable> Received<B> {
         let weight = weight.weight();
         Ok(Received { held: Held::InLog { log: log.clone(), place, weight }, number: Some(number) })
     }
+
+    fn block(&mut self) -> &mut B {
+        match &mut self.held {
+            Held::Here { block, .. } => block,
+            Held::InLog { .. } => unreachable!("a block is opened before its records are read"),
+        }
+    }
 }
 
 impl<B: Loggable> Block for Received<B> {
@@ -198,10 +213,15 @@ impl<B: Loggable> Block for Received<B> {
     }
 
     fn records(&mut self) -> impl Iterator<Item = Self::Record<'_>> {
-        match &mut self.held {
-            Held::Here { block, .. } => block.records(),
-            Held::InLog { .. } => unreachable!("a block is opened before its records are read"),
-        }
+        self.block().records()
+    }
+
+    fn texts(&mut self) -> impl Iterator<Item = Text<'_, Self::Record<'_>>> {
+        self.block().texts()
+    }
+
+    fn records_with(&mut self, part: &str) -> impl Iterator<Item = Self::Record<'_>> {
+        self.block().records_with(part)
     }
 
     fn weight(&self) -> usize {

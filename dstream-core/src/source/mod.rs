@@ -55,11 +55,38 @@ pub trait Block: Send {
         Ok(())
     }
 
-    /// Turns the block into its records. Called once for a block.
+    /// Turns the block into its records. This or one of the two below is called, once for a block.
     fn records(&mut self) -> impl Iterator<Item = Self::Record<'_>>;
+
+    /// As `records`, where the operator behind the source is [`words`](crate::DStream::words) or
+    /// [`split`](crate::DStream::split): lines that lie together may stay together.
+    ///
+    /// By itself each record is a text. A block around a [`TextBlock`] should hand the call on.
+    fn texts(&mut self) -> impl Iterator<Item = Text<'_, Self::Record<'_>>> {
+        self.records().map(Text::One)
+    }
+
+    /// As `records`, where the operator behind the source is `filter(|record| record.contains(part))`: records that, as text,
+    /// do not contain `part` may be left out. The filter is applied to the others.
+    ///
+    /// By itself none is left out. A block around a [`TextBlock`] should hand the call on.
+    fn records_with(&mut self, part: &str) -> impl Iterator<Item = Self::Record<'_>> {
+        let _ = part;
+        self.records()
+    }
 
     /// About how many bytes the block holds. Small neighbouring blocks are processed as one partition.
     fn weight(&self) -> usize;
+}
+
+/// What [`Block::texts`] yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Text<'a, R> {
+    /// One record.
+    One(R),
+    /// Several records, all of which are lines of text: they end in `\n` or `\r\n`, which is no part of them. The last one does
+    /// without, so text that ends in `\n` has an empty line behind it.
+    Lines(&'a str),
 }
 
 /// Owned records: moved out one by one.

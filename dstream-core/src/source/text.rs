@@ -1,10 +1,11 @@
 //! Text: blocks of whole lines, as received; the lines are found while the stage runs.
 
-use std::ops::Deref;
+use std::{mem, ops::Deref};
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 
-use super::Block;
+use super::{Block, Text};
 use crate::clock::Occasionally;
 
 /// A block of text, whose records are its lines.
@@ -50,6 +51,16 @@ impl TextBlock {
         TextBlock { bytes: Raw::Whole(bytes.into()), replaced: String::new() }
     }
 
+    fn text(&mut self) -> &str {
+        match simdutf8::basic::from_utf8(&self.bytes) {
+            Ok(text) => text,
+            Err(_) => {
+                self.replaced = replace_invalid(&self.bytes);
+                &self.replaced
+            }
+        }
+    }
+
     pub(super) fn received(bytes: BytesMut) -> TextBlock {
         TextBlock { bytes: Raw::Received(bytes), replaced: String::new() }
     }
@@ -57,7 +68,7 @@ impl TextBlock {
     /// The bytes, which are shared and don't grow any more.
     pub(crate) fn share(&mut self) -> Bytes {
         if let Raw::Received(bytes) = &mut self.bytes {
-            self.bytes = Raw::Whole(std::mem::take(bytes).freeze());
+            self.bytes = Raw::Whole(mem::take(bytes).freeze());
         }
         match &self.bytes {
             Raw::Whole(bytes) => bytes.clone(),
@@ -92,14 +103,17 @@ impl Block for TextBlock {
     type Record<'a> = &'a str;
 
     fn records(&mut self) -> impl Iterator<Item = &str> {
-        let text = match simdutf8::basic::from_utf8(&self.bytes) {
-            Ok(text) => text,
-            Err(_) => {
-                self.replaced = replace_invalid(&self.bytes);
-                &self.replaced
-            }
-        };
-        Lines { text, start: 0, ends: memchr::memchr_iter(b'\n', text.as_bytes()) }
+        Lines(self.text())
+    }
+
+    fn texts(&mut self) -> impl Iterator<Item = Text<'_, &str>> {
+        let text = self.text();
+        let line = text.strip_suffix('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+        (!text.is_empty()).then_some(Text::Lines(line.unwrap_or(text))).into_iter()
+    }
+
+    fn records_with(&mut self, part: &str) -> impl Iterator<Item = &str> {
+        LinesWith { lines: Lines(self.text()), part: memmem::Finder::new(part), run: 1, left: 0 }
     }
 
     fn weight(&self) -> usize {
@@ -108,28 +122,63 @@ impl Block for TextBlock {
 }
 
 /// The lines of a text, without their ends.
-struct Lines<'a> {
-    text: &'a str,
-    start: usize,
-    ends: memchr::Memchr<'a>,
-}
+struct Lines<'a>(&'a str);
 
 impl<'a> Iterator for Lines<'a> {
     type Item = &'a str;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a str> {
-        match self.ends.next() {
+        match memchr::memchr(b'\n', self.0.as_bytes()) {
             Some(end) => {
-                let line = &self.text[self.start..end];
-                self.start = end + 1;
+                let line = &self.0[..end];
+                self.0 = &self.0[end + 1..];
                 Some(line.strip_suffix('\r').unwrap_or(line))
             }
-            None => {
-                let rest = &self.text[self.start..];
-                self.start = self.text.len();
-                (!rest.is_empty()).then_some(rest)
-            }
+            None => Some(mem::take(&mut self.0)).filter(|rest| !rest.is_empty()),
         }
+    }
+}
+
+/// The lines of a text in which a part of it lies, and others.
+///
+/// The text is searched as a whole; only around a hit the line is looked for. Where one line after the other has a hit, that is
+/// more work than to ask each line, so more and more of them are handed on without a search.
+struct LinesWith<'a, 'p> {
+    /// Those from the next one on.
+    lines: Lines<'a>,
+    part: memmem::Finder<'p>,
+    /// How many lines are handed on after a search, and how many of them are left.
+    run: usize,
+    left: usize,
+}
+
+impl<'a> Iterator for LinesWith<'a, '_> {
+    type Item = &'a str;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a str> {
+        if self.left == 0 {
+            self.left = self.search()?;
+        }
+        self.left -= 1;
+        self.lines.next()
+    }
+}
+
+impl LinesWith<'_, '_> {
+    /// Goes on to the line of the next hit. How many lines to hand on from there.
+    #[inline(never)]
+    fn search(&mut self) -> Option<usize> {
+        const LONGEST_RUN: usize = 32;
+        let text = self.lines.0.as_bytes();
+        let hit = self.part.find(text)?;
+        self.run = (2 * self.run).min(LONGEST_RUN);
+        if let Some(end) = memchr::memrchr(b'\n', &text[..hit]) {
+            self.lines.0 = &self.lines.0[end + 1..];
+            self.run = 1;
+        }
+        Some(self.run)
     }
 }
 
@@ -153,7 +202,59 @@ fn replace_invalid(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::{Word, ops::pieces};
+
+    proptest! {
+        #[test]
+        fn lines_are_those_of_the_standard_library(text in "([ab\r\n]{0,20}|[a-c]{60,70}|\r\n|\n){0,8}") {
+            let mut block = TextBlock::new(text.clone());
+            prop_assert_eq!(block.records().collect::<Vec<_>>(), text.lines().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn a_search_leaves_out_no_line_with_a_hit(
+            text in "(ab|[ab\r\n]{0,12}|c{20}\n|(ab\n){1,9}|\r\n){0,12}",
+            part in "[ab]{1,3}|[abc\r\n]{0,3}|c{19}",
+        ) {
+            let naive: Vec<&str> = text.lines().filter(|line| line.contains(&part)).collect();
+            let mut block = TextBlock::new(text.clone());
+            let found: Vec<&str> = block.records_with(&part).collect();
+            let mut lines = text.lines();
+            prop_assert!(found.iter().all(|line| lines.any(|other| other == *line)), "{:?} are not lines", &found);
+            prop_assert_eq!(found.into_iter().filter(|line| line.contains(&part)).collect::<Vec<_>>(), naive);
+        }
+
+        #[test]
+        fn invalid_bytes_are_replaced_before_anything_is_looked_for(
+            bytes in prop::collection::vec(prop::sample::select(b" a\n\r\xff\xc3\xa9".to_vec()), 0..90),
+        ) {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let naive: Vec<&str> = text.lines().flat_map(|line| line.split(' ')).collect();
+            let mut block = TextBlock::new(bytes.clone());
+            let texts: Vec<_> = block.texts().collect();
+            let words = texts.iter().flat_map(|text| pieces(text, b' '));
+            prop_assert_eq!(words.map(Word::as_str).collect::<Vec<_>>(), naive);
+            let naive: Vec<&str> = text.lines().filter(|line| line.contains("a\u{fffd}")).collect();
+            let mut block = TextBlock::new(bytes);
+            let found = block.records_with("a\u{fffd}").filter(|line| line.contains("a\u{fffd}"));
+            prop_assert_eq!(found.collect::<Vec<_>>(), naive);
+        }
+    }
+
+    #[test]
+    fn a_search_hands_on_little_beside_hits() {
+        let text = "a\nb\nb\na\nb\n".repeat(10);
+        assert_eq!(TextBlock::new(text.clone()).records_with("c").count(), 0);
+        assert_eq!(
+            TextBlock::new(text).records_with("a").count(),
+            21,
+            "twenty, and the line behind the first"
+        );
+        assert_eq!(TextBlock::new("a\n".repeat(100)).records_with("a").count(), 100);
+    }
 
     #[test]
     fn only_whole_lines_that_lie_behind_it_join_a_block() {

@@ -7,7 +7,7 @@ use super::{meta, op, result, view};
 use crate::{
     closure::local,
     graph::{Graph, NodeId, NodeKind},
-    ops::{Flow, Fused, Kind, Nest, Op, Reads, Wide, collect},
+    ops::{Asks, Flow, Fused, Kind, Nest, Op, Reads, Wide, collect},
     stage::{Branch, Sink, Stage, Then, Yields, yields},
 };
 
@@ -54,6 +54,7 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
     let sinks: TokenStream =
         stage.sinks.iter().enumerate().map(|(at, sink)| new_sink(graph, root, at, sink)).collect();
     let record = local("r", root, span);
+    let records = asked(graph, &stage.tree, span);
     let body = fork(graph, stage, &stage.tree, &Flow { record: record.clone(), moved: true });
     let names = |at| sink_name(root, at, span);
     let done = (0..stage.sinks.len()).rev().fold(quote!(()), |rest, at| {
@@ -70,7 +71,7 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
         let __ds_rest = __ds_batch.stage(&[#(#places),*], #input, |__ds_blocks| {
             #sinks
             for __ds_block in __ds_blocks {
-                for #record in ::dstream::__private::Block::records(__ds_block) {
+                for #record in #records {
                     #body
                 }
             }
@@ -78,6 +79,27 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
         });
         #bind
     )
+}
+
+/// What the block is asked for.
+fn asked(graph: &Graph, tree: &[Branch], span: Span) -> TokenStream {
+    if let [Branch { node, then }] = tree
+        && let NodeKind::Op { spec, call } = &graph.nodes[*node].kind
+    {
+        match (&spec.kind, then) {
+            (Kind::Same(_), Then::Same(behind)) => return asked(graph, behind, span),
+            (Kind::Narrow(_, Asks::Texts), _) => {
+                return quote_spanned!(span => ::dstream::__private::Block::texts(__ds_block));
+            }
+            (Kind::Narrow(_, Asks::RecordsWith(part)), _) => {
+                if let Some(part) = part(&op(*node, call, graph)) {
+                    return quote_spanned!(span => ::dstream::__private::Block::records_with(__ds_block, #part));
+                }
+            }
+            _ => {}
+        }
+    }
+    quote_spanned!(span => ::dstream::__private::Block::records(__ds_block))
 }
 
 /// The operators of a stage, in the order of the program.
@@ -99,7 +121,7 @@ fn new_sink(graph: &Graph, root: NodeId, at: usize, sink: &Sink) -> TokenStream 
     let value = match &spec.kind {
         Kind::Wide(wide) => wide.reads.sink().map_or_else(|| collect(&op), |sink| (sink.new)(&op)),
         Kind::Output(output) => (output.sink)(&op),
-        Kind::Narrow(_) | Kind::Same(_) => return TokenStream::new(),
+        Kind::Narrow(..) | Kind::Same(_) => return TokenStream::new(),
     };
     let name = sink_name(root, at, op.span());
     quote_spanned!(op.span() => let mut #name = #value;)
@@ -134,7 +156,7 @@ fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStrea
     let mut op = op(branch.node, call, graph);
     let span = op.span();
     match (&spec.kind, &branch.then) {
-        (Kind::Narrow(fuse), Then::Narrow(behind)) => {
+        (Kind::Narrow(fuse, _), Then::Narrow(behind)) => {
             let Fused { before, nest, out } = fuse(&op, flow);
             let rest = fork(graph, stage, behind, &out);
             match nest {

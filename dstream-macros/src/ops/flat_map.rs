@@ -2,14 +2,14 @@
 
 use proc_macro2::TokenStream;
 
-use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
+use super::{Arg, Asks, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "flat_map",
     usage: "flat_map(|record| ..)",
     forms: &[&[Arg::Closure(&[1])]],
     options: &[],
-    kind: Kind::Narrow(fuse),
+    kind: Kind::Narrow(fuse, Asks::Records),
     editor: plain_editor,
 };
 

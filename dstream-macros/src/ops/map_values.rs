@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Flow, Fused, Kind, Nest, Op, OpSpec, combine_by_key::pair, plain_editor};
+use super::{Arg, Asks, Flow, Fused, Kind, Nest, Op, OpSpec, combine_by_key::pair, plain_editor};
 use crate::closure::local;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -10,7 +10,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     usage: "map_values(|value| ..)",
     forms: &[&[Arg::Closure(&[1])]],
     options: &[],
-    kind: Kind::Narrow(fuse),
+    kind: Kind::Narrow(fuse, Asks::Records),
     editor: plain_editor,
 };
 

@@ -42,6 +42,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::LitStr;
 
 use crate::{
     ast::Call,
@@ -149,7 +150,7 @@ pub(crate) enum Arg {
 /// What an operator becomes in the expansion.
 pub(crate) enum Kind {
     /// Part of the loop.
-    Narrow(fn(&Op<'_>, Flow) -> Fused),
+    Narrow(fn(&Op<'_>, Flow) -> Fused, Asks),
     /// Hands on the records of its inputs: several loops then end in the sinks behind it. The code is put where the
     /// pipeline is built.
     Same(fn(&Op<'_>) -> TokenStream),
@@ -157,6 +158,15 @@ pub(crate) enum Kind {
     Wide(Wide),
     /// Ends a stage for good.
     Output(Output),
+}
+
+/// What an operator of the loop asks a block for, if nothing else reads the block.
+pub(crate) enum Asks {
+    Records,
+    /// Lines that lie together may come as one text: they are cut in one pass, which finds their ends, too.
+    Texts,
+    /// Records that do not contain this, a string literal, may be left out. All records if it is `None`.
+    RecordsWith(fn(&Op<'_>) -> Option<LitStr>),
 }
 
 /// An operator that needs the whole batch.

@@ -3,22 +3,25 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Fused, Kind, Nest, Op, OpSpec, plain_editor};
+use super::{Asks, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "words",
     usage: "words()",
     forms: &[&[]],
     options: &[],
-    kind: Kind::Narrow(|op, flow| {
-        let text = flow.at(op.span());
-        let items = quote_spanned!(op.span() => ::dstream::__private::words(&#text));
-        Fused { before: TokenStream::new(), nest: nest(op, items), out: op.out() }
-    }),
+    kind: Kind::Narrow(fuse, Asks::Texts),
     editor: plain_editor,
 };
 
+fn fuse(op: &Op<'_>, flow: Flow) -> Fused {
+    let text = flow.at(op.span());
+    for_each(op, quote_spanned!(op.span() => ::dstream::__private::words(&#text)))
+}
+
 /// For each piece of a text.
-pub(super) fn nest(op: &Op<'_>, items: TokenStream) -> Nest {
-    Nest::For { item: op.out().record, items, bind: TokenStream::new() }
+pub(super) fn for_each(op: &Op<'_>, items: TokenStream) -> Fused {
+    let out = op.out();
+    let nest = Nest::For { item: out.record.clone(), items, bind: TokenStream::new() };
+    Fused { before: TokenStream::new(), nest, out }
 }

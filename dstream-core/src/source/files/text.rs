@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{FileStream, FoundFile, OpenFile, PIECE, open::is_compressed};
-use crate::{Block, Result, TextBlock};
+use crate::{Block, Result, Text, TextBlock};
 
 /// The lines of the text files that appear in a folder, or in the folders that match a pattern such as `logs/2026-*`.
 ///
@@ -123,6 +123,14 @@ impl Block for TextFile {
 
     fn records(&mut self) -> impl Iterator<Item = &str> {
         self.lines.records()
+    }
+
+    fn texts(&mut self) -> impl Iterator<Item = Text<'_, &str>> {
+        self.lines.texts()
+    }
+
+    fn records_with(&mut self, part: &str) -> impl Iterator<Item = &str> {
+        self.lines.records_with(part)
     }
 
     fn weight(&self) -> usize {
