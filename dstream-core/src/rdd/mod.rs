@@ -98,6 +98,11 @@ impl<T> Rdd<T> {
         Rdd { partitions: partitions.into_iter().map(Arc::new).collect() }
     }
 
+    /// Partitions that somebody else may hold, too.
+    pub(crate) fn from_shared(partitions: Vec<Arc<Vec<T>>>) -> Self {
+        Rdd { partitions }
+    }
+
     /// The partitions of several, in order, shared and not copied. Empty ones are left out.
     pub(crate) fn concat<'a>(rdds: impl IntoIterator<Item = &'a Rdd<T>>) -> Self
     where

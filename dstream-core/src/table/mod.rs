@@ -3,6 +3,7 @@
 //! A key is known by its [`Short`] form: the key itself if it fits into fifteen bytes, its hash if not. So most keys are
 //! compared by two words and hashed by one multiplication; growing and moving on to another table never looks at a key again.
 
+mod dense;
 mod front;
 mod groups;
 mod index;
@@ -19,6 +20,7 @@ use index::Index;
 use place::Places;
 pub(crate) use place::random_seed;
 
+pub(crate) use dense::Dense;
 pub(crate) use groups::group;
 pub use groups::{Grouping, Groups, Ungrouped};
 pub(crate) use lists::{Found, Lists, NONE, Room};
@@ -215,11 +217,6 @@ impl<K, V> Table<K, V> {
     /// Keys and values, in the order of their indices.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.index.entries().iter().filter_map(|(_, (key, value))| value.as_ref().map(|value| (key, value)))
-    }
-
-    /// The values, in the same order.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.index.entries_mut().iter_mut().filter_map(|(_, (_, value))| value.as_mut())
     }
 
     /// Takes a key out of the table; the other keys keep their indices.

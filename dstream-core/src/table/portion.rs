@@ -82,23 +82,12 @@ impl<K: Key<Owned = K>, C> Share<K, C> {
         short.chain(self.long)
     }
 
-    /// Looks up each key in a table with the same seed, where it gets what `create` gives if it is new; `each` is told its index.
-    pub(crate) fn intern_into<T>(
+    /// Short keys and others, each with its value.
+    pub(super) fn into_parts(
         self,
-        table: &mut Table<K, T>,
-        create: impl Fn() -> T,
-        mut each: impl FnMut(&mut Table<K, T>, usize, C),
-    ) {
-        for (id, value) in self.short {
-            if let Some(value) = value {
-                let at = table.intern_short(id, &create);
-                each(table, at, value);
-            }
-        }
-        for (id, key, value) in self.long.into_iter().filter_map(Entry::into_parts) {
-            let at = table.intern_with(id, key, &create);
-            each(table, at, value);
-        }
+    ) -> (impl Iterator<Item = (Short, C)>, impl Iterator<Item = (Short, K, C)>) {
+        let short = self.short.into_iter().filter_map(|(id, value)| value.map(|value| (id, value)));
+        (short, self.long.into_iter().filter_map(Entry::into_parts))
     }
 }
 

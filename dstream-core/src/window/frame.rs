@@ -71,6 +71,16 @@ impl<P> Frame<P> {
         self.batches.push_back((batch.time(), Kept::Whole(partial)));
     }
 
+    /// Gives up the batches from `first` on, which were not taken in whole.
+    pub(super) fn lose(&mut self, batch: &Batch<'_>, first: Time, failure: Box<JobError>) {
+        batch.lose(&failure);
+        for (time, kept) in &mut self.batches {
+            if *time >= first && matches!(kept, Kept::Whole(_)) {
+                *kept = Kept::Lost(Some(failure.clone()));
+            }
+        }
+    }
+
     /// Whether the window can be answered now: not if it is not due, nor if one of its batches failed.
     pub(super) fn answer(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<()> {
         if !self.spec.is_due(batch) {

@@ -1,6 +1,6 @@
 //! `group_by_key_and_window`.
 
-use super::keyed::Keyed;
+use super::{keyed::Keyed, ring::Derived};
 use crate::{
     Key, Rdd,
     batch::{Batch, OpMeta, Step},
@@ -8,10 +8,16 @@ use crate::{
     record::Data,
 };
 
-/// A window of groups. Nothing is derived: a slide yields all values anyway.
-pub type GroupByKeyAndWindow<K, V> = Keyed<K, Vec<V>, ()>;
+/// A window of groups: what leaves of a group is in front, what enters comes behind.
+pub type GroupByKeyAndWindow<K, V> = Keyed<K, Vec<V>, Group>;
 
-impl<K, V> Keyed<K, Vec<V>, ()>
+/// The group is all there is.
+#[derive(Debug, Default)]
+pub struct Group;
+
+impl Derived for Group {}
+
+impl<K, V> Keyed<K, Vec<V>, Group>
 where
     K: Key<Owned = K> + Data,
     V: Data,
@@ -23,20 +29,27 @@ where
         op: &OpMeta,
         input: Step<Grouped<K, V>>,
     ) -> Step<Rdd<(K, Vec<V>)>> {
+        let add = |group: &mut Vec<V>, values: &Vec<V>, first: bool| {
+            if !first {
+                group.extend_from_slice(values);
+            }
+        };
         self.slide(
             batch,
             op,
             batch.vectors(input),
             |ring, turn| {
-                ring.leave(turn.cutoff, |(), _| ());
-                ring.enter(turn.time, turn.entries, |(), _| ());
+                ring.leave(turn.cutoff, |group, _, left| {
+                    group.drain(..left.len());
+                    // A group that was large once does not keep the room.
+                    if group.capacity() / 4 > group.len() {
+                        group.shrink_to(2 * group.len());
+                    }
+                });
+                ring.enter(turn.time, turn.entries, |group, _, values, first| add(group, values, first));
             },
-            |ring| {
-                let groups = ring.groups();
-                groups
-                    .map(|(key, groups)| (key.clone(), groups.into_iter().flatten().cloned().collect()))
-                    .collect()
-            },
+            |ring| ring.refresh(false, |group, _, _, values, first| add(group, values, first)),
+            |_, _| true,
         )
     }
 }

@@ -1,6 +1,8 @@
 //! `reduce_by_key_and_window` for a function with an inverse.
 
-use super::keyed::Keyed;
+use std::mem;
+
+use super::{keyed::Keyed, ring::Derived};
 use crate::{
     Key, Rdd,
     batch::{Batch, OpMeta, Step},
@@ -9,28 +11,21 @@ use crate::{
 };
 
 /// A keyed window for a function that can be taken back: what leaves is subtracted, what enters is added.
-pub type InverseByKeyAndWindow<K, V> = Keyed<K, V, Running<V>>;
+pub type InverseByKeyAndWindow<K, V> = Keyed<K, V, Running>;
 
-/// The value of a key in the window.
-#[derive(Debug)]
-pub struct Running<V>(Option<V>);
+/// The value in the window is all there is.
+#[derive(Debug, Default)]
+pub struct Running;
 
-impl<V> Default for Running<V> {
-    fn default() -> Self {
-        Running(None)
-    }
+impl Derived for Running {}
+
+/// `*sum = f(*sum, value)`. While `f` has the sum, `filler` is in its place.
+fn change<V>(sum: &mut V, filler: V, value: V, f: impl Fn(V, V) -> V) {
+    let old = mem::replace(sum, filler);
+    *sum = f(old, value);
 }
 
-impl<V: Clone> Running<V> {
-    fn add(&mut self, value: &V, f: impl Fn(V, V) -> V) {
-        self.0 = Some(match self.0.take() {
-            Some(sum) => f(sum, value.clone()),
-            None => value.clone(),
-        });
-    }
-}
-
-impl<K, V> Keyed<K, V, Running<V>>
+impl<K, V> Keyed<K, V, Running>
 where
     K: Key<Owned = K> + Data,
     V: Data,
@@ -48,23 +43,22 @@ where
         inverse: impl Fn(V, V) -> V + Sync,
         filter: impl Fn(&K, &V) -> bool + Sync,
     ) -> Step<Rdd<(K, V)>> {
+        let add = |sum: &mut V, value: &V, first: bool| {
+            if !first {
+                // A clone of what comes, which is most often less than the sum.
+                change(sum, value.clone(), value.clone(), &f);
+            }
+        };
         self.slide(
             batch,
             op,
             input,
             |ring, turn| {
-                ring.leave(turn.cutoff, |running, left| {
-                    running.0 = running.0.take().map(|sum| inverse(sum, left));
-                });
-                ring.enter(turn.time, turn.entries, |running, value| running.add(value, &f));
+                ring.leave(turn.cutoff, |sum, _, left| change(sum, left.clone(), left, &inverse));
+                ring.enter(turn.time, turn.entries, |sum, _, value, first| add(sum, value, first));
             },
-            |ring| {
-                ring.refresh(false, |running, _, value| running.add(value, &f));
-                let values = ring.iter().filter_map(|(key, running)| Some((key, running.0.as_ref()?)));
-                let mut out = Vec::with_capacity(ring.live());
-                out.extend(values.filter(|(key, v)| filter(key, v)).map(|(key, v)| (key.clone(), v.clone())));
-                out
-            },
+            |ring| ring.refresh(false, |sum, _, _, value, first| add(sum, value, first)),
+            filter,
         )
     }
 }

@@ -1,13 +1,17 @@
 //! What all keyed windows have in common: buckets that advance in parallel, and a checkpoint of their partials.
 
-use std::{any::type_name, fmt};
+use std::{any::type_name, fmt, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-use super::{WindowSpec, frame::Frame, ring::Ring};
+use super::{
+    WindowSpec,
+    frame::Frame,
+    ring::{Derived, Ring},
+};
 use crate::{
     Key, Rdd, Time,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Missing, OpMeta, Step},
     checkpoint::{Changes, Migration, Stateful, decode},
     exec::run,
     ops::{FEW, Partials},
@@ -72,21 +76,26 @@ impl<K, V, D> Keyed<K, V, D>
 where
     K: Key<Owned = K> + Data,
     V: Data,
-    D: Default + Send,
+    D: Derived,
 {
-    /// Lets every bucket `advance` by a batch and, if the window is due, `emit` what is in it.
-    pub(super) fn slide<O: Send>(
+    /// Lets every bucket `advance` by a batch and, if the window is due, makes it `ready` and gives what is in it, but for what
+    /// `filter` hides. Where it hides nothing, a bucket's own pairs are shared until the next batch.
+    pub(super) fn slide(
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
         input: Step<Partials<K, V>>,
         advance: impl Fn(&mut Ring<K, V, D>, Turn<K, V>) + Sync,
-        emit: impl Fn(&mut Ring<K, V, D>) -> Vec<O> + Sync,
-    ) -> Step<Rdd<O>> {
+        ready: impl Fn(&mut Ring<K, V, D>) + Sync,
+        filter: impl Fn(&K, &V) -> bool + Sync,
+    ) -> Step<Rdd<(K, V)>> {
         let input = self.frame.admit(batch, input)?;
-        self.open(batch.seed());
+        let guarded = std::slice::from_ref(op);
+        if let Err(Missing::Failed(failure)) = batch.guard(guarded, || self.open(batch.seed())) {
+            self.frame.lose(batch, Time::default(), failure);
+        }
         let cutoff = self.frame.cutoff(batch);
-        let mut small = input.as_ref().map_or(0, Partials::len) < FEW;
+        let entering = input.as_ref().map_or(0, Partials::len);
         let mut entries = match input {
             Some(partials) => {
                 self.frame.keep(batch, ());
@@ -97,19 +106,28 @@ where
         entries.resize_with(self.buckets, || Share::of(Vec::new()));
         // Also when the window can't be answered: what comes and goes now is in later ones, or is not.
         let answer = self.frame.answer(batch, op);
-        small &= answer.is_err() || self.rings.iter().map(Ring::live).sum::<usize>() < FEW;
-        let guarded = std::slice::from_ref(op);
+        let small = entering + self.rings.iter().map(|ring| ring.work(cutoff)).sum::<usize>() < FEW;
         let out = run(self.rings.iter_mut().zip(entries).collect(), small, |(ring, entries)| {
             let turn = Turn { time: batch.time(), cutoff, entries };
             let advanced = batch.guard(guarded, || advance(ring, turn));
-            if answer.is_err() {
-                return Ok(Vec::new());
-            }
-            advanced?;
-            batch.guard(guarded, || emit(ring))
+            let lost = advanced.clone().err().filter(|_| !ring.has(batch.time()));
+            let pairs = match answer {
+                Ok(()) => advanced.and_then(|()| {
+                    batch.guard(guarded, || {
+                        ready(ring);
+                        ring.pairs(&filter)
+                    })
+                }),
+                Err(_) => Ok(Arc::default()),
+            };
+            (lost, pairs)
         });
+        let (lost, pairs): (Vec<_>, Vec<_>) = out.into_iter().unzip();
+        if let Some(Missing::Failed(failure)) = lost.into_iter().flatten().next() {
+            self.frame.lose(batch, batch.time(), failure);
+        }
         answer?;
-        Ok(Rdd::from_partitions(out.into_iter().collect::<Step<Vec<_>>>()?))
+        Ok(Rdd::from_shared(pairs.into_iter().collect::<Step<_>>()?))
     }
 
     /// How many keys there is room for.
@@ -130,7 +148,7 @@ where
             for (ring, entries) in self.rings.iter_mut().zip(entries) {
                 // The user's functions are called when it is used.
                 ring.stale = true;
-                ring.enter(time, Share::of(entries), |_, _| ());
+                ring.enter(time, Share::of(entries), |_, _, _, _| ());
             }
         }
     }
@@ -140,7 +158,7 @@ impl<K, V, D> Stateful for Keyed<K, V, D>
 where
     K: Key<Owned = K> + Portable,
     V: Portable,
-    D: Default + Send,
+    D: Derived,
 {
     fn fingerprint(&self) -> String {
         fingerprint::<K, V>()

@@ -1,130 +1,205 @@
 //! One bucket of a keyed window.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter, mem, sync::Arc};
 
 use crate::{
     Key, Time,
-    table::{Share, Table},
+    record::Data,
+    table::{Dense, Share},
 };
 
-/// The partial values of the batches in the window, and what is *derived* from them to answer quickly.
+/// The partial values of the batches in the window, and what is *derived* from them: the value of each key in the window,
+/// and what is kept beside it to carry it on.
 ///
-/// The partials are the truth. What is derived (a running value, two stacks) is made by the user's functions, which may panic:
-/// it is marked *stale* before they are called and fresh when they are done, and what is stale is made again from the
-/// partials before it is used.
+/// The partials are the truth. What is derived is made by the user's functions, which may panic: it is marked *stale* before
+/// they are called and fresh when they are done, and what is stale is made again from the partials before it is used.
 #[derive(Debug)]
 pub(super) struct Ring<K, V, D> {
-    keys: Table<K, Held<D>>,
-    /// Oldest first. A key is known by its index in `keys`. A batch with no key of this bucket is left out.
-    batches: VecDeque<Slot<V>>,
+    /// The values in the window, which are handed out as they are.
+    keys: Dense<K, V, Held<D>>,
+    /// Oldest first. A batch with no key of this bucket is left out.
+    batches: VecDeque<Partial<V>>,
+    /// Indices of keys that were put off; those of removed keys may be among them.
+    put_off: Vec<u32>,
+    /// Whether some were hidden the last time: the others are copied then.
+    hides: bool,
     pub(super) stale: bool,
-    /// The newest batch when it was last made again.
-    pub(super) refreshed: Time,
+    /// The newest batch when all was last made again.
+    refreshed: Time,
+    /// The last batch that came in whole.
+    entered: Time,
 }
 
-type Slot<V> = (Time, Vec<(u32, V)>);
-
+/// What a batch has of each of its keys, which are known by their indices.
 #[derive(Debug)]
+struct Partial<V> {
+    time: Time,
+    indices: Vec<u32>,
+    values: Vec<V>,
+}
+
+impl<V> Partial<V> {
+    fn iter(&self) -> impl Iterator<Item = (u32, &V)> {
+        iter::zip(self.indices.iter().copied(), &self.values)
+    }
+}
+
+#[derive(Debug, Default)]
 struct Held<D> {
     /// In how many of the batches the key is. It leaves with the last one, whatever its value is then.
     batches: u32,
     derived: D,
 }
 
-impl<K: Key<Owned = K>, V, D: Default> Ring<K, V, D> {
-    pub(super) fn new(seed: u64) -> Self {
-        Ring { keys: Table::new(seed), batches: VecDeque::new(), stale: false, refreshed: Time::default() }
-    }
+/// What is kept beside the value of a key.
+pub trait Derived: Default + Send {
+    /// Whether all is made again when the batches have left that were there the last time.
+    const TURNS: bool = false;
 
-    /// How many keys are in the window.
-    pub(super) fn live(&self) -> usize {
-        self.keys.live()
+    /// Asked after a change: whether the value must be made again before it is shown, and that was not so before.
+    fn put_off(&mut self) -> bool {
+        false
+    }
+}
+
+impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
+    pub(super) fn new(seed: u64) -> Self {
+        Ring {
+            keys: Dense::new(seed),
+            batches: VecDeque::new(),
+            put_off: Vec::new(),
+            hides: false,
+            stale: false,
+            refreshed: Time::default(),
+            entered: Time::default(),
+        }
     }
 
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
-        self.keys.len()
+        self.keys.room()
     }
 
-    /// The time of the oldest batch.
-    pub(super) fn oldest(&self) -> Option<Time> {
-        self.batches.front().map(|(time, _)| *time)
+    /// Whether all of a batch is here.
+    pub(super) fn has(&self, time: Time) -> bool {
+        self.entered == time
+    }
+
+    /// How many values will be touched, besides those that enter, when the batches up to `cutoff` leave.
+    pub(super) fn work(&self, cutoff: Time) -> usize {
+        let stay = self.batches.partition_point(|batch| batch.time <= cutoff);
+        let touched = if self.stale || stay > 0 && self.turns(stay) { self.batches.len() } else { stay };
+        let copied = if self.hides { self.keys.pairs().len() } else { 0 };
+        self.batches.iter().take(touched).map(|batch| batch.indices.len()).sum::<usize>() + copied
+    }
+
+    /// Whether nothing from `oldest` on was there when all was last made again.
+    fn turns(&self, oldest: usize) -> bool {
+        D::TURNS && self.batches.get(oldest).is_none_or(|batch| batch.time > self.refreshed)
     }
 
     /// Lets the batches up to `cutoff` go. `subtract` is called for what leaves of each key that stays.
-    pub(super) fn leave(&mut self, cutoff: Time, mut subtract: impl FnMut(&mut D, V)) {
-        let mut removed = false;
-        while self.oldest().is_some_and(|time| time <= cutoff)
-            && let Some((_, partials)) = self.batches.pop_front()
+    pub(super) fn leave(&mut self, cutoff: Time, mut subtract: impl FnMut(&mut V, &mut D, V)) {
+        if self.batches.front().is_none_or(|batch| batch.time > cutoff) {
+            return;
+        }
+        let mut keys = self.keys.change();
+        while let Some(Partial { indices, values, .. }) =
+            self.batches.pop_front_if(|batch| batch.time <= cutoff)
         {
-            for (index, _) in &partials {
-                if let Some((_, held)) = self.keys.at_mut(*index as usize) {
+            for index in &indices {
+                if let Some(held) = keys.beside(*index) {
                     held.batches -= 1;
                     if held.batches == 0 {
-                        self.keys.remove(*index as usize);
-                        removed = true;
+                        keys.remove(*index);
                     }
                 }
             }
             if !self.stale {
                 self.stale = true;
-                for (index, value) in partials {
-                    if let Some((_, held)) = self.keys.at_mut(index as usize) {
-                        subtract(&mut held.derived, value);
+                for (index, left) in iter::zip(indices, values) {
+                    if let Some((value, held)) = keys.get(index) {
+                        subtract(value, &mut held.derived, left);
+                        if held.derived.put_off() {
+                            self.put_off.push(index);
+                        }
                     }
                 }
                 self.stale = false;
             }
         }
-        if removed && let Some(moved) = self.keys.compact() {
-            for (_, partials) in &mut self.batches {
-                partials.iter_mut().for_each(|(index, _)| *index = moved[*index as usize]);
-            }
+        if let Some(moved) = keys.compact() {
+            let known = self.batches.iter_mut().flat_map(|batch| &mut batch.indices);
+            // The index of a removed key becomes that of another, which knows whether it was put off itself.
+            known.chain(&mut self.put_off).for_each(|index| *index = moved[*index as usize]);
         }
+        self.stale |= self.turns(0);
     }
 
-    /// Takes a batch in. `add` is called for each of its keys.
-    pub(super) fn enter(&mut self, time: Time, entries: Share<K, V>, mut add: impl FnMut(&mut D, &V)) {
-        if entries.len() == 0 {
+    /// Takes a batch in. `add` is called for each of its keys with the value in the window, what is beside it, the value of the
+    /// batch, and whether it is the first: then the value in the window is a clone of it.
+    pub(super) fn enter(
+        &mut self,
+        time: Time,
+        share: Share<K, V>,
+        mut add: impl FnMut(&mut V, &mut D, &V, bool),
+    ) {
+        if share.len() == 0 {
+            self.entered = time;
             return;
         }
-        let mut partials = Vec::with_capacity(entries.len());
-        entries.intern_into(
-            &mut self.keys,
-            || Held { batches: 0, derived: D::default() },
-            |keys, index, value| {
-                if let Some((_, held)) = keys.at_mut(index) {
-                    held.batches += 1;
-                }
-                partials.push((index as u32, value));
-            },
-        );
-        self.batches.push_back((time, partials));
-        if !self.stale
-            && let Some((_, partials)) = self.batches.back()
-        {
-            self.stale = true;
-            for (index, value) in partials {
-                if let Some((_, held)) = self.keys.at_mut(*index as usize) {
-                    add(&mut held.derived, value);
+        let mut keys = self.keys.change();
+        let fresh = !mem::replace(&mut self.stale, true);
+        let room = share.len();
+        let batch = self.batches.push_back_mut(Partial {
+            time,
+            indices: Vec::with_capacity(room),
+            values: Vec::with_capacity(room),
+        });
+        keys.intern(share, |held, index, value| {
+            held.batches += 1;
+            batch.indices.push(index);
+            batch.values.push(value);
+        });
+        self.entered = time;
+        if fresh {
+            for (index, new) in batch.iter() {
+                if let Some((value, held)) = keys.get(index) {
+                    add(value, &mut held.derived, new, held.batches == 1);
+                    if held.derived.put_off() {
+                        self.put_off.push(index);
+                    }
                 }
             }
             self.stale = false;
         }
     }
 
-    /// Makes what is derived again, if it is stale: `visit` is called for every value in the window, key by key in the
-    /// order of the batches, or against it.
-    pub(super) fn refresh(&mut self, newest_first: bool, mut visit: impl FnMut(&mut D, Time, &V)) {
+    /// Makes all again that is derived, if it is stale: `add` is called, as by [`enter`](Ring::enter), for every value in the
+    /// window, key by key in the order of the batches, or against it.
+    pub(super) fn refresh(
+        &mut self,
+        newest_first: bool,
+        mut add: impl FnMut(&mut V, &mut D, Time, &V, bool),
+    ) {
         if !self.stale {
             return;
         }
-        self.keys.values_mut().for_each(|held| held.derived = D::default());
-        let keys = &mut self.keys;
-        let mut one = |(time, partials): &Slot<V>| {
-            for (index, value) in partials {
-                if let Some((_, held)) = keys.at_mut(*index as usize) {
-                    visit(&mut held.derived, *time, value);
+        self.put_off.clear();
+        let mut met = vec![false; self.keys.room()];
+        let mut keys = self.keys.change();
+        let mut one = |batch: &Partial<V>| {
+            for (index, new) in batch.iter() {
+                if let Some((value, held)) = keys.get(index) {
+                    let first = !mem::replace(&mut met[index as usize], true);
+                    if first {
+                        value.clone_from(new);
+                        held.derived = D::default();
+                    }
+                    add(value, &mut held.derived, batch.time, new, first);
+                    if held.derived.put_off() {
+                        self.put_off.push(index);
+                    }
                 }
             }
         };
@@ -133,28 +208,39 @@ impl<K: Key<Owned = K>, V, D: Default> Ring<K, V, D> {
             false => self.batches.iter().for_each(&mut one),
         }
         self.stale = false;
-        self.refreshed = self.batches.back().map(|(time, _)| *time).unwrap_or_default();
+        self.refreshed = self.batches.back().map(|batch| batch.time).unwrap_or_default();
     }
 
-    /// The keys in the window, each with what is derived.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &D)> {
-        self.keys.iter().map(|(key, held)| (key, &held.derived))
-    }
-
-    /// The keys in the window, each with its values, oldest first.
-    pub(super) fn groups(&self) -> impl Iterator<Item = (&K, Vec<&V>)> {
-        let mut groups: Vec<Vec<&V>> = Vec::new();
-        groups.resize_with(self.keys.len(), Vec::new);
-        for (index, value) in self.batches.iter().flat_map(|(_, partials)| partials) {
-            groups[*index as usize].push(value);
+    /// Makes the values that were put off.
+    pub(super) fn settle(&mut self, mut make: impl FnMut(&mut V, &mut D)) {
+        if self.put_off.is_empty() {
+            return;
         }
-        groups.into_iter().enumerate().filter_map(|(index, values)| Some((self.keys.at(index)?.0, values)))
+        let mut keys = self.keys.change();
+        self.stale = true;
+        for index in self.put_off.drain(..) {
+            if let Some((value, held)) = keys.get(index) {
+                make(value, &mut held.derived);
+            }
+        }
+        self.stale = false;
+    }
+
+    /// The keys in the window with their values, but for those that `filter` hides. If it hides none, they are shared.
+    pub(super) fn pairs(&mut self, filter: impl Fn(&K, &V) -> bool) -> Arc<Vec<(K, V)>> {
+        let pairs = self.keys.pairs();
+        let hidden = pairs.iter().position(|(key, value)| !filter(key, value));
+        self.hides = hidden.is_some();
+        let Some(hidden) = hidden else { return Arc::clone(pairs) };
+        let mut shown = pairs[..hidden].to_vec();
+        shown.extend(pairs[hidden + 1..].iter().filter(|(key, value)| filter(key, value)).cloned());
+        Arc::new(shown)
     }
 
     /// What the batch at `time` has of each key.
     pub(super) fn partials(&self, time: Time) -> impl Iterator<Item = (&K, &V)> {
-        let at = self.batches.binary_search_by_key(&time, |(time, _)| *time).ok();
-        let partials = at.and_then(|at| self.batches.get(at)).map_or(&[][..], |(_, partials)| partials);
-        partials.iter().filter_map(|(index, value)| Some((self.keys.at(*index as usize)?.0, value)))
+        let at = self.batches.binary_search_by_key(&time, |batch| batch.time).ok();
+        let partials = at.and_then(|at| self.batches.get(at)).into_iter().flat_map(Partial::iter);
+        partials.filter_map(|(index, value)| Some((self.keys.key(index)?, value)))
     }
 }

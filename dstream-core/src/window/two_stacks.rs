@@ -1,9 +1,8 @@
 //! `reduce_by_key_and_window` for a function without an inverse.
 
-use super::{
-    keyed::{Keyed, Turn},
-    ring::Ring,
-};
+use std::mem;
+
+use super::{keyed::Keyed, ring::Derived};
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, OpMeta, Step},
@@ -24,50 +23,53 @@ pub type ReduceByKeyAndWindow<K, V> = Keyed<K, V, TwoStacks<V>>;
 pub struct TwoStacks<V> {
     front: Vec<(Time, V)>,
     sum: Option<V>,
+    /// Whether the value in the window is to be made of the two before it is shown.
+    put_off: bool,
 }
 
 impl<V> Default for TwoStacks<V> {
     fn default() -> Self {
-        TwoStacks { front: Vec::new(), sum: None }
+        TwoStacks { front: Vec::new(), sum: None, put_off: false }
+    }
+}
+
+impl<V: Send> Derived for TwoStacks<V> {
+    const TURNS: bool = true;
+
+    fn put_off(&mut self) -> bool {
+        !mem::replace(&mut self.put_off, true)
     }
 }
 
 impl<V: Clone> TwoStacks<V> {
+    /// Adds the value of the newest batch.
+    fn push(&mut self, value: &V, f: impl Fn(V, V) -> V) {
+        self.sum = Some(match self.sum.take() {
+            Some(sum) => f(sum, value.clone()),
+            None => value.clone(),
+        });
+    }
+
+    /// Adds the value of an older batch than all before it, at a turn.
+    fn push_front(&mut self, time: Time, value: &V, f: impl Fn(V, V) -> V) {
+        let value = match self.front.last() {
+            Some((_, later)) => f(value.clone(), later.clone()),
+            None => value.clone(),
+        };
+        self.front.push((time, value));
+    }
+
+    /// Takes out what left.
+    fn pop(&mut self, cutoff: Time) {
+        while self.front.pop_if(|(time, _)| *time <= cutoff).is_some() {}
+    }
+
     fn total(&self, f: impl Fn(V, V) -> V) -> Option<V> {
         match (self.front.last(), &self.sum) {
             (Some((_, before)), Some(since)) => Some(f(before.clone(), since.clone())),
             (before, since) => before.map(|(_, v)| v).or(since.as_ref()).cloned(),
         }
     }
-}
-
-fn advance<K: Key<Owned = K>, V: Clone>(
-    ring: &mut Ring<K, V, TwoStacks<V>>,
-    turn: Turn<K, V>,
-    f: impl Fn(V, V) -> V,
-) {
-    let Turn { time, cutoff, entries } = turn;
-    ring.leave(cutoff, |stacks, _| while stacks.front.pop_if(|(time, _)| *time <= cutoff).is_some() {});
-    if ring.oldest().is_none_or(|oldest| oldest > ring.refreshed) {
-        // All that was there at the turn has left.
-        ring.stale = true;
-    }
-    ring.enter(time, entries, |stacks, value| {
-        stacks.sum = Some(match stacks.sum.take() {
-            Some(sum) => f(sum, value.clone()),
-            None => value.clone(),
-        });
-    });
-}
-
-fn turn<K: Key<Owned = K>, V: Clone>(ring: &mut Ring<K, V, TwoStacks<V>>, f: impl Fn(V, V) -> V) {
-    ring.refresh(true, |stacks, time, value| {
-        let value = match stacks.front.last() {
-            Some((_, later)) => f(value.clone(), later.clone()),
-            None => value.clone(),
-        };
-        stacks.front.push((time, value));
-    });
 }
 
 impl<K, V> Keyed<K, V, TwoStacks<V>>
@@ -89,14 +91,21 @@ where
             batch,
             op,
             input,
-            |ring, turn| advance(ring, turn, &f),
-            |ring| {
-                self::turn(ring, &f);
-                let totals = ring.iter().filter_map(|(key, stacks)| Some((key, stacks.total(&f)?)));
-                let mut out = Vec::with_capacity(ring.live());
-                out.extend(totals.filter(|(key, v)| filter(key, v)).map(|(key, v)| (key.clone(), v)));
-                out
+            |ring, turn| {
+                ring.leave(turn.cutoff, |_, stacks, _| stacks.pop(turn.cutoff));
+                ring.enter(turn.time, turn.entries, |_, stacks, value, _| stacks.push(value, &f));
             },
+            |ring| {
+                ring.refresh(true, |_, stacks, time, value, _| stacks.push_front(time, value, &f));
+                ring.settle(|value, stacks| {
+                    if mem::take(&mut stacks.put_off)
+                        && let Some(total) = stacks.total(&f)
+                    {
+                        *value = total;
+                    }
+                });
+            },
+            filter,
         )
     }
 }
