@@ -13,7 +13,8 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// `(f, inverse, length, slide)`. `f` must be associative; `inverse` must take back what it added:
     /// `inverse(f(a, b), a)` is `b`. The results are the same with an inverse and without (up to rounding, for floating-point
     /// numbers). One value is kept for each key and batch, and a slide costs what enters and what leaves,
-    /// in both forms; the one with an inverse keeps less and calls its functions less often.
+    /// in both forms; the one with an inverse keeps less and calls its functions less often. The result is not a copy, unless
+    /// somebody still holds it in the next slide, or a `filter` hides some of it.
     ///
     /// A key is in the results as long as it has a record in the window, whatever its value is. The durations are those of
     /// [`window`](DStream::window). Options:
