@@ -1,7 +1,7 @@
 //! A million words pass; what is allocated grows with the distinct words, not with the words. And no match of a join is
 //! allocated that is only counted, or seen in passing.
 
-use std::{alloc::System, hint::black_box};
+use std::{alloc::System, hint::black_box, time::Duration};
 
 use dstream::{Bytes, Source, TextBlock, prelude::*};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -60,6 +60,32 @@ fn allocations_of_a_join(records: usize) -> dstream::Result<(u64, usize)> {
     Ok((counts.values()[1][0], allocations))
 }
 
+/// Words that don't fit into their owned form without an allocation, which a state has already.
+fn allocations_of_a_state(words: usize, distinct: usize) -> dstream::Result<usize> {
+    let text: String = (0..words)
+        .map(|n| format!("a_word_of_many_letters_{}{}", n % distinct, if n % 10 == 9 { '\n' } else { ' ' }))
+        .collect();
+    let source = Repeat(text.into());
+    let ssc = StreamingContext::with_config(Duration::from_secs(1), Config::new())?;
+    let ssc = dstream::stream!(ssc, {
+        let pairs = source.flat_map(|line| line.split(' ')).map(|word| (word, 1u64));
+        let (events, totals) = pairs.map_with_state(|_word, n: Option<u64>, total: &mut State<u64>| {
+            total.update(total.get().copied().unwrap_or(0) + n.unwrap_or(0));
+            None::<u64>
+        });
+        events.count().foreach_rdd(|rdd| {
+            black_box(rdd.count());
+        });
+        totals.count().foreach_rdd(|rdd| {
+            black_box(rdd.count());
+        });
+    })?;
+    ssc.run_batches(1)?;
+    let region = Region::new(ALLOCATOR);
+    ssc.run_batches(1)?;
+    Ok(region.change().allocations)
+}
+
 #[test]
 fn allocations_follow_distinct_words_and_records() -> dstream::Result<()> {
     // One test in this binary: another's allocations would be counted too.
@@ -77,5 +103,7 @@ fn allocations_follow_distinct_words_and_records() -> dstream::Result<()> {
     assert!(matches > 300_000);
     // The values of both sides are owned where they leave their stages.
     assert!((2_000..4_000).contains(&allocations), "{allocations} allocations for {matches} matches");
+    let state = allocations_of_a_state(100_000, 1_000)?;
+    assert!(state < 4_000, "{state} allocations for a state of 1,000 words, of which 100,000 came");
     Ok(())
 }

@@ -1,8 +1,8 @@
 //! `group_by_key`, and what runs beneath every grouping: numbered in each task, exchanged by hash, arranged bucket by bucket.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use super::{FEW, HasLen, Partials, entries};
+use super::{FEW, Partials, entries};
 use crate::{
     DStream, Data, Key, Record,
     batch::{Batch, OpMeta, Step},
@@ -38,62 +38,60 @@ impl<K: Key, V: Record> DStream<(K, V)> {
 /// The groups of a batch, by bucket. Clones share them: operators that group the same pairs all read one.
 #[derive(Debug)]
 pub struct Grouped<K, V> {
-    buckets: Vec<Arc<Groups<K, V>>>,
+    /// How many values there are.
+    len: usize,
+    buckets: Vec<Arc<Bucket<K, V>>>,
 }
+
+/// The first reader puts the groups of a bucket together, and the last one drops them: if there is only one, their room is that of
+/// the bucket after it.
+pub(crate) type Bucket<K, V> = LazyLock<Groups<K, V>, Box<dyn FnOnce() -> Groups<K, V> + Send>>;
 
 impl<K, V> Clone for Grouped<K, V> {
     fn clone(&self) -> Self {
-        Grouped { buckets: self.buckets.clone() }
+        Grouped { len: self.len, buckets: self.buckets.clone() }
     }
 }
 
 impl<K, V> Grouped<K, V> {
     /// How many values there are.
     pub(crate) fn len(&self) -> usize {
-        self.buckets.iter().map(|bucket| bucket.len()).sum()
+        self.len
     }
 
     /// The groups of each bucket.
-    pub(crate) fn into_buckets(self) -> Vec<Arc<Groups<K, V>>> {
+    pub(crate) fn into_buckets(self) -> Vec<Arc<Bucket<K, V>>> {
         self.buckets
     }
 }
 
-impl<K, V> HasLen for Ungrouped<K, V> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-}
-
 impl Batch<'_> {
-    /// Brings the values of each bucket together and puts those of a key behind one another.
-    pub fn groups<K, V>(
-        &self,
-        op: &OpMeta,
-        buckets: usize,
-        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
-    ) -> Step<Grouped<K, V>>
+    /// Brings the values of each bucket together. Those of a key are behind one another when somebody reads them.
+    pub fn groups<K, V>(&self, buckets: usize, tasks: Step<Vec<Vec<Ungrouped<K, V>>>>) -> Step<Grouped<K, V>>
     where
         K: Key<Owned = K> + Data,
         V: Data,
     {
         let tasks = tasks?;
-        let small = entries(&tasks) < FEW;
-        let grouped = run(exchange(tasks, buckets), small, |column| {
-            self.guard(std::slice::from_ref(op), || group(self.seed(), column)).map(Arc::new)
-        });
-        Ok(Grouped { buckets: grouped.into_iter().collect::<Step<_>>()? })
+        let (seed, len) = (self.seed(), entries(&tasks));
+        let bucket = |column| Arc::new(Bucket::new(Box::new(move || group(seed, column))));
+        Ok(Grouped { len, buckets: exchange(tasks, buckets).into_iter().map(bucket).collect() })
     }
 
     /// A vector for each key: its values are moved if nobody else reads the groups, cloned if somebody does.
-    pub fn vectors<K, V>(&self, groups: Step<Grouped<K, V>>) -> Step<Partials<K, Vec<V>>>
+    pub fn vectors<K, V>(&self, op: &OpMeta, groups: Step<Grouped<K, V>>) -> Step<Partials<K, Vec<V>>>
     where
         K: Key<Owned = K> + Data,
         V: Data,
     {
         let groups = groups?;
         let small = groups.len() < FEW;
-        let vectors = run(groups.buckets, small, |bucket| Arc::unwrap_or_clone(bucket).into_vectors());
-        Ok(Partials::new(vectors))
+        let vectors = run(groups.buckets, small, |mut bucket| {
+            self.guard(std::slice::from_ref(op), || match Arc::get_mut(&mut bucket) {
+                Some(own) => LazyLock::force_mut(own).take_vectors(),
+                None => Groups::clone(&bucket).take_vectors(),
+            })
+        });
+        Ok(Partials::new(vectors.into_iter().collect::<Step<_>>()?))
     }
 }

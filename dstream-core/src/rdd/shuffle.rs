@@ -57,7 +57,7 @@ where
         sink.done()
     });
     reduce(tasks, buckets, |column| {
-        let vectors = table::group(SEED, column).into_vectors();
+        let vectors = table::group(SEED, column).take_vectors();
         vectors.into_entries().filter_map(Entry::into_pair).collect()
     })
 }

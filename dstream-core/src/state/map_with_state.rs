@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    iter, mem,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,7 +20,7 @@ use crate::{
     exec::exchange,
     ops::{FEW, entries},
     record::{Data, Portable},
-    table::Chunks,
+    table::{Gathered, Ungrouped, gather},
 };
 
 /// What [`map_with_state`](crate::DStream::map_with_state) knows of one key, as its function sees it.
@@ -120,7 +121,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Chunks<K, V>>>>,
+        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
         f: impl Fn(&K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
         self.step_timed(batch, op, tasks, |_, key, value, state| f(key, value, state))
@@ -131,7 +132,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Chunks<K, V>>>>,
+        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
         match self.run(batch, op, tasks, f) {
@@ -144,28 +145,27 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Chunks<K, V>>>>,
+        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> Result<Vec<Vec<I::Item>>, Missing> {
         self.open(batch);
         let few = tasks.as_ref().is_ok_and(|tasks| entries(tasks) < FEW);
         let buckets = self.deadlines.len();
         let input = tasks.map(|tasks| exchange(tasks, buckets).into_iter().zip(&self.deadlines).collect());
-        let (time, timeout) = (batch.time(), self.timeout);
+        let (seed, time, timeout) = (batch.seed(), batch.time(), self.timeout);
         self.stores.step(
             batch,
             op,
             input,
             |_| few,
-            |bucket, (column, deadlines): (Vec<Chunks<K, V>>, _)| {
+            |bucket, (column, deadlines): (Vec<Ungrouped<K, V>>, _)| {
                 // Each bucket has its own: nobody waits.
                 let mut deadlines: MutexGuard<'_, Deadlines> =
                     Mutex::lock(deadlines).unwrap_or_else(PoisonError::into_inner);
                 let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
-                for (key, value) in column.into_iter().flatten().flatten() {
-                    calls.record(key, value, &f);
-                }
+                calls.records(gather(seed, column), &f);
                 calls.sweep(&f);
+                calls.compact();
                 calls.out
             },
         )
@@ -208,43 +208,44 @@ struct Calls<'a, K, S, U> {
     out: Vec<U>,
 }
 
-impl<K: Key<Owned = K> + Data, S: Data, U> Calls<'_, K, S, U> {
-    fn record<V, I: IntoIterator<Item = U>>(
+impl<K: Key<Owned = K> + Portable, S: Portable, U> Calls<'_, K, S, U> {
+    /// Calls for the records of the batch, in order.
+    fn records<V, I: IntoIterator<Item = U>>(
         &mut self,
-        key: K,
-        value: V,
+        Gathered { keys, tasks }: Gathered<K, V>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I,
     ) {
-        let id = self.bucket.keys.id(&key);
-        let at = self.bucket.keys.get(id, &key);
-        let held = at.and_then(|at| self.bucket.keys.at_mut(at)).and_then(|(_, held)| held.state.take());
-        let mut state = State::new(held, false);
-        self.out.extend(f(self.time, &key, Some(value), &mut state));
-        let State { value, changed, .. } = state;
-        match (at, value) {
-            (None, None) => {}
-            (None, Some(state)) => {
-                let time = self.time;
-                let at = self.bucket.keys.intern_with(id, key, || Held::new(Some(state), time));
-                self.bucket.touch(at);
-                if self.timeout.is_some() {
-                    note(self.deadlines, time, at);
-                }
+        let (time, table) = (self.time, &mut self.bucket.keys);
+        let indices = keys.intern_into(table, || Held::new(None, time));
+        let known = |at: &u32| table.at(*at as usize).is_some_and(|(_, held)| held.state.is_some());
+        let known: Vec<bool> = indices.iter().map(known).collect();
+        for task in tasks {
+            task.for_each(&indices, |at, value| {
+                let Some((key, held)) = table.at_mut(at as usize) else { return };
+                let mut state = State::new(held.state.take(), false);
+                self.out.extend(f(time, key, Some(value), &mut state));
+                held.state = state.value;
+                held.fresh |= state.changed;
+            });
+        }
+        iter::zip(indices, known).for_each(|(at, known)| self.settle(at as usize, known));
+    }
+
+    /// Notes what came of a key of the batch, and whether it had a state before.
+    fn settle(&mut self, at: usize, known: bool) {
+        let Some((_, held)) = self.bucket.keys.at_mut(at) else { return };
+        let changed = mem::take(&mut held.fresh);
+        if held.state.is_none() {
+            match known {
+                true => self.bucket.remove(at),
+                false => drop(self.bucket.keys.remove(at)),
             }
-            (Some(at), None) => self.bucket.remove(at),
-            (Some(at), Some(state)) => {
-                let refresh = changed || self.timeout.is_some();
-                if let Some((_, held)) = self.bucket.keys.at_mut(at) {
-                    held.state = Some(state);
-                    if refresh {
-                        let before = std::mem::replace(&mut held.seen, self.time);
-                        if self.timeout.is_some() && before != self.time {
-                            note(self.deadlines, self.time, at);
-                        }
-                        self.bucket.touch(at);
-                    }
-                }
+        } else if changed || self.timeout.is_some() {
+            let before = mem::replace(&mut held.seen, self.time);
+            if self.timeout.is_some() && !(known && before == self.time) {
+                note(self.deadlines, self.time, at);
             }
+            self.bucket.touch(at);
         }
     }
 
@@ -265,6 +266,10 @@ impl<K: Key<Owned = K> + Data, S: Data, U> Calls<'_, K, S, U> {
                 }
             }
         }
+    }
+
+    /// Gives up the room of keys that are gone.
+    fn compact(&mut self) {
         if let Some(moved) = self.bucket.compact() {
             let keys = self.deadlines.iter_mut().flat_map(|(_, keys)| keys);
             keys.for_each(|at| *at = moved[*at as usize]);

@@ -45,6 +45,8 @@ pub(super) struct Held<S> {
     /// The batch that last refreshed it.
     pub(super) seen: Time,
     pub(super) touched: bool,
+    /// Whether a record of the batch has refreshed it. Nothing between batches.
+    pub(super) fresh: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -57,7 +59,7 @@ struct Log<K> {
 impl<S> Held<S> {
     /// A key that is new in the batch at `seen`.
     pub(super) fn new(state: Option<S>, seen: Time) -> Self {
-        Held { state, seen, touched: false }
+        Held { state, seen, touched: false, fresh: false }
     }
 }
 

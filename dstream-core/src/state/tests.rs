@@ -6,11 +6,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Rdd,
+    CompactString, Rdd,
     batch::{Batch, Missing, Step},
     ops::Grouped,
     source::Block,
-    table::{Chunks, Grouping, Scatter},
+    table::{Grouping, Ungrouped},
     window::tests::{OP, Store, batch, seconds},
 };
 
@@ -26,15 +26,15 @@ fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Grouped<u8, i64>
         task.iter().for_each(|pair| sink.push(*pair));
         sink.done()
     });
-    b.groups(&OP, buckets, Ok(tasks.collect()))
+    b.groups(buckets, Ok(tasks.collect()))
 }
 
 /// What each task has for each bucket.
-type Tasks = Vec<Vec<Chunks<u8, i64>>>;
+type Tasks = Vec<Vec<Ungrouped<u8, i64>>>;
 
 fn scattered(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Tasks> {
     let tasks = pairs.chunks(3).map(|task| {
-        let mut sink = Scatter::new(b.seed(), buckets);
+        let mut sink = Grouping::new(b.seed(), buckets);
         task.iter().for_each(|pair| sink.push(*pair));
         sink.done()
     });
@@ -183,7 +183,7 @@ fn the_lecture_starts_with_hello_and_world() {
         let b = batch(k);
         let mut sink = Grouping::new(b.seed(), 2);
         words.iter().for_each(|word| sink.push((*word, 1u64)));
-        let input = b.groups(&OP, 2, Ok(vec![sink.done()]));
+        let input = b.groups(2, Ok(vec![sink.done()]));
         let view = operator
             .step(&b, &OP, input, |new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
         sorted(StateView::rdd(&view))
@@ -256,7 +256,7 @@ fn a_broken_state_says_so_until_the_restart() {
 #[test]
 fn a_table_that_shrinks_loses_nothing() {
     let wide = |b: &Batch<'_>, keys: &[u32]| {
-        let mut sink = Scatter::new(b.seed(), 1);
+        let mut sink = Grouping::new(b.seed(), 1);
         keys.iter().for_each(|key| sink.push((*key, u64::from(*key))));
         Ok(vec![sink.done()])
     };
@@ -366,6 +366,62 @@ fn changes_that_cannot_be_made_fail_the_batch() {
         }),
         "no failure"
     );
+}
+
+/// Also of more keys than a task looks for, and of keys that have no short form.
+#[test]
+fn calls_are_in_the_order_of_the_records() {
+    let word = |n: u32| match n % 30_011 {
+        n if n % 5 == 0 => format!("a word of more than fifteen bytes {n}"),
+        _ => format!("{n}"),
+    };
+    let words: Vec<String> =
+        (0..60_000u32).map(|n| word(n.wrapping_mul(n) / 7 % 40_009)).chain((0..60_000).map(word)).collect();
+    let b = batch(1);
+    let tasks = words.chunks(70_000).map(|task| {
+        let mut sink = Grouping::new(b.seed(), 1);
+        task.iter().zip(0u32..).for_each(|(word, n)| sink.push((word.as_str(), n)));
+        sink.done()
+    });
+    let mut operator = MapWithState::<CompactString, u32>::new(1, None);
+    let (events, _) = operator.step(&b, &OP, Ok(tasks.collect()), |word, n, state| {
+        let before = state.get().copied().unwrap_or(0);
+        state.update(before + 1);
+        Some((word.clone(), n, before))
+    });
+    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    let calls = words.iter().zip((0..70_000).chain(0..)).map(|(word, n)| {
+        let before = seen.entry(word).or_default();
+        *before += 1;
+        (CompactString::from(word.as_str()), Some(n), *before - 1)
+    });
+    assert!(events.unwrap().collect() == calls.collect::<Vec<_>>());
+}
+
+/// A key whose state does not outlive the batch leaves nothing behind.
+#[test]
+fn keys_without_a_state_are_not_kept() {
+    let (mut operator, mut store) = (MapWithState::<u8, i64>::new(1, None), Store::default());
+    let mut step = |k: usize, pairs: Pairs| {
+        let b = batch(k);
+        let (events, view) = operator.step(&b, &OP, scattered(&b, &pairs, 1), |_, value, state| {
+            match value {
+                Some(0) => {}
+                Some(1) if state.exists() => state.remove(),
+                _ => state.update(7),
+            }
+            [()]
+        });
+        assert_eq!(events.unwrap().collect().len(), pairs.len());
+        let shown = shown(&view);
+        drop(view);
+        (shown, store.take(&mut operator))
+    };
+    assert_eq!(step(1, vec![(1, 0), (2, 2), (3, 2), (3, 1)]), (vec![(2, 7)], 1));
+    assert_eq!(step(2, vec![(1, 0), (3, 2), (3, 1), (2, 0)]), (vec![(2, 7)], 0));
+    // Removed and set again: one change. Removed: one more.
+    assert_eq!(step(3, vec![(2, 1), (2, 2)]), (vec![(2, 7)], 1));
+    assert_eq!(step(4, vec![(2, 1), (4, 0)]), (vec![], 1));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `update_state_by_key`: a function of every key, in every batch.
 
+use std::iter;
+
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -87,17 +89,9 @@ fn update<K, S, V>(
     S: Portable,
 {
     // By the index of the key: where its values are.
+    let indices = groups.keys().intern_into(&mut bucket.keys, || Held::new(None, time));
     let mut news = vec![0..0; bucket.keys.len()];
-    groups.intern_into(
-        &mut bucket.keys,
-        || Held::new(None, time),
-        |at, values| {
-            if news.len() <= at {
-                news.resize(at + 1, 0..0);
-            }
-            news[at] = values;
-        },
-    );
+    iter::zip(indices, groups.ranges()).for_each(|(at, values)| news[at as usize] = values);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for at in 0..bucket.keys.len() {
         let logged = bucket.is_logged();

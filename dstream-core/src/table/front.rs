@@ -15,11 +15,19 @@ pub(super) struct Front<T> {
     slots: Vec<(Short, Option<T>)>,
     /// The slots of the keys, in the order in which they came.
     order: Vec<u32>,
+    /// How many keys were looked for, and how many of them turned away, since it was last asked whether that is of use.
+    looked: usize,
+    away: usize,
 }
 
 /// How large the slots may become: half of the second cache of most cores.
 const LARGEST: usize = 512 << 10;
 const FEWEST_SLOTS: usize = 128;
+/// How many keys wait until they are looked for together. What waits for memory then, and what cuts the next ones out of a text,
+/// are loops of their own, which a processor guesses better.
+pub(super) const WAITING: usize = 64;
+/// How many keys are looked for until it is asked whether that is of use.
+const WATCHED: usize = 16 << 10;
 
 /// How many of these slots may be taken.
 fn room(slots: usize) -> usize {
@@ -29,7 +37,21 @@ fn room(slots: usize) -> usize {
 impl<T> Front<T> {
     /// Nothing; it allocates at its first key.
     pub(super) fn new(places: Places) -> Self {
-        Front { places, slots: Vec::new(), order: Vec::new() }
+        Front { places, slots: Vec::new(), order: Vec::new(), looked: 0, away: 0 }
+    }
+
+    /// Told of a group of keys how many were looked for and turned away: whether this is no use, since of the last ones three of
+    /// four were.
+    #[inline]
+    pub(super) fn is_no_use(&mut self, looked: usize, away: usize) -> bool {
+        self.looked += looked;
+        self.away += away;
+        if self.looked < WATCHED {
+            return false;
+        }
+        let no_use = self.away >= self.looked / 4 * 3;
+        (self.looked, self.away) = (0, 0);
+        no_use
     }
 
     /// Makes room for `more` keys. `false` says that there is none.

@@ -151,16 +151,13 @@ impl<T> Index<T> {
         self.slots.fill(0);
     }
 
-    /// The indices of short keys, which are inserted with the default if they are new.
-    pub(super) fn intern(&mut self, ids: &[Short]) -> Vec<u32>
-    where
-        T: Default,
-    {
+    /// The indices of short keys, which are inserted with what `create` gives if they are new.
+    pub(super) fn intern(&mut self, ids: &[Short], create: impl Fn(Short) -> T) -> Vec<u32> {
         let mut indices = Vec::with_capacity(ids.len());
         for group in ids.chunks(GROUP) {
             let met = self.meet(group.iter().copied());
             for (id, met) in group.iter().zip(met) {
-                let at = self.found(*id, met).unwrap_or_else(|slot| self.insert(slot, *id, T::default()));
+                let at = self.found(*id, met).unwrap_or_else(|slot| self.insert(slot, *id, create(*id)));
                 indices.push(at as u32);
             }
         }

@@ -5,6 +5,7 @@
 
 mod dense;
 mod front;
+mod gathered;
 mod groups;
 mod index;
 mod lists;
@@ -21,8 +22,9 @@ use place::Places;
 pub(crate) use place::random_seed;
 
 pub(crate) use dense::Dense;
-pub(crate) use groups::group;
-pub use groups::{Grouping, Groups, Ungrouped};
+pub use gathered::Groups;
+pub(crate) use gathered::{Gathered, gather, group};
+pub use groups::{Grouping, Ungrouped};
 pub(crate) use lists::{Found, Lists, NONE, Room};
 pub use portion::Portion;
 pub(crate) use portion::{Share, merge};
@@ -160,15 +162,12 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// As [`intern_with`](Table::intern_with), for a short key: it is owned only when it is new.
-    pub(crate) fn intern_short(&mut self, id: Short, create: impl FnOnce() -> V) -> usize
+    /// The indices of short keys, looked up together.
+    pub(crate) fn intern_shorts(&mut self, ids: &[Short], create: impl Fn() -> V) -> Vec<u32>
     where
         K: Key<Owned = K>,
     {
-        match self.index.find(id, |_| true) {
-            Ok(at) => at,
-            Err(slot) => self.index.insert(slot, id, (K::from_short(id), Some(create()))),
-        }
+        self.index.intern(ids, |id| (K::from_short(id), Some(create())))
     }
 
     /// The index of an owned key.

@@ -36,7 +36,7 @@ pub struct Scatter<K, V> {
     spare: Spare<(K, V)>,
 }
 
-/// What a task has for one bucket, in order.
+/// Records of one task, in order: what it has for one bucket.
 ///
 /// A chunk that is full is followed by another: no record is moved before it is used. The first one is small, since many a
 /// bucket has few records; the others are all of one size, and can be used again.
@@ -107,6 +107,16 @@ impl<K, V> Chunks<K, V> {
             self.grow(spare);
         }
         self.open.push(record);
+    }
+
+    /// The chunks, in order.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Vec<(K, V)>> {
+        self.full.iter_mut().chain(std::iter::once(&mut self.open))
+    }
+
+    /// The chunks, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Vec<(K, V)>> {
+        self.full.iter().chain(std::iter::once(&self.open))
     }
 
     #[cold]

@@ -1,6 +1,6 @@
 //! The table against hash maps of the standard library.
 
-use std::{collections::BTreeMap, hash::Hash};
+use std::{collections::BTreeMap, hash::Hash, iter};
 
 use proptest::prelude::*;
 
@@ -80,13 +80,14 @@ fn assert_groups<Q: Key<Owned: Key + Ord> + Clone>(
     for (column, plain) in columns.into_iter().zip(plain) {
         let groups = group(7, plain);
         let mut table: Table<Q::Owned, ()> = Table::new(7);
-        let mut read = Vec::new();
-        groups.intern_into(&mut table, || (), |at, range| read.push((at, groups.values()[range].to_vec())));
-        let read = read.into_iter().map(|(at, values)| (table.at(at).unwrap().0, values));
+        let indices = groups.keys().intern_into(&mut table, || ());
+        let read: Vec<_> = iter::zip(indices, groups.ranges())
+            .map(|(at, range)| (table.at(at as usize).unwrap().0, groups.values()[range].to_vec()))
+            .collect();
         let taken: Vec<_> =
-            group(7, column).into_vectors().into_entries().filter_map(Entry::into_pair).collect();
+            group(7, column).take_vectors().into_entries().filter_map(Entry::into_pair).collect();
         assert_eq!(read.len(), taken.len());
-        for ((key, read), (same, taken)) in read.zip(taken) {
+        for ((key, read), (same, taken)) in read.into_iter().zip(taken) {
             assert!(*key == same);
             assert!(taken.iter().all(|(value, text)| *text == value.to_string()));
             assert_eq!(taken.capacity(), taken.len());

@@ -37,7 +37,7 @@ where
         self.slide(
             batch,
             op,
-            batch.vectors(input),
+            batch.vectors(op, input),
             |ring, turn| {
                 ring.leave(turn.cutoff, |group, _, left| {
                     group.drain(..left.len());

@@ -18,7 +18,10 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: partitions,
         reads: Reads::Records(SINK),
-        finish: |op, groups| pairs(op, &[quote_spanned!(op.span() => __ds_batch.vectors(#(#groups)*))]),
+        finish: |op, groups| {
+            let meta = &op.meta;
+            pairs(op, &[quote_spanned!(op.span() => __ds_batch.vectors(&#meta, #(#groups)*))])
+        },
     }),
     editor: plain_editor,
 };
@@ -39,8 +42,8 @@ pub(super) const SINK: Sink = Sink {
         kind: "group_by_key",
         closures: 0,
         step: |op, tasks| {
-            let (meta, buckets) = (&op.meta, op.hoisted());
-            quote_spanned!(op.span() => __ds_batch.groups(&#meta, #buckets, #(#tasks)*))
+            let buckets = op.hoisted();
+            quote_spanned!(op.span() => __ds_batch.groups(#buckets, #(#tasks)*))
         },
     }),
 };

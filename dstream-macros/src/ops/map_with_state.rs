@@ -4,7 +4,7 @@ use proc_macro2::Ident;
 use quote::{quote, quote_spanned};
 
 use super::{
-    Arg, Editor, Keeps, Kind, OpSpec, Reads, Wide, as_it_is, join::SCATTER, no_hoist, partitions,
+    Arg, Editor, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_it_is, group_by_key, no_hoist, partitions,
     plain_editor, update_state_by_key::kept,
 };
 use crate::{
@@ -31,7 +31,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
             kept(op, &quote!(MapWithState), &quote!(, #timeout))
         }),
         hoist: partitions,
-        reads: Reads::Records(SCATTER),
+        reads: Reads::Records(Sink { join: None, ..group_by_key::SINK }),
         finish: |op, tasks| {
             let (kept, meta, f) = (op.kept(), &op.meta, op.call.args.first().map(callable));
             let step = Ident::new(if timed(op.call) { "step_timed" } else { "step" }, op.span());

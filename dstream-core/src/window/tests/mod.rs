@@ -132,7 +132,7 @@ fn groups<K: Key<Owned = K> + Portable, V: Portable>(
         task.iter().for_each(|pair| sink.push(pair.clone()));
         sink.done()
     });
-    batch.groups(&OP, buckets, Ok(tasks.collect()))
+    batch.groups(buckets, Ok(tasks.collect()))
 }
 
 /// What a step should yield: `Ok(None)` if it isn't due, `Err` if it fails.
