@@ -33,7 +33,7 @@ pub(crate) struct Share<K, C> {
 }
 
 /// Into how many parts a bucket is cut that has many entries, so that the table of each stays in the cache.
-pub(super) const PARTS: usize = 8;
+pub(super) const PARTS: usize = 16;
 /// How many entries are many.
 const MANY: usize = 8 << 10;
 
