@@ -1,4 +1,27 @@
-//! x
+//! Spark Streaming in Rust, as a compiler: a live stream is cut into small batches by time, and [`stream!`] turns a pipeline of
+//! operators into plain loops that are applied to each.
+//!
+//! ```
+//! use dstream::prelude::*;
+//!
+//! let counts = Collected::new();
+//! let ssc = dstream::stream!(batch = 1s, {
+//!     let lines = queue_stream(vec![vec!["to be or not", "to be"]]);
+//!     let pairs = lines.words().map(|word| (word, 1u64));
+//!     pairs.reduce_by_key(|a, b| a + b).filter(|(word, _)| word == "be").collect_to(&counts);
+//! })?;
+//! ssc.run_batches(1)?;
+//! assert_eq!(counts.values(), [[("be".into(), 2)]]);
+//! # Ok::<(), dstream::Error>(())
+//! ```
+//!
+//! * [`stream!`] says how a pipeline is written, [`DStream`] has the operators, each with an example.
+//! * Streams begin at sources: [`socket_text_stream`], [`text_file_stream`], [`queue_stream`], or a [`Source`] or
+//!   [`Receiver`] of one's own.
+//! * [`StreamingContext`] starts and stops them, [`Config`] has the settings.
+//! * An output such as [`foreach_rdd`](DStream::foreach_rdd) is handed an [`Rdd`] a batch, which can also be had without a stream.
+//! * [`testing`] helps to test a pipeline, without a clock.
+
 #[doc(hidden)]
 pub use dstream_core::private as __private;
 pub use dstream_core::*;
