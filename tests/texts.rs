@@ -219,3 +219,41 @@ fn other_records_are_asked_in_their_own_way() -> dstream::Result<()> {
     assert_eq!(out.values(), [[1]]);
     Ok(())
 }
+
+/// A record with a `split` of its own.
+#[derive(Clone, Copy)]
+struct Range(u64);
+
+impl Range {
+    fn split(self, at: char) -> std::ops::Range<u64> {
+        0..self.0 % u64::from(at)
+    }
+}
+
+/// `record.split('c')` in a closure is what the record says it is, also where it is found in another way.
+#[test]
+fn a_closure_splits_records_of_every_kind() -> dstream::Result<()> {
+    let (of_lines, of_pieces, of_owned, of_words, own) =
+        (Collected::new(), Collected::new(), Collected::new(), Collected::new(), Collected::new());
+    let (lines, word) = (text(), "captured");
+    let owned: Vec<String> = TEXT.lines().map(|line| format!("{line} é")).collect();
+    let naive_owned: Vec<String> = owned.iter().flat_map(|line| line.split(' ')).map(str::to_owned).collect();
+    let ssc = dstream::stream!(batch = 1s, {
+        let lines = (lines);
+        let owned = queue_stream(vec![owned]);
+        lines.flat_map(|line| line.split(' ')).collect_to(&of_lines);
+        lines.flat_map(|line| line.split(' ')).flat_map(|line| line.split('e')).collect_to(&of_pieces);
+        owned.flat_map(|line| line.split(' ')).collect_to(&of_owned);
+        lines.words().flat_map(|word| word.split('\t')).collect_to(&of_words);
+        let ranges = lines.map(|line| Range(line.len() as u64));
+        ranges.flat_map(|word| word.split('\t')).map(|n| n + word.len() as u64).collect_to(&own);
+    })?;
+    ssc.run_batches(1)?;
+    assert_eq!(of_lines.values(), [naive_pieces()]);
+    assert_eq!(of_pieces.values(), [naive_pieces().iter().flat_map(|p| p.split('e')).collect::<Vec<_>>()]);
+    assert_eq!(of_owned.values(), [naive_owned]);
+    assert_eq!(of_words.values(), [naive_words()]);
+    let ranges = TEXT.lines().flat_map(|line| (0..line.len() as u64 % 9).map(|n| n + word.len() as u64));
+    assert_eq!(own.values(), [ranges.collect::<Vec<_>>()]);
+    Ok(())
+}

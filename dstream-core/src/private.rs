@@ -8,8 +8,8 @@ pub use crate::{
     handle::{Feed, FromHandle, Handing},
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
-        Collect, CombineByKey, Count, Counted, First, Grouped, Partials, Print, Reduce, Save, collect_to,
-        foreach_partition, foreach_rdd, pieces, words,
+        Collect, CombineByKey, Count, Counted, First, Grouped, Partials, Print, Reduce, Save, SplitAny,
+        SplitText, Splits, collect_to, foreach_partition, foreach_rdd, pieces, words,
     },
     rdd::RddBlock,
     source::{Block, Input},

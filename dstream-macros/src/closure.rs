@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Expr, ExprClosure, Lit, LitStr, Pat, ReturnType, visit::Visit};
+use syn::{Expr, ExprClosure, Lit, LitByte, LitStr, Pat, ReturnType, visit::Visit};
 
 use crate::share::same_tokens;
 
@@ -121,21 +121,37 @@ fn inlinable(f: &Expr) -> Option<(&Pat, TokenStream)> {
 
 /// The literal that the record must contain, if a closure literal is `|record| record.contains("..")` to the letter.
 pub(crate) fn contained(f: &Expr) -> Option<LitStr> {
+    match asked(f, "contains")? {
+        Lit::Str(part) if part.suffix().is_empty() => Some(part.clone()),
+        Lit::Char(part) if part.suffix().is_empty() => {
+            Some(LitStr::new(&part.value().to_string(), part.span()))
+        }
+        _ => None,
+    }
+}
+
+/// The ASCII character at which the record is split, if a closure literal is `|record| record.split('c')` to the letter.
+pub(crate) fn split_at(f: &Expr) -> Option<LitByte> {
+    match asked(f, "split")? {
+        Lit::Char(at) if at.suffix().is_empty() => {
+            let byte = u8::try_from(at.value()).ok().filter(u8::is_ascii)?;
+            Some(LitByte::new(byte, at.span()))
+        }
+        _ => None,
+    }
+}
+
+/// The literal, if a closure literal is `|record| record.method(literal)` to the letter.
+fn asked<'a>(f: &'a Expr, method: &str) -> Option<&'a Lit> {
     let Expr::Closure(closure) = f else { return None };
     let (Some((Pat::Ident(param), _)), Expr::MethodCall(call)) = (inlinable(f), &*closure.body) else {
         return None;
     };
     let plain = param.by_ref.is_none() && param.mutability.is_none() && param.subpat.is_none();
-    let asks = call.method == "contains" && call.turbofish.is_none() && call.attrs.is_empty();
+    let asks = call.method == method && call.turbofish.is_none() && call.attrs.is_empty();
     let of_it = same_tokens(param.ident.to_token_stream(), call.receiver.to_token_stream());
-    let (true, Expr::Lit(literal), 1) = (plain && asks && of_it, call.args.first()?, call.args.len()) else {
-        return None;
-    };
-    match &literal.lit {
-        Lit::Str(part) if part.suffix().is_empty() => Some(part.clone()),
-        Lit::Char(part) if part.suffix().is_empty() => {
-            Some(LitStr::new(&part.value().to_string(), part.span()))
-        }
+    match (plain && asks && of_it, call.args.first()?, call.args.len()) {
+        (true, Expr::Lit(literal), 1) => Some(&literal.lit),
         _ => None,
     }
 }
@@ -344,6 +360,25 @@ mod tests {
             "l.contains(\"a\")",
         ] {
             assert_eq!(part(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_where_the_record_is_split() {
+        let at = |text: &str| syn::parse_str(text).ok().and_then(|f| split_at(&f)).map(|at| at.value());
+        assert_eq!(at("|l| l.split(' ')"), Some(b' '));
+        assert_eq!(at("move |l| l.split('\\t')"), Some(b'\t'));
+        for text in [
+            "|l| l.split(\" \")",
+            "|l| l.split(b' ')",
+            "|l| l.split('é')",
+            "|l| l.split(',').filter(f)",
+            "|l| l.0.split(',')",
+            "|l| m.split(',')",
+            "|&l| l.split(',')",
+            "|l| l.rsplit(',')",
+        ] {
+            assert_eq!(at(text), None, "{text}");
         }
     }
 

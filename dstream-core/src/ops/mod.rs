@@ -50,6 +50,7 @@ pub use collect_to::{Collect, collect_to};
 pub use combine_by_key::{CombineByKey, Partials};
 pub(crate) use combine_by_key::{FEW, HasLen, entries, pairs};
 pub use count::{Count, Counted};
+pub use flat_map::{SplitAny, SplitText, Splits};
 pub use foreach_partition::{Partition, foreach_partition};
 pub use foreach_rdd::{Outcome, foreach_rdd};
 pub use group_by_key::Grouped;
