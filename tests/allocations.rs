@@ -24,6 +24,14 @@ impl Source for Repeat {
     }
 }
 
+/// Of the second batch: the first makes tables.
+fn allocations_of_the_second(ssc: &StreamingContext) -> dstream::Result<usize> {
+    ssc.run_batches(1)?;
+    let region = Region::new(ALLOCATOR);
+    ssc.run_batches(1)?;
+    Ok(region.change().allocations)
+}
+
 fn allocations_of_a_batch(words: usize, distinct: usize) -> dstream::Result<usize> {
     let text: String =
         (0..words).map(|n| format!("word{}{}", n % distinct, if n % 10 == 9 { '\n' } else { ' ' })).collect();
@@ -37,10 +45,7 @@ fn allocations_of_a_batch(words: usize, distinct: usize) -> dstream::Result<usiz
             black_box(rdd.count());
         });
     })?;
-    ssc.run_batches(1)?;
-    let region = Region::new(ALLOCATOR);
-    ssc.run_batches(1)?;
-    Ok(region.change().allocations)
+    allocations_of_the_second(&ssc)
 }
 
 /// Each side has this many records, of ten keys; keys and values are too long for a text that needs no allocation.
@@ -53,10 +58,7 @@ fn allocations_of_a_join(records: usize) -> dstream::Result<(u64, usize)> {
         let right = right.map(|line| (line.len() as u64 + line.ends_with('7') as u64, line));
         left.join(right).count().collect_to(&counts);
     })?;
-    ssc.run_batches(1)?;
-    let region = Region::new(ALLOCATOR);
-    ssc.run_batches(1)?;
-    let allocations = region.change().allocations;
+    let allocations = allocations_of_the_second(&ssc)?;
     Ok((counts.values()[1][0], allocations))
 }
 
@@ -80,10 +82,7 @@ fn allocations_of_a_state(words: usize, distinct: usize) -> dstream::Result<usiz
             black_box(rdd.count());
         });
     })?;
-    ssc.run_batches(1)?;
-    let region = Region::new(ALLOCATOR);
-    ssc.run_batches(1)?;
-    Ok(region.change().allocations)
+    allocations_of_the_second(&ssc)
 }
 
 #[test]
