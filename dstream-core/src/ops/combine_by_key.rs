@@ -149,12 +149,6 @@ impl<E> HasLen for Vec<E> {
     }
 }
 
-impl<K, C> HasLen for Portion<K, C> {
-    fn len(&self) -> usize {
-        self.len()
-    }
-}
-
 /// One value for each key of a batch, by bucket. Clones share the entries: operators that combine the same pairs alike
 /// all read one.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::iter;
 
 use super::{
-    Chunks, Entry, Places, Spare, Table,
+    Chunks, Entry, Places, Table,
     front::{Front, WAITING},
     place::bucket,
 };
@@ -23,7 +23,6 @@ pub struct Grouping<K, V> {
     /// What has not been looked up: a group at a time. For a long key stands its index.
     waiting: Vec<(Short, V)>,
     shares: Vec<Ungrouped<K, V>>,
-    spare: Spare<(u32, V)>,
 }
 
 /// What a task has for one bucket.
@@ -63,7 +62,6 @@ impl<K, V> Grouping<K, V> {
             long: Table::new(seed),
             waiting: Vec::with_capacity(WAITING),
             shares: iter::repeat_with(empty).take(buckets).collect(),
-            spare: Spare::default(),
         }
     }
 
@@ -95,7 +93,7 @@ impl<K, V> Grouping<K, V> {
     /// Looks up what waits.
     #[inline]
     fn flush(&mut self) {
-        let Grouping { places, front, long, waiting, shares, spare, .. } = self;
+        let Grouping { places, front, long, waiting, shares } = self;
         let (looked, mut away) = (waiting.len(), 0);
         let room = front.as_mut().is_some_and(|front| front.reserve(waiting.len()));
         for (id, value) in waiting.drain(..) {
@@ -103,7 +101,7 @@ impl<K, V> Grouping<K, V> {
                 let at = id.to_number();
                 let bucket = long.at(at as usize).map_or(0, |(_, bucket)| *bucket);
                 // Until it is known how many short keys there are.
-                shares[bucket as usize].records.push((!(at as u32), value), spare);
+                shares[bucket as usize].records.push((!(at as u32), value), None);
                 continue;
             }
             let at = bucket(places.hash(id), shares.len());
@@ -112,12 +110,12 @@ impl<K, V> Grouping<K, V> {
             if let (Some(Ok(slot)), Some(front)) = (spot, &mut *front)
                 && let Some(number) = *front.held(slot)
             {
-                records.push((number, value), spare);
+                records.push((number, value), None);
                 continue;
             }
             let number = short.len() as u32;
             short.push(id);
-            records.push((number, value), spare);
+            records.push((number, value), None);
             match (spot, &mut *front) {
                 (Some(Err(slot)), Some(front)) if room => front.insert(slot, id, number),
                 _ => away += 1,

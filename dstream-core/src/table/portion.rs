@@ -37,9 +37,9 @@ pub(super) const PARTS: usize = 16;
 /// How many entries are many.
 const MANY: usize = 8 << 10;
 
-impl<K, C> Portion<K, C> {
+impl<K, C> HasLen for Portion<K, C> {
     /// How many entries there are.
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.short.len() + self.long.len()
     }
 }

@@ -85,7 +85,7 @@ impl<K, V> Scatter<K, V> {
     {
         let hash = self.places.hash(self.places.id(&key));
         let at = bucket(hash, self.buckets.len());
-        self.buckets[at].push((key.own(), value.own()), &self.spare);
+        self.buckets[at].push((key.own(), value.own()), Some(&self.spare));
     }
 
     /// The task's records, by bucket.
@@ -101,8 +101,9 @@ impl<K, V> Default for Chunks<K, V> {
 }
 
 impl<K, V> Chunks<K, V> {
+    /// Adds a record; `spare` has chunks of an earlier batch.
     #[inline]
-    pub(super) fn push(&mut self, record: (K, V), spare: &Spare<(K, V)>) {
+    pub(super) fn push(&mut self, record: (K, V), spare: Option<&Spare<(K, V)>>) {
         if self.open.len() == self.open.capacity() {
             self.grow(spare);
         }
@@ -120,10 +121,10 @@ impl<K, V> Chunks<K, V> {
     }
 
     #[cold]
-    fn grow(&mut self, spare: &Spare<(K, V)>) {
+    fn grow(&mut self, spare: Option<&Spare<(K, V)>>) {
         let next = match self.open.capacity() {
             0 => Vec::with_capacity(FIRST),
-            _ => spare.take().unwrap_or_else(|| Vec::with_capacity(large::<(K, V)>())),
+            _ => spare.and_then(Spare::take).unwrap_or_else(|| Vec::with_capacity(large::<(K, V)>())),
         };
         let full = std::mem::replace(&mut self.open, next);
         if !full.is_empty() {

@@ -3,7 +3,7 @@
 use std::{iter, mem};
 
 use super::{
-    Places, Spare, Table, add,
+    Places, Table, add,
     front::{Front, WAITING},
     place::{bucket, part},
     portion::{PARTS, Portion, Shorts},
@@ -35,7 +35,6 @@ pub(crate) struct Tally<K, V, C> {
     waiting: Vec<(Short, V)>,
     /// For each part of each bucket; empty until something is passed on.
     passed: Vec<Chunks<Short, C>>,
-    spare: Spare<(Short, C)>,
 }
 
 impl<K, V, C> Tally<K, V, C> {
@@ -48,7 +47,6 @@ impl<K, V, C> Tally<K, V, C> {
             buckets,
             waiting: Vec::with_capacity(WAITING),
             passed: Vec::new(),
-            spare: Spare::default(),
         }
     }
 
@@ -100,7 +98,7 @@ impl<K, V, C> Tally<K, V, C> {
             self.passed.resize_with(self.buckets * PARTS, Chunks::default);
         }
         let hash = self.places.hash(id);
-        self.passed[bucket(hash, self.buckets) * PARTS + part(hash, PARTS)].push((id, value), &self.spare);
+        self.passed[bucket(hash, self.buckets) * PARTS + part(hash, PARTS)].push((id, value), None);
     }
 
     /// Passes on what the front has, and keeps it no longer.
@@ -112,19 +110,21 @@ impl<K, V, C> Tally<K, V, C> {
 
     /// What the task has, by bucket.
     pub(crate) fn done(mut self) -> Vec<Portion<K, C>> {
-        let short: Vec<Shorts<C>> = if self.passed.is_empty() {
-            let front = self.front.take().into_iter().flat_map(Front::into_entries);
-            let entries = front.map(|(id, value)| (id, Some(value))).collect();
-            let buckets = split(entries, self.buckets, |(id, _)| bucket(self.places.hash(*id), self.buckets));
-            buckets.into_iter().map(Shorts::Once).collect()
-        } else {
+        if !self.passed.is_empty() {
             self.empty_front();
-            let mut passed = mem::take(&mut self.passed).into_iter();
+        }
+        let Tally { places, front, long, buckets, passed, .. } = self;
+        let of = |id: Short| bucket(places.hash(id), buckets);
+        let short: Vec<Shorts<C>> = if passed.is_empty() {
+            let entries = front.into_iter().flat_map(Front::into_entries);
+            let entries = entries.map(|(id, value)| (id, Some(value))).collect();
+            split(entries, buckets, |(id, _)| of(*id)).into_iter().map(Shorts::Once).collect()
+        } else {
+            let mut passed = passed.into_iter();
             let parts = || Shorts::Parts(passed.by_ref().take(PARTS).collect());
-            iter::repeat_with(parts).take(self.buckets).collect()
+            iter::repeat_with(parts).take(buckets).collect()
         };
-        let long = self.long.into_entries().collect();
-        let long = split(long, self.buckets, |entry| bucket(self.places.hash(entry.id), self.buckets));
+        let long = split(long.into_entries().collect(), buckets, |entry| of(entry.id));
         iter::zip(short, long).map(|(short, long)| Portion { short, long }).collect()
     }
 }
