@@ -278,3 +278,132 @@ fn a_million_distinct_keys() -> dstream::Result<()> {
     assert_eq!(out.values(), [vec![1_000_000]]);
     Ok(())
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// Several blocks, so that what tasks found is put together, too.
+    #[test]
+    fn ordered_operators_equal_a_sorted_vec(
+        blocks in prop::collection::vec(prop::collection::vec((0u8..12, any::<u16>()), 0..40), 0..5),
+        n in 0usize..20,
+        partitions in 1usize..9,
+    ) {
+        let all: Pairs = blocks.concat();
+        let batches: Vec<Pairs> = blocks;
+        let count = batches.len();
+        let (largest, by_value, by_key, unique, sorted_by, numbered) =
+            (Collected::new(), Collected::new(), Collected::new(), Collected::new(), Collected::new(), Collected::new());
+        let length = std::time::Duration::from_secs(count.max(1) as u64);
+        let ssc = dstream::stream!(batch = 1s, {
+            // The window has one partition for each batch of it.
+            let pairs = queue_stream(batches).window(length);
+            pairs.top(n).collect_to(&largest);
+            pairs.top(n, |(_, value)| *value % 100).collect_to(&by_value);
+            pairs.top_by_key(n, partitions = partitions).collect_to(&by_key);
+            pairs.keys().distinct(partitions = partitions).collect_to(&unique);
+            pairs.sort_by(|(key, _)| *key).collect_to(&sorted_by);
+            pairs.zip_with_index().collect_to(&numbered);
+        }).unwrap();
+        ssc.run_batches(count.max(1)).unwrap();
+        fn last<T: Clone>(out: &Collected<T>) -> Vec<T> {
+            out.values().last().cloned().unwrap_or_default()
+        }
+
+        let mut descending = all.clone();
+        descending.sort_by(|a, b| b.cmp(a));
+        descending.truncate(n);
+        prop_assert_eq!(last(&largest), descending);
+
+        let mut ranked = all.clone();
+        ranked.sort_by_key(|(_, value)| std::cmp::Reverse(value % 100));
+        ranked.truncate(n);
+        prop_assert_eq!(last(&by_value), ranked);
+
+        let best = groups(&all).into_iter().map(|(key, mut values)| {
+            values.sort_by(|a, b| b.cmp(a));
+            values.truncate(n);
+            (key, values)
+        });
+        prop_assert_eq!(sorted(last(&by_key)), best.collect::<Vec<_>>());
+
+        prop_assert_eq!(sorted(last(&unique)), groups(&all).into_keys().collect::<Vec<_>>());
+
+        let mut ascending = all.clone();
+        ascending.sort_by_key(|(key, _)| *key);
+        prop_assert_eq!(last(&sorted_by), ascending);
+
+        let expected: Vec<_> = all.into_iter().zip(0u64..).collect();
+        prop_assert_eq!(last(&numbered), expected);
+    }
+}
+
+#[test]
+fn filter_map_and_inspect_stand_in_the_loop() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+
+    let (ports, lines) = (Collected::new(), Collected::new());
+    let ssc = dstream::stream!(batch = 1s, {
+        let seen = queue_stream(vec![vec!["port 80", "no port", "port 443"]]).inspect(|line| {
+            SEEN.fetch_add(line.len(), Ordering::Relaxed);
+        });
+        // Borrows from the line; one closure is inlined and the other called.
+        let words = seen.filter_map(|line| line.strip_prefix("port "));
+        words.filter_map(|port| Some(port.parse::<u16>().ok()? + 1)).collect_to(&ports);
+        seen.filter(|line| line.len() > 7).collect_to(&lines);
+    })
+    .unwrap();
+    ssc.run_batches(1).unwrap();
+    assert_eq!(ports.values(), [[81, 444]]);
+    assert_eq!(lines.values(), [["port 443"]]);
+    // Once for each record, although two operators read the stream.
+    assert_eq!(SEEN.load(Ordering::Relaxed), "port 80no portport 443".len());
+}
+
+/// Twice the same batch times, one of them in one partition more: a sample is a function of time and place.
+#[test]
+fn a_sample_is_the_same_when_the_batch_is_run_again() {
+    let run = || {
+        let out = Collected::new();
+        let clock = dstream::testing::ManualClock::new(dstream::Time::from_millis(10_000));
+        let ssc = dstream::stream!(batch = 1s, conf = dstream::Config::new().clock(clock).threads(2), {
+            queue_stream(vec![(0..20_000).collect::<Vec<u32>>(); 2])
+                .repartition(4)
+                .sample(0.25)
+                .collect_to(&out);
+        })
+        .unwrap();
+        ssc.run_batches(2).unwrap();
+        out.values()
+    };
+    let sample = run();
+    assert_eq!(sample, run());
+    assert_ne!(sample[0], sample[1]);
+    assert!(sample.iter().all(|batch| (4_500..5_500).contains(&batch.len())), "{:?}", sample[0].len());
+    // No two partitions are drawn alike: 3 of 4 records have the same place in another one.
+    let quarter =
+        |batch: &[u32], part: u32| batch.iter().filter(|n| *n % 4 == part).map(|n| n / 4).collect::<Vec<_>>();
+    assert_ne!(quarter(&sample[0], 0), quarter(&sample[0], 1));
+}
+
+#[test]
+fn all_or_nothing_is_a_sample_too() {
+    let (all, none) = (Collected::new(), Collected::new());
+    let ssc = dstream::stream!(batch = 1s, {
+        let nums = queue_stream(vec![vec![1, 2, 3]]);
+        nums.sample(1.0).collect_to(&all);
+        nums.sample(0.0).collect_to(&none);
+    })
+    .unwrap();
+    ssc.run_batches(1).unwrap();
+    assert_eq!((all.values(), none.values()), (vec![vec![1, 2, 3]], vec![vec![]]));
+    let refused = dstream::stream!(batch = 1s, {
+        queue_stream(vec![vec![1]]).sample(25.0).print();
+    });
+    let message = refused.unwrap_err().to_string();
+    assert!(
+        message.contains("`sample` at tests/operators.rs") && message.contains("the fraction is 25"),
+        "{message}"
+    );
+}

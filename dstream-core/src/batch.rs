@@ -124,12 +124,18 @@ impl<'a> Batch<'a> {
         self.seed
     }
 
+    /// The seed of what is left to chance in this batch: the same when the batch is run again.
+    pub fn sample_seed(&self) -> u64 {
+        self.seed ^ self.time.as_millis()
+    }
+
     /// The blocks that a chain starts from in this batch.
     pub fn take<F: Feed>(&self, feed: &F, op: &OpMeta) -> Step<Vec<F::Block>> {
         feed.take(self, op)
     }
 
-    /// Runs `body` over the blocks, a task for each group of neighbouring blocks; the results are in the order of the blocks.
+    /// Runs `body` over the blocks, a task for each group of neighbouring blocks, with the number of the task; the results are
+    /// in the order of the blocks.
     ///
     /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions. A block
     /// that can't be opened is reported and left out; but one of the log of receivers fails the batch, since it was acknowledged.
@@ -137,10 +143,10 @@ impl<'a> Batch<'a> {
         &self,
         ops: &[OpMeta],
         input: Step<Vec<B>>,
-        body: impl Fn(&mut [B]) -> O + Sync,
+        body: impl Fn(usize, &mut [B]) -> O + Sync,
     ) -> Step<Vec<O>> {
-        let tasks = group(input?);
-        run(tasks, false, |mut blocks| {
+        let tasks = group(input?).into_iter().enumerate().collect();
+        run(tasks, false, |(task, mut blocks): (usize, Vec<B>)| {
             catch(|| {
                 let mut lost = None;
                 blocks.retain_mut(|block| match block.open() {
@@ -156,7 +162,7 @@ impl<'a> Batch<'a> {
                 });
                 match lost {
                     Some(error) => Err(Caught { message: error.to_string(), place: None }),
-                    None => Ok(body(&mut blocks)),
+                    None => Ok(body(task, &mut blocks)),
                 }
             })
             .flatten()

@@ -8,8 +8,8 @@ pub use crate::{
     handle::{Feed, FromHandle, Handing},
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
-        Collect, CombineByKey, Count, Counted, First, Grouped, Partials, Print, Reduce, Save, SplitAny,
-        SplitText, Splits, collect_to, foreach_partition, foreach_rdd, pieces, words,
+        Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
+        Save, SplitAny, SplitText, Splits, Top, collect_to, foreach_partition, foreach_rdd, pieces, words,
     },
     rdd::RddBlock,
     source::{Block, Input},
@@ -46,6 +46,16 @@ pub fn call2<A, B, R>(a: A, b: B, f: impl FnOnce(A, B) -> R) -> R {
 pub fn call3<A, B, C, R>(a: A, b: B, c: C, f: impl FnOnce(A, B, C) -> R) -> R {
     f(a, b, c)
 }
+
+/// What a closure of `filter_map` must return.
+#[inline(always)]
+pub fn option<T>(value: Option<T>) -> Option<T> {
+    value
+}
+
+/// What a closure of `inspect` must return.
+#[inline(always)]
+pub fn nothing((): ()) {}
 
 /// Compares owned keys. Here, not in the expansion of the derive: there, a type without `Eq` would be reported twice.
 #[inline(always)]
@@ -202,6 +212,23 @@ impl<K: Key, V: Record> Keyed<(K, V)> {
         f: impl Fn(&K::Owned, &[V::Owned], Option<S>) -> Option<S>,
     ) -> DStream<(&'static K::Owned, &'static S)> {
         drop((self.0, f));
+        DStream::typed()
+    }
+}
+
+/// For editors: a stream whose operator compares its records by a key.
+#[derive(Debug)]
+pub struct ByKey<T>(DStream<T>);
+
+/// For editors: see [`ByKey`].
+pub fn by_key<T>(stream: DStream<T>) -> ByKey<T> {
+    ByKey(stream)
+}
+
+impl<T: Record> ByKey<T> {
+    /// `top` by a key.
+    pub fn top<K: Ord>(self, n: usize, key: impl Fn(&T) -> K) -> DStream<T::Owned> {
+        drop((self.0, n, key));
         DStream::typed()
     }
 }

@@ -79,6 +79,19 @@ impl Builder {
         }
     }
 
+    /// Checks the fraction of the records that a sample keeps.
+    pub fn fraction(&mut self, fraction: f64, op: &OpMeta) -> f64 {
+        if !(0.0..=1.0).contains(&fraction) {
+            self.then(|_| {
+                Err(Error::Invalid(format!(
+                    "`{}` at {}:{}: the fraction is {fraction}, but must be from 0.0 (no record) to 1.0 (all)",
+                    op.name, op.file, op.line
+                )))
+            });
+        }
+        fraction
+    }
+
     /// Checks a window over a stream with the slide `parent`; `None` is the batch interval. `slide` is the parent's if there
     /// is none.
     pub fn window(

@@ -55,7 +55,7 @@ where
     ssc.add_input(Box::new(input.clone()))?;
     let run = move |batch: &mut crate::batch::Batch<'_>| {
         let blocks = batch.take(&input, &OP);
-        let tasks = batch.stage(&[OP], blocks, |blocks| {
+        let tasks = batch.stage(&[OP], blocks, |_, blocks| {
             blocks.iter_mut().flat_map(|block| block.records().collect::<Vec<T>>()).collect::<Vec<T>>()
         });
         batch.output(&OP, &tasks, |tasks, time| {

@@ -172,6 +172,11 @@ impl<K, V> Partials<K, V> {
         self.buckets.iter().map(|bucket| bucket.len()).sum()
     }
 
+    /// The buckets, which others may hold, too.
+    pub(crate) fn into_shared(self) -> Vec<Arc<Share<K, V>>> {
+        self.buckets
+    }
+
     /// The entries of each bucket: moved out if nobody else holds them, cloned if somebody does.
     pub(crate) fn into_buckets(self) -> Vec<Share<K, V>>
     where

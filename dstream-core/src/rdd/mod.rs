@@ -21,6 +21,7 @@ pub use ops::RddOps;
 pub use pairs::PairRddOps;
 pub use records::RddBlock;
 pub(crate) use run::run_items;
+pub(crate) use shuffle::dice;
 
 /// A collection of records: typed, partitioned, immutable, cheap to clone.
 ///

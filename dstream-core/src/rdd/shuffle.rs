@@ -258,7 +258,7 @@ pub(super) fn deal<T: Clone + Send + Sync>(parts: Vec<(RddBlock<T>, usize)>, n: 
 }
 
 /// Numbers from 0 (inclusive) to 1 (exclusive), the same for the same seed and partition.
-pub(super) fn dice(seed: u64, part: usize) -> impl FnMut() -> f64 {
+pub(crate) fn dice(seed: u64, part: usize) -> impl FnMut() -> f64 {
     let hasher = FixedState::with_seed(seed);
     let mut thrown = 0u64;
     move || {

@@ -68,7 +68,7 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
         })
         .collect();
     quote_spanned!(span =>
-        let __ds_rest = __ds_batch.stage(&[#(#places),*], #input, |__ds_blocks| {
+        let __ds_rest = __ds_batch.stage(&[#(#places),*], #input, |__ds_task, __ds_blocks| {
             #sinks
             for __ds_block in __ds_blocks {
                 for #record in #records {

@@ -8,7 +8,9 @@ mod count;
 mod count_by_value;
 mod count_by_value_and_window;
 mod count_by_window;
+mod distinct;
 mod filter;
+mod filter_map;
 mod flat_map;
 mod flat_map_values;
 mod foreach_partition;
@@ -17,6 +19,7 @@ mod glom;
 mod group_by_key;
 mod group_by_key_and_window;
 mod hand_out;
+mod inspect;
 mod join;
 mod keys;
 mod map;
@@ -29,14 +32,19 @@ mod reduce_by_key;
 mod reduce_by_key_and_window;
 mod reduce_by_window;
 mod repartition;
+mod sample;
 mod save;
+mod sort_by;
 mod split;
+mod top;
+mod top_by_key;
 mod transform;
 mod union;
 mod update_state_by_key;
 mod values;
 mod window;
 mod words;
+mod zip_with_index;
 
 use std::collections::BTreeSet;
 
@@ -409,7 +417,7 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 42] = [
+pub(crate) static OPS: [&OpSpec; 50] = [
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
@@ -418,7 +426,9 @@ pub(crate) static OPS: [&OpSpec; 42] = [
     &count_by_value::SPEC,
     &count_by_value_and_window::SPEC,
     &count_by_window::SPEC,
+    &distinct::SPEC,
     &filter::SPEC,
+    &filter_map::SPEC,
     &flat_map::SPEC,
     &flat_map_values::SPEC,
     &foreach_partition::SPEC,
@@ -427,6 +437,7 @@ pub(crate) static OPS: [&OpSpec; 42] = [
     &glom::SPEC,
     &group_by_key::SPEC,
     &group_by_key_and_window::SPEC,
+    &inspect::SPEC,
     &join::INNER,
     &keys::SPEC,
     &join::LEFT_OUTER,
@@ -442,9 +453,13 @@ pub(crate) static OPS: [&OpSpec; 42] = [
     &reduce_by_window::SPEC,
     &repartition::SPEC,
     &join::RIGHT_OUTER,
+    &sample::SPEC,
     &save::OBJECTS,
     &save::TEXT,
+    &sort_by::SPEC,
     &split::SPEC,
+    &top::SPEC,
+    &top_by_key::SPEC,
     &transform::TRANSFORM,
     &transform::WITH,
     &union::SPEC,
@@ -452,6 +467,7 @@ pub(crate) static OPS: [&OpSpec; 42] = [
     &values::SPEC,
     &window::SPEC,
     &words::SPEC,
+    &zip_with_index::SPEC,
 ];
 
 pub(crate) use hand_out::SPEC as HAND_OUT;
