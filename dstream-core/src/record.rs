@@ -3,7 +3,16 @@
 //! Inside a stage a record may borrow from the block it was read from. Where it leaves the stage (a shuffle's
 //! table, an `Rdd`, a window, state) it is owned, once, and looked up by its borrowed form before that.
 
-use std::{borrow::Cow, hash::Hash, net, sync::Arc, time::Duration};
+mod containers;
+mod foreign;
+
+use std::{
+    borrow::Cow,
+    hash::Hash,
+    net, num,
+    path::PathBuf,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -18,9 +27,10 @@ use crate::{Time, short::Short};
 /// | `&str`, `Cow<str>`, [`Word`](crate::Word) | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
 /// | `&[u8]` | `Vec<u8>` |
 /// | `&T` | that of `T`, cloned |
-/// | numbers, `bool`, `char`, `()`, `String`, `Bytes`, `Duration`, `Time`, IP addresses | itself |
+/// | numbers, `bool`, `char`, `()`, `String`, `Box<str>`, `Bytes`, `Duration`, `Time`, `SystemTime`, `PathBuf`, IP and socket addresses, `NonZeroU64` and the like | itself |
 /// | tuples up to 8, `Option`, `Result` | element by element |
-/// | `Vec<T>`, `[T; N]`, `Box<T>`, `Arc<T>` of owned records | itself |
+/// | `Vec`, `VecDeque`, `LinkedList`, `BinaryHeap`, `BTreeSet`, `BTreeMap`, `HashSet`, `HashMap`, `[T; N]`, `Box`, `Arc`, `Reverse` of owned records | itself |
+/// | with the feature of its crate: types of `jiff`, `chrono`, `uuid`, `serde_json` | itself |
 /// | structs and enums with `#[derive(Record)]` | themselves; the twin that the derive writes, if they borrow |
 ///
 /// ```
@@ -223,8 +233,11 @@ macro_rules! plain {
 plain! {
     text: String, CompactString;
     numbers: u8, u16, u32, u64, usize, i8, i16, i32, i64, isize;
-    keys: u128, i128, bool, char, Duration, Time, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr, net::SocketAddr;
-    values: f32, f64, Bytes, std::time::SystemTime
+    keys: u128, i128, bool, char, Duration, Time, SystemTime, Bytes, PathBuf, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr,
+        net::SocketAddr, net::SocketAddrV4, net::SocketAddrV6, num::NonZeroU8, num::NonZeroU16, num::NonZeroU32,
+        num::NonZeroU64, num::NonZeroU128, num::NonZeroUsize, num::NonZeroI8, num::NonZeroI16, num::NonZeroI32,
+        num::NonZeroI64, num::NonZeroI128, num::NonZeroIsize;
+    values: f32, f64
 }
 
 /// The text of which this is the short form.
@@ -287,6 +300,33 @@ impl Key for Cow<'_, str> {
     }
 }
 
+impl Record for Box<str> {
+    type Owned = Box<str>;
+
+    fn own(self) -> Box<str> {
+        self
+    }
+
+    fn as_text(&self) -> Option<&str> {
+        Some(self)
+    }
+}
+
+impl Key for Box<str> {
+    fn same_key(&self, owned: &Box<str>) -> bool {
+        self == owned
+    }
+
+    #[inline]
+    fn short(&self) -> Option<Short> {
+        Short::text(self.as_bytes())
+    }
+
+    fn from_short(short: Short) -> Box<str> {
+        text_of(short)
+    }
+}
+
 impl Record for &[u8] {
     type Owned = Vec<u8>;
 
@@ -325,38 +365,6 @@ impl<T: Key + Clone> Key for &T {
 
     fn from_short(short: Short) -> T::Owned {
         T::from_short(short)
-    }
-}
-
-/// Containers of owned data are records as they are; containers of borrowed ones are not needed in a stage.
-macro_rules! container {
-    ($([$($generics:tt)*] $t:ty where $element:ident;)*) => {$(
-        impl<$($generics)*> Record for $t where $element: Data {
-            type Owned = $t;
-
-            fn own(self) -> $t {
-                self
-            }
-        }
-    )*};
-}
-
-container! {
-    [T] Vec<T> where T;
-    [T] Box<T> where T;
-    [T] Arc<T> where T;
-    [T, const N: usize] [T; N] where T;
-}
-
-impl<T: Data + Portable + Eq + Hash> Key for Vec<T> {
-    fn same_key(&self, owned: &Vec<T>) -> bool {
-        self == owned
-    }
-}
-
-impl<T: Data + Portable + Eq + Hash> Key for Box<T> {
-    fn same_key(&self, owned: &Box<T>) -> bool {
-        self == owned
     }
 }
 
