@@ -3,7 +3,7 @@
 //! `parse` reads the statements, `graph` connects them, `check` applies the rules that need the whole pipeline,
 //! `share` finds what several operators would do alike, `stage` cuts the graph where data must be complete, and `expand`
 //! writes one loop nest for each stage. Each phase is a function of what the one before it gave; errors are gathered in
-//! one place and come out together.
+//! one place and come out together. Before all of them, `groups` takes away what a macro of the user has put around tokens.
 //!
 //! There is no I/O here, no global state, and no input on which it panics.
 
@@ -15,6 +15,7 @@ mod diag;
 mod duration;
 mod expand;
 mod graph;
+mod groups;
 mod ops;
 mod parse;
 mod share;
@@ -119,13 +120,13 @@ pub fn stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 /// ```
 #[proc_macro_derive(Record, attributes(record))]
 pub fn record(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
-    derive::record(input.into()).into()
+    derive::record(groups::unwrap(input.into())).into()
 }
 
 /// The whole compiler, as a pure function of tokens.
 fn compile(input: TokenStream) -> TokenStream {
     let mut diags = diag::Diags::default();
-    let pipeline = parse::parse(input, &mut diags);
+    let pipeline = parse::parse(groups::unwrap(input), &mut diags);
     let graph = graph::build(&pipeline, &mut diags);
     check::check(&pipeline, &graph, &mut diags);
     expand::expand(&pipeline, &graph, diags)

@@ -210,12 +210,12 @@ fn call(name: Ident, group: &Group, diags: &mut Diags) -> Call {
                 match arg {
                     Expr::Assign(assign) => match &*assign.left {
                         Expr::Path(path) if path.path.get_ident().is_some() => {
-                            call.options
-                                .extend(path.path.get_ident().cloned().map(|name| (name, *assign.right)));
+                            let value = bare(*assign.right);
+                            call.options.extend(path.path.get_ident().cloned().map(|name| (name, value)));
                         }
                         _ => call.args.push(Expr::Assign(assign)),
                     },
-                    arg => call.args.push(arg),
+                    arg => call.args.push(bare(arg)),
                 }
             }
         }
@@ -225,6 +225,14 @@ fn call(name: Ident, group: &Group, diags: &mut Diags) -> Call {
         }
     }
     call
+}
+
+/// A closure without the parentheses around it.
+fn bare(expr: Expr) -> Expr {
+    match expr {
+        Expr::Paren(paren) if matches!(*paren.expr, Expr::Closure(_) | Expr::Paren(_)) => bare(*paren.expr),
+        expr => expr,
+    }
 }
 
 fn is_ident(tree: &TokenTree, text: &str) -> bool {
