@@ -11,6 +11,7 @@ use crate::{
     Block, Config, Error, JobError, Rdd, Result, Time,
     exec::run,
     handle::{Feed, Handing},
+    plan::StageMeta,
 };
 
 /// What a step of a batch yields: a value, or why there is none.
@@ -45,6 +46,11 @@ pub struct OpMeta {
 }
 
 impl OpMeta {
+    /// Whether this is the same place in the source.
+    pub(crate) fn is(&self, other: &OpMeta) -> bool {
+        self.file == other.file && (self.line, self.column) == (other.line, other.column)
+    }
+
     fn holds(&self, file: &str, line: u32, column: u32) -> bool {
         self.file == file
             && (self.line, self.column) <= (line, column)
@@ -141,7 +147,7 @@ impl<'a> Batch<'a> {
     /// that can't be opened is reported and left out; but one of the log of receivers fails the batch, since it was acknowledged.
     pub fn stage<B: Block, O: Send>(
         &self,
-        ops: &[OpMeta],
+        stage: &StageMeta,
         input: Step<Vec<B>>,
         body: impl Fn(usize, &mut [B]) -> O + Sync,
     ) -> Step<Vec<O>> {
@@ -169,7 +175,7 @@ impl<'a> Batch<'a> {
         })
         .into_iter()
         .collect::<std::result::Result<Vec<O>, Caught>>()
-        .map_err(|caught| Missing::Failed(Box::new(self.locate(ops, caught))))
+        .map_err(|caught| Missing::Failed(Box::new(self.locate(&stage.ops(), caught))))
     }
 
     /// Runs `step`, which may call the user's code, on the driver's thread.

@@ -13,6 +13,7 @@ use crate::{
     context::ContextId,
     rdd::RddBlock,
     record::Data,
+    source::AnyInput,
     time::millis,
 };
 
@@ -195,6 +196,9 @@ pub trait Feed {
     /// One partition.
     type Block: Block + 'static;
 
+    /// How messages name it.
+    fn name(&self) -> String;
+
     /// Becomes a part of this context.
     fn join(&self, context: &StreamingContext) -> Result<()>;
 
@@ -210,6 +214,10 @@ pub trait Feed {
 impl<S: Source> Feed for Input<S> {
     type Block = S::Block;
 
+    fn name(&self) -> String {
+        AnyInput::name(self)
+    }
+
     fn join(&self, context: &StreamingContext) -> Result<()> {
         context.add_input(Box::new(self.clone()))
     }
@@ -221,6 +229,10 @@ impl<S: Source> Feed for Input<S> {
 
 impl<T: Data> Feed for StreamHandle<T> {
     type Block = RddBlock<T>;
+
+    fn name(&self) -> String {
+        self.shared.op.name.to_owned()
+    }
 
     fn join(&self, context: &StreamingContext) -> Result<()> {
         if self.shared.context == context.id() {

@@ -12,6 +12,7 @@ mod exec;
 mod handle;
 mod join;
 mod ops;
+pub mod plan;
 mod rdd;
 mod receiver;
 mod record;

@@ -11,6 +11,7 @@ pub use crate::{
         Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
         Save, SplitAny, SplitText, Splits, Top, collect_to, foreach_partition, foreach_rdd, pieces, words,
     },
+    plan::{Keeps, OperatorKind, OperatorMeta, PipelineMeta, StageMeta},
     rdd::RddBlock,
     source::{Block, Input},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},

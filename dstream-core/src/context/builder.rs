@@ -11,6 +11,7 @@ use crate::{
     batch::{Batch, OpMeta, Pipeline},
     checkpoint::Stateful,
     handle::Feed,
+    plan::{Fact, PipelineMeta, PipelinePlan, WindowPlan},
     window::WindowSpec,
 };
 
@@ -18,6 +19,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Builder {
     context: Result<StreamingContext>,
+    /// What is found out about the operators on the way, for the plan.
+    facts: Vec<(OpMeta, Fact)>,
 }
 
 impl Builder {
@@ -36,12 +39,12 @@ impl Builder {
         if let (Ok(context), Some(folder)) = (&context, checkpoint) {
             context.set_checkpoint(folder, forget);
         }
-        Builder { context }
+        Builder { context, facts: Vec::new() }
     }
 
     /// For `stream!(ssc, {})`: one more pipeline of a context.
     pub fn extend(context: &StreamingContext) -> Builder {
-        Builder { context: Ok(context.clone()) }
+        Builder { context: Ok(context.clone()), facts: Vec::new() }
     }
 
     /// The batch interval.
@@ -49,9 +52,10 @@ impl Builder {
         self.context.as_ref().map(StreamingContext::batch_interval).unwrap_or_default()
     }
 
-    /// Adds what a chain starts from.
-    pub fn source<M, S: IntoSource<M>>(&mut self, source: S) -> S::Feed {
+    /// Adds what a chain starts from, at `op`.
+    pub fn source<M, S: IntoSource<M>>(&mut self, op: &OpMeta, source: S) -> S::Feed {
         let feed = source.into_source();
+        self.facts.push((*op, Fact::Name(feed.name())));
         self.then(|context| feed.join(context));
         feed
     }
@@ -64,7 +68,7 @@ impl Builder {
 
     /// Checks the number of partitions that a shuffle was asked for; without one, the context's default.
     pub fn partitions(&mut self, asked: Option<usize>, op: &OpMeta) -> usize {
-        match asked {
+        let partitions = match asked {
             Some(n @ 1..=65_536) => n,
             Some(n) => {
                 self.then(|_| {
@@ -76,7 +80,9 @@ impl Builder {
                 1
             }
             None => self.context.as_ref().map_or(1, StreamingContext::default_partitions),
-        }
+        };
+        self.facts.push((*op, Fact::Partitions(partitions)));
+        partitions
     }
 
     /// Checks the fraction of the records that a sample keeps.
@@ -124,6 +130,7 @@ impl Builder {
                 )))
             });
         }
+        self.facts.push((*op, Fact::Window(WindowPlan { length, slide })));
         WindowSpec { length, slide }
     }
 
@@ -145,6 +152,7 @@ impl Builder {
     /// Keeps what an operator has from batch to batch where the batches and the checkpoints find it. `name` is that
     /// of the `let`, and what a checkpoint knows it by.
     pub fn stateful<T: Stateful + 'static>(&mut self, name: &str, op: &OpMeta, operator: T) -> Hoisted<T> {
+        self.facts.push((*op, Fact::Name(name.to_owned())));
         let hoisted = Hoisted::new(operator);
         let shared = hoisted.share();
         self.then(|context| context.add_operator(Operator { name: name.to_owned(), op: *op, shared }));
@@ -152,8 +160,17 @@ impl Builder {
     }
 
     /// Adds the function that runs once a batch.
-    pub fn pipeline(&mut self, outputs: usize, run: impl FnMut(&mut Batch<'_>) + Send + 'static) {
-        self.then(|context| context.add_pipeline(Pipeline { run: Box::new(run), outputs }));
+    pub fn pipeline(
+        &mut self,
+        meta: &PipelineMeta,
+        outputs: usize,
+        run: impl FnMut(&mut Batch<'_>) + Send + 'static,
+    ) {
+        let plan = PipelinePlan::new(meta, &self.facts);
+        self.then(|context| {
+            context.add_plan(plan);
+            context.add_pipeline(Pipeline { run: Box::new(run), outputs })
+        });
     }
 
     /// The context, or the first thing that was wrong.
@@ -182,6 +199,8 @@ mod tests {
         batch::Missing,
         window::{CountByWindow, tests::OP},
     };
+
+    const NO_PLAN: PipelineMeta = PipelineMeta { places: &[], operators: &[], stages: &[] };
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -233,7 +252,7 @@ mod tests {
         let spec = builder.window(s(3), Some(s(3)), None, &OP);
         let counts = builder.stateful("counts", &OP, CountByWindow::new(spec));
         let mut k = 0;
-        builder.pipeline(1, move |batch| {
+        builder.pipeline(&NO_PLAN, 1, move |batch| {
             k += 1;
             let input =
                 if k == 1 { Err(batch.failed(&OP, "lost".into())) } else { Ok(Rdd::parallelize(vec![1])) };
@@ -253,7 +272,7 @@ mod tests {
         let spec = builder.window(s(2), Some(s(3)), None, &OP);
         let counts = builder.stateful("counts", &OP, CountByWindow::new(spec));
         let (out, seen) = std::sync::mpsc::channel();
-        builder.pipeline(1, move |batch| {
+        builder.pipeline(&NO_PLAN, 1, move |batch| {
             let step = counts.lock().step(batch, &OP, Ok(Rdd::parallelize(vec![1])));
             let k = batch.time().since(batch.zero_time()).as_secs();
             let found = match &step {

@@ -20,6 +20,7 @@ use crate::{
     Config, Error, ReceiverLog, Result, Signal, SourceContext, Time,
     batch::{OutputLog, Pipeline, panic_text},
     exec::Executor,
+    plan::{PipelinePlan, Plan},
     receiver::Log,
     source::AnyInput,
     table::random_seed,
@@ -64,6 +65,8 @@ pub(super) struct Life {
     pub(super) outputs: usize,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
     pub(super) pipelines: Vec<Pipeline>,
+    /// What the pipelines do; they stay when the context ends.
+    pub(super) plans: Vec<PipelinePlan>,
     /// What has something to keep from batch to batch, in the order of the program.
     pub(super) operators: Vec<Operator>,
     /// While a started context is active.
@@ -123,6 +126,7 @@ impl Core {
             outputs: 0,
             inputs: Vec::new(),
             pipelines: Vec::new(),
+            plans: Vec::new(),
             operators: Vec::new(),
             run: None,
             error: None,
@@ -143,6 +147,17 @@ impl Core {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Life> {
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        let life = self.lock();
+        Plan {
+            name: life.name.clone(),
+            batch_interval: self.interval,
+            checkpoint: life.checkpoint.as_ref().map(|folder| folder.display().to_string()),
+            threads: self.config.threads,
+            pipelines: life.plans.clone(),
+        }
     }
 
     pub(super) fn is_stepping(&self) -> bool {

@@ -25,7 +25,12 @@ use self::{
     core::{Core, Life, Stepper, check_outputs},
     hoisted::Operator,
 };
-use crate::{Config, Error, Result, batch::Pipeline, source::AnyInput};
+use crate::{
+    Config, Error, Result,
+    batch::Pipeline,
+    plan::{PipelinePlan, Plan},
+    source::AnyInput,
+};
 
 /// Where a context is in its life. There is no way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +126,26 @@ impl StreamingContext {
         self.core().exec.default_partitions()
     }
 
+    /// What the context does in each batch: its pipelines as the compiler has made them. It can be asked for at any time, and
+    /// shows the pipelines that have been added until then.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let ssc = dstream::stream!(batch = 1s, name = "words", {
+    ///     let lines = queue_stream(vec![vec!["a b a"]]);
+    ///     lines.words().map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b).print();
+    /// })?;
+    /// let plan = ssc.plan();
+    /// assert_eq!(plan.name, "words");
+    /// assert_eq!(plan.pipelines[0].outputs().count(), 1);
+    /// println!("{plan}");
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn plan(&self) -> Plan {
+        self.core().plan()
+    }
+
     /// Where the context is in its life.
     pub fn state(&self) -> ContextState {
         self.core().lock().state
@@ -138,6 +163,12 @@ impl StreamingContext {
         life.can_add("an operator")?;
         life.operators.push(operator);
         Ok(())
+    }
+
+    fn add_plan(&self, plan: PipelinePlan) {
+        let mut life = self.core().lock();
+        let id = life.plans.len();
+        life.plans.push(PipelinePlan { id, ..plan });
     }
 
     pub(crate) fn add_pipeline(&self, pipeline: Pipeline) -> Result<()> {

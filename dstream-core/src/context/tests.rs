@@ -14,6 +14,7 @@ use super::{ContextState, StreamingContext, signals};
 use crate::{
     Block, Config, Error, Input, Receiver, ReceiverContext, Result, Source, SourceContext, Time,
     batch::{OpMeta, Pipeline},
+    plan::StageMeta,
     receiver_stream,
     testing::{Collected, ManualClock, TestSource},
 };
@@ -22,6 +23,7 @@ const LONG: Duration = Duration::from_secs(10);
 const SECOND: Duration = Duration::from_secs(1);
 const OP: OpMeta =
     OpMeta { name: "collect_to", file: "tests.rs", line: 7, column: 1, end_line: 7, end_column: 9 };
+const STAGE: StageMeta = StageMeta { id: 0, root: 0, operators: &[], places: &[OP] };
 
 /// Only one context of a process may be started, so these tests take turns.
 fn turn() -> MutexGuard<'static, ()> {
@@ -55,7 +57,7 @@ where
     ssc.add_input(Box::new(input.clone()))?;
     let run = move |batch: &mut crate::batch::Batch<'_>| {
         let blocks = batch.take(&input, &OP);
-        let tasks = batch.stage(&[OP], blocks, |_, blocks| {
+        let tasks = batch.stage(&STAGE, blocks, |_, blocks| {
             blocks.iter_mut().flat_map(|block| block.records().collect::<Vec<T>>()).collect::<Vec<T>>()
         });
         batch.output(&OP, &tasks, |tasks, time| {

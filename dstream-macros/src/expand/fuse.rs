@@ -21,7 +21,7 @@ fn sink_name(root: NodeId, at: usize, span: Span) -> Ident {
 }
 
 /// Runs the stage and binds the step of each sink.
-pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
+pub(super) fn stage(graph: &Graph, at: usize, stage: &Stage) -> TokenStream {
     let root = stage.root;
     let node = &graph.nodes[root];
     let span = node.span().resolved_at(Span::mixed_site());
@@ -48,9 +48,6 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
             quote_spanned!(span => ::dstream::__private::blocks(#rdd #clone))
         }
     };
-    let mut members = vec![root];
-    operators(&stage.tree, &mut members);
-    let places = members.iter().map(|id| meta(*id));
     let sinks: TokenStream =
         stage.sinks.iter().enumerate().map(|(at, sink)| new_sink(graph, root, at, sink)).collect();
     let record = local("r", root, span);
@@ -68,7 +65,7 @@ pub(super) fn stage(graph: &Graph, stage: &Stage) -> TokenStream {
         })
         .collect();
     quote_spanned!(span =>
-        let __ds_rest = __ds_batch.stage(&[#(#places),*], #input, |__ds_task, __ds_blocks| {
+        let __ds_rest = __ds_batch.stage(&__DS_PLAN.stages[#at], #input, |__ds_task, __ds_blocks| {
             #sinks
             for __ds_block in __ds_blocks {
                 for #record in #records {
@@ -100,19 +97,6 @@ fn asked(graph: &Graph, tree: &[Branch], span: Span) -> TokenStream {
         }
     }
     quote_spanned!(span => ::dstream::__private::Block::records(__ds_block))
-}
-
-/// The operators of a stage, in the order of the program.
-fn operators(tree: &[Branch], out: &mut Vec<NodeId>) {
-    for branch in tree {
-        if !out.contains(&branch.node) {
-            out.push(branch.node);
-        }
-        match &branch.then {
-            Then::Narrow(behind) | Then::Same(behind) => operators(behind, out),
-            Then::Sink(_) => {}
-        }
-    }
 }
 
 fn new_sink(graph: &Graph, root: NodeId, at: usize, sink: &Sink) -> TokenStream {

@@ -2,6 +2,7 @@
 
 mod fuse;
 mod ide;
+mod plan;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -81,14 +82,15 @@ fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenSt
     let site = Span::mixed_site();
     let stages = stage::cut(graph);
     let places = places(graph);
+    let plan = plan::plan(graph, &stages);
     let hoisted: TokenStream = (0..graph.nodes.len())
         .flat_map(|id| [hoist(graph, id, &graph.nodes[id]), slides(graph, id)])
         .collect();
     let mut body = TokenStream::new();
     for id in 0..graph.nodes.len() {
         body.extend(finish(graph, &stages, id));
-        if let Some(stage) = stages.iter().find(|stage| stage.root == id) {
-            body.extend(fuse::stage(graph, stage));
+        if let Some((at, stage)) = stages.iter().enumerate().find(|(_, stage)| stage.root == id) {
+            body.extend(fuse::stage(graph, at, stage));
         }
     }
     let outputs = (0..graph.nodes.len()).filter(|id| graph.nodes[*id].is_output());
@@ -98,12 +100,13 @@ fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenSt
     let migrations = (0..graph.nodes.len()).filter_map(|id| migrate(graph, id));
     quote_spanned!(site =>
         #places
+        #plan
         let mut __ds_builder = #builder;
         #hoisted
         #handle
         // Inlined closures are written for the reader of the closure, not of the loop.
         #[allow(unused_braces, unused_parens, for_loops_over_fallibles, clippy::all)]
-        __ds_builder.pipeline(#outputs, move |__ds_batch| {
+        __ds_builder.pipeline(&__DS_PLAN, #outputs, move |__ds_batch| {
             let __ds_seed = __ds_batch.seed();
             #body
             #emitted
@@ -193,9 +196,9 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
             match name {
                 Some(name) if unused => quote_spanned!(span => let #name = #expr;),
                 _ => {
-                    let input = local("in", id, span);
+                    let (input, place) = (local("in", id, span), meta(id));
                     // A source that is built by methods stands in parentheses.
-                    quote_spanned!(span => #[allow(unused_parens)] let #input = __ds_builder.source(#expr);)
+                    quote_spanned!(span => #[allow(unused_parens)] let #input = __ds_builder.source(&#place, #expr);)
                 }
             }
         }

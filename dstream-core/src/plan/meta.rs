@@ -1,0 +1,55 @@
+//! What the expansion of `stream!` says of its pipeline, as statics: [`super::Plan`] is made of it.
+
+use super::{Keeps, OperatorKind};
+use crate::batch::OpMeta;
+
+/// A pipeline, as the compiler has it.
+#[derive(Debug, Clone, Copy)]
+pub struct PipelineMeta {
+    /// Where each operator is written; its number is its index.
+    pub places: &'static [OpMeta],
+    /// What else is known of each.
+    pub operators: &'static [OperatorMeta],
+    /// The loops, in the order in which they run.
+    pub stages: &'static [StageMeta],
+}
+
+/// An operator, beside its place.
+#[derive(Debug, Clone, Copy)]
+pub struct OperatorMeta {
+    /// Its name.
+    pub operator: &'static str,
+    /// The `let` that names its stream.
+    pub stream: Option<&'static str>,
+    /// Its arguments, in short.
+    pub arguments: &'static str,
+    /// Where it runs.
+    pub kind: OperatorKind,
+    /// What it keeps from batch to batch.
+    pub keeps: Keeps,
+    /// The operators that it reads.
+    pub inputs: &'static [usize],
+    /// Whether an output depends on it.
+    pub live: bool,
+}
+
+/// A stage: one loop nest, which runs in tasks.
+#[derive(Debug, Clone, Copy)]
+pub struct StageMeta {
+    /// Its number in its pipeline.
+    pub id: usize,
+    /// The operator whose records it reads.
+    pub root: usize,
+    /// The operators of the loop and those whose sinks it fills, in the order of the program.
+    pub operators: &'static [usize],
+    /// Where each operator of the pipeline is written.
+    pub places: &'static [OpMeta],
+}
+
+impl StageMeta {
+    /// Where the operators of the stage are written, that of its records first.
+    pub(crate) fn ops(&self) -> Vec<OpMeta> {
+        let ids = std::iter::once(&self.root).chain(self.operators);
+        ids.filter_map(|id| self.places.get(*id).copied()).collect()
+    }
+}
