@@ -188,11 +188,11 @@ mod tests {
     /// What a plan shows of the arguments of an operator.
     fn shown(chain: &str) -> String {
         let graph = graph(&format!("batch = 1s, {{ let b = t(); s(){chain}.print(); b.print(); }}"));
-        let calls = graph.nodes.iter().filter_map(|node| match &node.kind {
+        let mut calls = graph.nodes.iter().filter_map(|node| match &node.kind {
             NodeKind::Op { spec, call } if spec.name != "print" => Some(arguments(spec, call)),
             _ => None,
         });
-        calls.last().unwrap_or_default()
+        calls.next_back().unwrap_or_default()
     }
 
     #[test]
