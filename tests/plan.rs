@@ -40,7 +40,6 @@ fn a_plan_says_what_each_operator_is_and_where() {
     let words = dstream::stream!(ssc, { source().union(source()).words() }).unwrap();
     dstream::stream!(ssc, { (&words).count().print() }).unwrap();
     let plan = ssc.plan();
-    println!("{plan}");
 
     let recent = at(&plan, "recent");
     assert_eq!(recent.operator, "reduce_by_key_and_window");
