@@ -191,8 +191,8 @@ fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, life: u64, batches: u64) -> R
     let outputs = Outputs { world: world.clone(), disk: disk.clone() };
     let [raw, totals, recent, greatest, events, open] = std::array::from_fn(|_| outputs.clone());
     let clock = ManualClock::new(Time::from_millis(FIRST - 1));
-    let conf = Config::new().threads(1).partitions(2).clock(clock).checkpoint_disk(disk);
-    let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = "/ckpt", {
+    let conf = Config::new().threads(1).partitions(2).clock(clock);
+    let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = disk, {
         let a = (Feed::new("a", life));
         let b = (Feed::new("bb", life));
         let pairs = a.map(|(key, n)| (key, [0, n])).union(b.map(|(key, n)| (key, [1, n])));

@@ -9,8 +9,8 @@ const BATCHES: usize = 12;
 fn live(disk: &SimDisk, batches: usize) -> dstream::Result<Option<u64>> {
     let count = Collected::new();
     let clock = ManualClock::new(Time::from_millis(500));
-    let conf = Config::new().threads(1).partitions(2).clock(clock).checkpoint_disk(disk);
-    let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = "/ckpt", {
+    let conf = Config::new().threads(1).partitions(2).clock(clock);
+    let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = disk, {
         let ones = queue_stream(vec![vec![((), 1u64)]; BATCHES]);
         let total =
             ones.update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));

@@ -44,12 +44,11 @@ impl Program {
             .handle_signals(false)
             .graceful_stop_timeout(Duration::from_millis(100))
             .clock(clock.clone())
-            .checkpoint_disk(disk)
             .on_report(move |error| {
                 hook.lock().unwrap_or_else(PoisonError::into_inner).push(error.to_string())
             });
         let source = numbers.clone();
-        let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = "/ckpt", {
+        let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = disk, {
             let total = source
                 .map(|n| ((), n))
                 .update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));

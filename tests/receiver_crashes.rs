@@ -66,8 +66,8 @@ fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, blocks: &[u64]) -> dstream::R
         }
     };
     let (numbers, totals) = (write(|world| &mut world.numbers), write(|world| &mut world.totals));
-    let conf = Config::new().threads(1).clock(ManualClock::new(Time::from_millis(999))).checkpoint_disk(disk);
-    let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = "/ckpt", {
+    let conf = Config::new().threads(1).clock(ManualClock::new(Time::from_millis(999)));
+    let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = disk, {
         let mail = (mail);
         mail.foreach_rdd(|rdd, time| numbers(rdd.collect(), time));
         let total = mail

@@ -148,8 +148,8 @@ fn after_a_failed_batch_nothing_is_written_until_a_restart() -> dstream::Result<
     let (disk, seen) = (SimDisk::new(0), Collected::new());
     let live = |fails: Option<u64>, batches| {
         let clock = ManualClock::new(Time::from_millis(500));
-        let conf = Config::new().threads(1).clock(clock).checkpoint_disk(&disk);
-        let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = "/ckpt", {
+        let conf = Config::new().threads(1).clock(clock);
+        let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = &disk, {
             let totals = queue_stream(vec![vec![("a", 1u64)]; 60])
                 .update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
             totals.foreach_rdd(|_rdd, time| match Some(time.as_millis()) == fails {

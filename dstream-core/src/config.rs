@@ -2,12 +2,7 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use crate::{
-    Clock, Error, Result, SystemClock,
-    checkpoint::{LogOptions, Policy, Storage},
-    report::Reports,
-    testing::SimDisk,
-};
+use crate::{Clock, Error, Result, SystemClock, report::Reports};
 
 /// The name of an application that gives itself none.
 pub(crate) const UNNAMED: &str = "dstream";
@@ -42,7 +37,6 @@ pub struct Config {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hash_seed: Option<u64>,
     pub(crate) reports: Reports,
-    pub(crate) storage: Storage,
 }
 
 impl Default for Config {
@@ -65,7 +59,6 @@ impl Default for Config {
             clock: Arc::new(SystemClock),
             hash_seed: None,
             reports: Reports::default(),
-            storage: Storage::default(),
         }
     }
 }
@@ -202,14 +195,6 @@ impl Config {
     /// ```
     pub fn on_report(mut self, f: impl Fn(&Error) + Send + Sync + 'static) -> Config {
         self.reports = Reports::new(f);
-        self
-    }
-
-    /// For tests: checkpoints are kept on this disk, in memory, and not on the machine's.
-    pub fn checkpoint_disk(mut self, disk: &SimDisk) -> Config {
-        // Every call in its order, so that a run can be repeated.
-        self.storage =
-            Storage { fs: Arc::new(disk.fs()), policy: Policy::simulated(), log: LogOptions::simulated() };
         self
     }
 

@@ -32,7 +32,8 @@ pub mod private;
 
 pub use bytes::{Bytes, BytesMut};
 pub use checkpoint::{
-    Changes, CheckpointError, CheckpointStore, LocalDir, Stateful, decode, inspect_checkpoint,
+    Appender, Changes, CheckpointError, CheckpointStore, IntoCheckpointStore, LocalDir, Stateful, StoreLock,
+    decode, inspect_checkpoint,
 };
 pub use clock::{Clock, ManualClock, Signal, SystemClock};
 pub use compact_str::CompactString;

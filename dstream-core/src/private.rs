@@ -4,6 +4,7 @@
 pub use crate::ops::not_needed;
 pub use crate::{
     batch::{Batch, Missing, OpMeta, Step},
+    checkpoint::Storage,
     context::{Builder, Hoisted},
     handle::{Feed, FromHandle, Handing},
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},

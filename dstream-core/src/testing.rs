@@ -36,8 +36,11 @@ use std::{
 };
 
 use crate::{
-    Result, Source, Time,
-    checkpoint::sim::{Faults, SimFs},
+    IntoCheckpointStore, LocalDir, Result, Source, Time,
+    checkpoint::{
+        LogOptions, Policy, Storage,
+        sim::{Faults, SimFs},
+    },
 };
 
 pub use crate::{ManualClock, Signal};
@@ -209,7 +212,7 @@ impl<T: Send + 'static> Source for TestSource<T> {
 
 /// A disk in memory, for checkpoints, that fails where it is told to. Clones are the same disk.
 ///
-/// Give it to a program with [`Config::checkpoint_disk`](crate::Config::checkpoint_disk). Every access is a *call*, counted from 0; a program
+/// Give it to a program with `checkpoint = disk`; its files are in `/ckpt`. Every access is a *call*, counted from 0; a program
 /// that does the same makes the same calls, so a test can end it in each of them. What follows a loss of power is
 /// chosen by the seed: what was not synced is there, partly there, or gone.
 ///
@@ -221,7 +224,7 @@ impl<T: Send + 'static> Source for TestSource<T> {
 ///
 /// /// A running total, from the checkpoint on the disk.
 /// fn total(disk: &SimDisk, out: &Collected<(i32, i32)>) -> dstream::Result<()> {
-///     let ssc = dstream::stream!(batch = 1s, checkpoint = "/totals", conf = Config::new().checkpoint_disk(disk), {
+///     let ssc = dstream::stream!(batch = 1s, checkpoint = disk, {
 ///         let pairs = queue_stream(vec![vec![1], vec![1]]).map(|n| (0, n));
 ///         pairs.update_state_by_key(|new: &[i32], old| Some(old.unwrap_or(0) + new.iter().sum::<i32>())).collect_to(out);
 ///     })?;
@@ -293,11 +296,24 @@ impl SimDisk {
         self.fs.change(file.as_ref(), change);
     }
 
-    pub(crate) fn fs(&self) -> SimFs {
-        self.fs.clone()
-    }
-
     fn change(&self, change: impl FnOnce(&mut Faults)) {
         self.fs.change_faults(change);
+    }
+}
+
+impl IntoCheckpointStore for &SimDisk {
+    fn into_checkpoint_store(self) -> Storage {
+        Storage {
+            store: Arc::new(LocalDir::with_fs(Arc::new(self.fs.clone()), "/ckpt".into())),
+            // Every call in its order, so that a run can be repeated.
+            policy: Policy::simulated(),
+            log: LogOptions::simulated(),
+        }
+    }
+}
+
+impl IntoCheckpointStore for SimDisk {
+    fn into_checkpoint_store(self) -> Storage {
+        (&self).into_checkpoint_store()
     }
 }

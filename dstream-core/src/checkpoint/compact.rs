@@ -18,6 +18,7 @@ use super::{
     merge::merge,
     recovery::list,
     segment::SegmentWriter,
+    store::{StoreLock, delete},
     writer::Kept,
 };
 
@@ -64,6 +65,7 @@ enum Place {
 
 struct Worker {
     store: Arc<dyn CheckpointStore>,
+    lock: Arc<dyn StoreLock>,
     numbers: Arc<AtomicU64>,
     finished: Finished,
     stop: Arc<AtomicBool>,
@@ -74,12 +76,13 @@ struct Worker {
 impl Housekeeper {
     pub(super) fn new(
         store: Arc<dyn CheckpointStore>,
+        lock: Arc<dyn StoreLock>,
         numbers: Arc<AtomicU64>,
         background: bool,
     ) -> Housekeeper {
         let (finished, stop) = (Finished::default(), Arc::<AtomicBool>::default());
         let mut worker =
-            Worker { store, numbers, finished: finished.clone(), stop: stop.clone(), unadopted: None };
+            Worker { store, lock, numbers, finished: finished.clone(), stop: stop.clone(), unadopted: None };
         let place = if background {
             let (jobs, todo) = channel();
             let run = move || todo.into_iter().for_each(|job| worker.run(job));
@@ -168,6 +171,7 @@ impl Worker {
         let object = object_name(Kind::Merged, self.numbers.fetch_add(1, Ordering::Relaxed));
         let failed = |e| CheckpointError::io(format_args!("writing `{}`", self.store.describe(&object)), e);
         let mut size = (0, 0);
+        self.lock.check(&*self.store)?;
         self.store.put(&object, &mut |out| {
             let mut file = SegmentWriter::new(out, Kind::Merged, &object).map_err(failed)?;
             merge(&*self.store, segments, |operator, key, value| {
@@ -191,6 +195,7 @@ impl Worker {
     fn collect(&mut self, kept: &[Kept], spare: Option<u64>) -> Result<(), CheckpointError> {
         // What is newer belongs to a commit or a merge that has not ended.
         let Some(newest) = kept.last().map(|kept| kept.number) else { return Ok(()) };
+        self.lock.check(&*self.store)?;
         self.unadopted.take_if(|object| kept.iter().any(|kept| kept.objects.contains(object)));
         for name in list(&*self.store)? {
             let number = parse_name(&name).map(|(_, number)| number);
@@ -199,9 +204,7 @@ impl Worker {
             let needed = self.unadopted.as_ref() == Some(&name)
                 || kept.iter().any(|kept| kept.objects.contains(&name));
             if old && !needed {
-                let failed =
-                    |e| CheckpointError::io(format_args!("deleting `{}`", self.store.describe(&name)), e);
-                self.store.delete(&name).map_err(failed)?;
+                delete(&*self.store, &name)?;
             }
         }
         Ok(())

@@ -66,6 +66,17 @@ pub enum CheckpointError {
         /// Who has it.
         owner: String,
     },
+    /// This program is not the only writer of the store any more.
+    #[error(
+        "this program has lost the lock of checkpoint `{place}` ({why}), so that another one may write there: nothing more is \
+         written; stop the other one, and start this one again"
+    )]
+    LockLost {
+        /// The place of the checkpoint.
+        place: String,
+        /// What the store says.
+        why: String,
+    },
     /// Operators that had state are not in the program any more.
     #[error(
         "checkpoint `{file}` holds state of {}, which the program does not have: expected operators of these names; \
@@ -80,7 +91,7 @@ pub enum CheckpointError {
     },
     /// Receivers that have left blocks in the log are not in the program any more.
     #[error(
-        "log `{log}` holds blocks of {} that are in no finished batch, and the program has no receiver of that name: \
+        "the log in `{log}` holds blocks of {} that are in no finished batch, and the program has no receiver of that name: \
          expected receivers with the same addresses as before; bring them back, or let their blocks go with `forget = [{}]`",
         quoted(.receivers, '`'), quoted(.receivers, '"')
     )]
@@ -132,7 +143,8 @@ impl CheckpointError {
         matches!(self, CheckpointError::Io { error, .. } if error.kind() != io::ErrorKind::AlreadyExists)
     }
 
-    pub(super) fn io(what: impl fmt::Display, error: io::Error) -> CheckpointError {
+    /// What the storage has refused, and may take later. `what` says what was tried: ``writing `s3://bucket/checkpoint-17` ``.
+    pub fn io(what: impl fmt::Display, error: io::Error) -> CheckpointError {
         CheckpointError::Io { what: what.to_string(), error: Arc::new(error) }
     }
 

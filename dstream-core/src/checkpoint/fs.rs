@@ -26,6 +26,8 @@ pub(crate) trait Fs: Send + Sync + fmt::Debug {
         io::copy(&mut (&mut file).take(offset), &mut io::sink())?;
         Ok(file)
     }
+    /// Whether there is a file of this name.
+    fn exists(&self, path: &Path) -> io::Result<bool>;
     /// Names a file anew, in the same directory.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
@@ -79,6 +81,10 @@ impl Fs for OsFs {
         let mut file = File::open(path)?;
         file.seek(io::SeekFrom::Start(offset))?;
         Ok(Box::new(file))
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        path.try_exists()
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -19,7 +19,7 @@ use super::{
 ///
 /// A damaged file is named in what is written; if no checkpoint is whole, that is an error.
 pub fn inspect_checkpoint(dir: &Path, out: &mut dyn Write) -> Result<(), CheckpointError> {
-    let store = LocalDir::existing(dir);
+    let store = LocalDir::new(dir);
     let names = list(&store)?;
     let failed = |e| CheckpointError::io("writing what is in the checkpoint", e);
     let mut numbers: Vec<_> = names.iter().filter_map(|name| parse_name(name)).collect();

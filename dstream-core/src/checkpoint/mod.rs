@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod fs;
 mod inspect;
+mod local;
 mod manifest;
 mod merge;
 mod migrate;
@@ -24,14 +25,14 @@ mod writer;
 pub use changes::{Changes, decode};
 pub use error::CheckpointError;
 pub use inspect::inspect_checkpoint;
-pub use store::{CheckpointStore, LocalDir};
+pub use local::LocalDir;
+pub use store::{Appender, CheckpointStore, IntoCheckpointStore, Storage, StoreLock};
 
 pub(crate) use manifest::{PendingBatch, Progress};
 pub(crate) use migrate::Migration;
 #[cfg(test)]
 pub(crate) use recovery::Restored;
 pub(crate) use recovery::{Session, Slot};
-pub(crate) use store::Storage;
 #[cfg(test)]
 pub(crate) use wal::Found;
 pub(crate) use wal::{LogBlock, LogOptions, LogPosition, LogReader, Place, UsedUp, WriteAheadLog};

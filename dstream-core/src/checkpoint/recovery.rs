@@ -1,7 +1,6 @@
 //! Going on from a checkpoint.
 
 use std::{
-    any::Any,
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
@@ -13,6 +12,8 @@ use super::{
     manifest::{Manifest, Operator, Progress, Segment, object_name, parse_name},
     merge::merge,
     segment::SegmentReader,
+    store::StoreLock,
+    wal::LOG_PREFIX,
     writer::{Kept, Policy},
 };
 
@@ -21,7 +22,7 @@ type Result<T, E = CheckpointError> = std::result::Result<T, E>;
 /// A checkpoint that no other process writes to, before the program goes on from it.
 pub(crate) struct Session {
     store: Arc<dyn CheckpointStore>,
-    lock: Box<dyn Any + Send + Sync>,
+    lock: Arc<dyn StoreLock>,
     /// The first number that no object has.
     next: u64,
     recovered: Option<Recovered>,
@@ -69,7 +70,7 @@ impl Session {
     /// If a newer one is damaged, that is logged as a warning. If there are files but no whole checkpoint, that is an error: a program
     /// starts empty only where there is nothing.
     pub(crate) fn open(store: Arc<dyn CheckpointStore>) -> Result<Session> {
-        let lock = store.lock()?;
+        let lock = Arc::from(store.lock()?);
         let names = list(&*store)?;
         let recovered = Recovered::find(&*store, &names)?;
         if let Some(recovered) = &recovered {
@@ -88,6 +89,11 @@ impl Session {
     /// What there is to go on from; `None` if there is nothing at all.
     pub(crate) fn recovered(&self) -> Option<&Recovered> {
         self.recovered.as_ref()
+    }
+
+    /// Held until nothing is written any more.
+    pub(crate) fn lock(&self) -> &Arc<dyn StoreLock> {
+        &self.lock
     }
 
     /// Gives the operators their state back, and begins to write. An operator of the checkpoint that is not in the
@@ -262,11 +268,12 @@ impl Recovered {
     }
 }
 
-/// The names of all objects.
+/// The names of all objects but those of the log.
 pub(super) fn list(store: &dyn CheckpointStore) -> Result<Vec<String>> {
     let mut names = store
         .list("")
         .map_err(|e| CheckpointError::io(format_args!("listing checkpoint `{}`", store.describe("")), e))?;
+    names.retain(|name| !name.starts_with(LOG_PREFIX));
     names.sort_unstable();
     Ok(names)
 }

@@ -244,6 +244,12 @@ impl Fs for SimFs {
         Ok(Box::new(Cursor::new(state.files[id].bytes.clone())))
     }
 
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.state();
+        state.call()?;
+        Ok(state.names.contains_key(path))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.call()?;

@@ -1,180 +1,185 @@
-//! Where the objects of a checkpoint are: the seam for object stores, and a local directory.
+//! The seam between checkpoints and where their objects are stored.
 
 use std::{
-    any::Any,
+    ffi::{OsStr, OsString},
     fmt,
-    io::{self, BufWriter, Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
-use super::{
-    CheckpointError, Policy,
-    fs::{Fs, Lock, OsFs, is_full},
-    wal::LogOptions,
-};
+use super::{CheckpointError, LocalDir, Policy, wal::LogOptions};
 
-/// Immutable objects with names, all in one place. Nothing is ever appended or overwritten, so that an object store can be one:
-/// `docs/checkpoint-format.md` says what is asked of it.
-pub trait CheckpointStore: Send + Sync + fmt::Debug {
-    /// Makes the object `name` of what `write` writes. When this returns, the object is there and survives a loss of power; if
-    /// it fails, no part of the object can be seen, unless what failed is the very last step: then it is there as a whole.
+/// Where checkpoints and the write-ahead log of receivers are stored: immutable objects with flat names, all in one place.
+///
+/// [`LocalDir`] stores them in a directory. Implement this to store them elsewhere, for instance in an object store, and give the value
+/// to the program: `checkpoint = store` in `stream!`, or [`Config::checkpoint`](crate::Config). Check an implementation with
+/// [`testing::check_store`](crate::testing::check_store), which tests each promise below.
+///
+/// # Contract
+///
+/// - **Names** are up to 64 ASCII letters, digits and `-`, and begin with a letter. No name is put twice by one program.
+/// - **Create.** [`put`](CheckpointStore::put) makes an object whole or not at all, and only where there is none of that name
+///   (`If-None-Match: *`). No rename is needed.
+/// - **Durable.** What `put` has reported as stored is there for every later `get` and `list`, of this process and of others, also after
+///   a loss of power.
+/// - **Consistent.** `list` names every object that was put before and not deleted.
+/// - **One writer.** See below.
+///
+/// # Lock, lease, and fencing
+///
+/// One process writes at a time. [`lock`](CheckpointStore::lock) either excludes every other process until its result is dropped or the
+/// process ends, or fails with [`Busy`](CheckpointError::Busy). A store without locks needs a *lease*, which its
+/// [`StoreLock`] renews from a thread of its own. [`StoreLock::lost`] is asked before each commit, each append to the log, and each
+/// deletion; once it has named a reason, nothing more is written and the program ends with [`LockLost`](CheckpointError::LockLost).
+/// So it must name one *before* the lease can pass to another process: at the latest when the time that the lease was last renewed for is
+/// over, by this machine's monotonic clock, less a margin for a call that is under way. And a lease may only be granted when that time is over.
+///
+/// The conditional create is the second barrier (*fencing*): two writers that both believe to hold the lease go on from the same last
+/// number, so that the later one of two `put`s fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists), and its program ends.
+/// A store that numbers its leases can do better, and refuse a `put` or `delete` under an older number.
+pub trait CheckpointStore: Send + Sync + fmt::Debug + 'static {
+    /// Makes the object `name` of the bytes that `write` writes. `write` may be called again to begin anew; its error is passed on.
     ///
-    /// No name is asked for twice; if there is such an object all the same, it stays, and the error is
-    /// [`AlreadyExists`](io::ErrorKind::AlreadyExists). After that error, or any that is not [`CheckpointError::Io`], nothing more is
-    /// written; after the others the same is tried again under a new name.
+    /// If it fails, no part of the object may be seen, but it may be there as a whole if the outcome is unknown, as after a timeout.
+    /// An object of that name that is there stays, and the error is [`AlreadyExists`](io::ErrorKind::AlreadyExists). After that error, or
+    /// any that is not [`CheckpointError::Io`], nothing more is written and the program ends; after the others the same content is
+    /// tried again under a new name.
     fn put(
         &self,
         name: &str,
         write: &mut dyn FnMut(&mut dyn Write) -> Result<(), CheckpointError>,
     ) -> Result<(), CheckpointError>;
 
-    /// Reads an object from its beginning. [`NotFound`](io::ErrorKind::NotFound) only if it is not there: a program then looks for an
+    /// Reads an object from its beginning. [`NotFound`](io::ErrorKind::NotFound) only if it is not there: a program may then look for an
     /// older checkpoint, and after any other error it does not start.
     fn get(&self, name: &str) -> io::Result<Box<dyn Read + Send>>;
 
-    /// The names of all objects that begin with `prefix`, in any order; of what was put before, all.
+    /// Reads an object from byte `offset` on; nothing if it ends before. Blocks of the log are read so. Provided: reads and skips what is before.
+    fn get_from(&self, name: &str, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        let mut object = self.get(name)?;
+        io::copy(&mut (&mut object).take(offset), &mut io::sink())?;
+        Ok(object)
+    }
+
+    /// The names of all objects that begin with `prefix`, in any order.
     fn list(&self, prefix: &str) -> io::Result<Vec<String>>;
 
-    /// Removes an object.
+    /// Removes an object. It need not be gone at once. One that is not there is no error, or [`NotFound`](io::ErrorKind::NotFound).
     fn delete(&self, name: &str) -> io::Result<()>;
 
-    /// Makes this process the only one that writes, until the result is dropped or the process ends.
-    fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, CheckpointError>;
+    /// Makes this process the only one that writes, until the result is dropped or the process ends. The first call before anything is
+    /// read or written: the place may be created here.
+    fn lock(&self) -> Result<Box<dyn StoreLock>, CheckpointError>;
 
-    /// The place as a person writes it, or that of the object `name` if it is not empty.
+    /// Makes an empty object `name` that can be appended to, if the store has such: the log of receivers is then written with one
+    /// append for each group of blocks. Provided: `None`, and each group of blocks is `put` as an object of its own.
+    fn append(&self, _name: &str) -> Result<Option<Box<dyn Appender>>, CheckpointError> {
+        Ok(None)
+    }
+
+    /// Cuts an object that an earlier process has appended to at `length` bytes and makes these durable. Called at the start for the last such
+    /// object, before anything relies on it: what can be read may still be lost. Provided: nothing, as what was `put` is durable.
+    fn seal(&self, _name: &str, _length: u64) -> Result<(), CheckpointError> {
+        Ok(())
+    }
+
+    /// The place as a person writes it, or that of the object `name` if it is not empty. For messages.
     fn describe(&self, name: &str) -> String;
 }
 
-/// Where a program keeps its checkpoints, and how.
+/// Held while a process is the only writer of a [`CheckpointStore`]; dropped when another may write.
+pub trait StoreLock: Send + Sync {
+    /// Why this process may not write any more: its lease has ended. `None` while it may. Asked often, so it must not do I/O. Provided: `None`,
+    /// for a lock that can't be lost.
+    fn lost(&self) -> Option<String> {
+        None
+    }
+}
+
+impl dyn StoreLock {
+    /// `Err` if the lock is lost.
+    pub(crate) fn check(&self, store: &dyn CheckpointStore) -> Result<(), CheckpointError> {
+        let lost = |why| CheckpointError::LockLost { place: store.describe(""), why };
+        self.lost().map_or(Ok(()), |why| Err(lost(why)))
+    }
+}
+
+/// An object that is appended to. What is written is sure to be there only after the next [`sync`](Appender::sync).
+pub trait Appender: Write + Send {
+    /// Makes everything that was written durable, with the name of the object. After any error nothing more is appended to this object; the errors
+    /// mean what those of [`CheckpointStore::put`] mean.
+    fn sync(&mut self) -> Result<(), CheckpointError>;
+}
+
+/// Removes an object, also if it is gone already.
+pub(super) fn delete(store: &dyn CheckpointStore, name: &str) -> Result<(), CheckpointError> {
+    match store.delete(name) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(CheckpointError::io(format_args!("deleting `{}`", store.describe(name)), e))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where a program stores its checkpoints, and how.
 #[derive(Clone, Debug)]
-pub(crate) struct Storage {
-    pub(crate) fs: Arc<dyn Fs>,
+pub struct Storage {
+    pub(crate) store: Arc<dyn CheckpointStore>,
     pub(crate) policy: Policy,
     pub(crate) log: LogOptions,
 }
 
-impl Default for Storage {
-    fn default() -> Storage {
-        Storage { fs: Arc::new(OsFs), policy: Policy::default(), log: LogOptions::default() }
+impl Storage {
+    fn new(store: Arc<dyn CheckpointStore>) -> Storage {
+        Storage { store, policy: Policy::default(), log: LogOptions::default() }
     }
 }
 
-/// A local directory.
-///
-/// An object is written under another name, brought to the disk, and renamed; then the directory is brought to the
-/// disk. After a sync that failed every later write fails, until the directory is opened again: the system may have
-/// dropped what it could not write and says so only once, so that a second sync would promise what is not there. Where
-/// a sync finds the disk full, only the new file is lost, and nothing else had been promised.
-pub struct LocalDir {
-    fs: Arc<dyn Fs>,
-    dir: PathBuf,
-    poisoned: OnceLock<String>,
+/// What `checkpoint = ..` takes: the path of a directory, or a [`CheckpointStore`], also in an [`Arc`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no place for checkpoints",
+    label = "expected the path of a directory or a `CheckpointStore`",
+    note = "a path is a `&str`, `String`, `&Path` or `PathBuf`; a store may be in an `Arc`"
+)]
+pub trait IntoCheckpointStore {
+    /// The store, with how it is used.
+    #[doc(hidden)]
+    fn into_checkpoint_store(self) -> Storage;
 }
 
-/// Begins the names of files that are being written.
-const TEMPORARY: &str = ".tmp-";
-const LOCK: &str = ".lock";
-
-impl LocalDir {
-    /// The directory `dir`, which is made if it is not there.
-    pub fn open(dir: impl Into<PathBuf>) -> Result<LocalDir, CheckpointError> {
-        LocalDir::with_fs(Arc::new(OsFs), dir.into())
-    }
-
-    /// The directory `dir`, to be read only.
-    pub(super) fn existing(dir: &Path) -> LocalDir {
-        LocalDir { fs: Arc::new(OsFs), dir: dir.to_owned(), poisoned: OnceLock::new() }
-    }
-
-    pub(crate) fn with_fs(fs: Arc<dyn Fs>, dir: PathBuf) -> Result<LocalDir, CheckpointError> {
-        fs.create_dir(&dir)
-            // What the last process renamed but could not sync is made safe before anything builds on it.
-            .and_then(|()| fs.sync_dir(&dir))
-            .map_err(|e| CheckpointError::io(format_args!("opening checkpoint `{}`", dir.display()), e))?;
-        Ok(LocalDir { fs, dir, poisoned: OnceLock::new() })
-    }
-
-    /// `Err` if a sync has failed before.
-    fn check(&self, what: impl FnOnce() -> String) -> Result<(), CheckpointError> {
-        let unsynced = |why: &String| CheckpointError::Unsynced { what: what(), why: why.clone() };
-        self.poisoned.get().map_or(Ok(()), |why| Err(unsynced(why)))
-    }
-
-    fn poison(&self, what: String, error: io::Error) -> CheckpointError {
-        // Only the first failure is the cause.
-        let why = self.poisoned.get_or_init(|| error.to_string()).clone();
-        CheckpointError::Unsynced { what, why }
+impl<S: CheckpointStore> IntoCheckpointStore for S {
+    fn into_checkpoint_store(self) -> Storage {
+        Storage::new(Arc::new(self))
     }
 }
 
-impl CheckpointStore for LocalDir {
-    fn put(
-        &self,
-        name: &str,
-        write: &mut dyn FnMut(&mut dyn Write) -> Result<(), CheckpointError>,
-    ) -> Result<(), CheckpointError> {
-        let what = || format!("writing `{}`", self.describe(name));
-        let failed = |e| CheckpointError::io(what(), e);
-        self.check(what)?;
-        let temporary = self.dir.join(format!("{TEMPORARY}{name}"));
-        let written = (|| {
-            let mut out = BufWriter::with_capacity(1 << 16, self.fs.create(&temporary).map_err(failed)?);
-            write(&mut out)?;
-            let mut file = out.into_inner().map_err(|e| failed(e.into_error()))?;
-            file.sync().map_err(|e| if is_full(&e) { failed(e) } else { self.poison(what(), e) })?;
-            drop(file);
-            self.fs.rename(&temporary, &self.dir.join(name)).map_err(failed)
-        })();
-        if written.is_err() {
-            // Gives its space back. If that fails too, the next start tries again.
-            let _ = self.fs.remove(&temporary);
-        }
-        written?;
-        self.fs.sync_dir(&self.dir).map_err(|e| self.poison(what(), e))
+impl<S: CheckpointStore> IntoCheckpointStore for Arc<S> {
+    fn into_checkpoint_store(self) -> Storage {
+        Storage::new(self)
     }
+}
 
-    fn get(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {
-        self.fs.open(&self.dir.join(name))
+impl IntoCheckpointStore for Arc<dyn CheckpointStore> {
+    fn into_checkpoint_store(self) -> Storage {
+        Storage::new(self)
     }
+}
 
-    fn list(&self, prefix: &str) -> io::Result<Vec<String>> {
-        let mut names = self.fs.list(&self.dir)?;
-        // Our own hidden files, other directories, and what other programs hide are no objects.
-        names.retain(|name| !name.starts_with('.') && !name.ends_with('/') && name.starts_with(prefix));
-        Ok(names)
+impl IntoCheckpointStore for Storage {
+    fn into_checkpoint_store(self) -> Storage {
+        self
     }
+}
 
-    fn delete(&self, name: &str) -> io::Result<()> {
-        self.check(|| format!("deleting `{}`", self.describe(name))).map_err(io::Error::other)?;
-        self.fs.remove(&self.dir.join(name))
-    }
-
-    fn lock(&self) -> Result<Lock, CheckpointError> {
-        let path = self.dir.join(LOCK);
-        let failed = |e| CheckpointError::io(format_args!("locking `{}`", path.display()), e);
-        let lock = self.fs.lock(&path).map_err(failed)?;
-        let lock = lock.map_err(|owner| CheckpointError::Busy { place: self.describe(""), owner })?;
-        // Now that nobody writes them any more, half-written files of a killed process can go.
-        for name in self.fs.list(&self.dir).map_err(failed)? {
-            if name.starts_with(TEMPORARY) {
-                self.fs.remove(&self.dir.join(name)).map_err(failed)?;
+macro_rules! paths {
+    ($($path:ty),*) => {$(
+        impl IntoCheckpointStore for $path {
+            fn into_checkpoint_store(self) -> Storage {
+                Storage::new(Arc::new(LocalDir::new(self)))
             }
         }
-        Ok(lock)
-    }
-
-    fn describe(&self, name: &str) -> String {
-        if name.is_empty() {
-            self.dir.display().to_string()
-        } else {
-            self.dir.join(name).display().to_string()
-        }
-    }
+    )*};
 }
 
-impl fmt::Debug for LocalDir {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LocalDir").field(&self.dir).finish()
-    }
-}
+paths!(&str, String, &String, &Path, PathBuf, &PathBuf, &OsStr, OsString);

@@ -5,8 +5,7 @@
 
 use std::{
     fmt,
-    io::{self, Read},
-    path::PathBuf,
+    io::{self, Read, Write},
     sync::Arc,
     time::Duration,
 };
@@ -14,12 +13,12 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    CheckpointError,
+    CheckpointError, CheckpointStore,
     frame::{
         Flaw, FrameReader, FrameWriter, Kind, frame_follows, frame_len, header, payload_at, put_number,
         take_bytes, take_number,
     },
-    fs::{Fs, FsFile, is_full},
+    store::{Appender, delete},
 };
 use crate::{Clock, Time};
 
@@ -66,17 +65,17 @@ pub(crate) struct Place {
 /// Reads blocks that were found.
 #[derive(Clone, Debug)]
 pub(crate) struct LogReader {
-    fs: Arc<dyn Fs>,
-    dir: PathBuf,
+    store: Arc<dyn CheckpointStore>,
 }
 
 impl LogReader {
     /// The bytes of a block.
     pub(crate) fn read(&self, place: Place) -> Result<Bytes> {
-        let path = self.dir.join(file_name(place.file));
+        let name = file_name(place.file);
         let mut bytes = Vec::new();
-        let mut read = || self.fs.open_at(&path, place.offset)?.take(place.length).read_to_end(&mut bytes);
-        let name = path.display().to_string();
+        let mut read =
+            || self.store.get_from(&name, place.offset)?.take(place.length).read_to_end(&mut bytes);
+        let name = self.store.describe(&name);
         read().map_err(|e| Flaw::Io(e).of(name.clone()))?;
         if bytes.len() as u64 != place.length || crc32fast::hash(&bytes) != place.checksum {
             return Err(Flaw::at(place.offset, "it was whole when the program started").of(name));
@@ -84,12 +83,13 @@ impl LogReader {
         Ok(bytes.into())
     }
 
-    /// The directory, or a file in it, for a message.
+    pub(crate) fn store(&self) -> &dyn CheckpointStore {
+        &*self.store
+    }
+
+    /// The store, or an object in it, for a message.
     pub(crate) fn describe(&self, place: Option<Place>) -> String {
-        place
-            .map_or_else(|| self.dir.clone(), |place| self.dir.join(file_name(place.file)))
-            .display()
-            .to_string()
+        self.store.describe(&place.map_or_else(String::new, |place| file_name(place.file)))
     }
 }
 
@@ -160,10 +160,12 @@ impl Default for LogOptions {
     }
 }
 
-/// The write-ahead log in one directory. The lock of the checkpoint that it belongs to guards it, too.
+/// The write-ahead log. The lock of the checkpoint that it belongs to guards it, too.
+///
+/// A file is an object of the store. Where the store can append, groups of blocks are appended to the file until it is full or old; else each
+/// group is a file.
 pub(crate) struct WriteAheadLog {
-    fs: Arc<dyn Fs>,
-    dir: PathBuf,
+    store: Arc<dyn CheckpointStore>,
     clock: Arc<dyn Clock>,
     options: LogOptions,
     current: Option<Current>,
@@ -173,11 +175,11 @@ pub(crate) struct WriteAheadLog {
     highest: u64,
     /// Files with lower numbers are gone.
     cleaned: u64,
-    poisoned: Option<String>,
 }
 
+/// The file that is appended to.
 struct Current {
-    file: FrameWriter<Box<dyn FsFile>>,
+    file: FrameWriter<Box<dyn Appender>>,
     since: Time,
 }
 
@@ -185,40 +187,35 @@ impl WriteAheadLog {
     /// Opens the log, and gives `each` all blocks after `from`, in the order in which they were appended. A log that is not
     /// there is made with its first block.
     pub(crate) fn open(
-        fs: Arc<dyn Fs>,
-        dir: PathBuf,
+        store: Arc<dyn CheckpointStore>,
         clock: Arc<dyn Clock>,
         options: LogOptions,
         from: Option<LogPosition>,
         each: &mut dyn FnMut(Found),
     ) -> Result<WriteAheadLog> {
         let mut log = WriteAheadLog {
-            fs,
-            dir,
+            store,
             clock,
             options,
             current: None,
             before: LogPosition::default(),
             highest: 0,
             cleaned: 0,
-            poisoned: None,
         };
         let numbers = log.numbers()?;
         log.highest = numbers.last().copied().unwrap_or(0);
         log.before = log.recover(&numbers, from, each)?;
-        log.make_safe()?;
+        if log.before.file > 0 {
+            // What the last process wrote but did not sync can be read now, and would count from now on, but may still be lost.
+            log.store.seal(&file_name(log.before.file), log.before.offset)?;
+        }
         Ok(log)
     }
 
     /// Appends blocks, all together; when this returns, they survive a loss of power. Returns the place after them.
     ///
-    /// If it fails, none of them may be acknowledged. After a failed sync every later append fails, too, unless there was just no
-    /// space: see [`LocalDir`](super::LocalDir).
+    /// If it fails, none of them may be acknowledged.
     pub(crate) fn append(&mut self, blocks: &[LogBlock]) -> Result<LogPosition> {
-        if let Some(why) = &self.poisoned {
-            let what = format!("writing log `{}`", self.dir.display());
-            return Err(CheckpointError::Unsynced { what, why: why.clone() });
-        }
         if blocks.is_empty() {
             return Ok(self.before);
         }
@@ -227,8 +224,8 @@ impl WriteAheadLog {
                 || self.clock.now().since(c.since) >= self.options.max_age
         };
         self.current.take_if(|c| full(c));
-        let mut current = match self.current.take() {
-            Some(current) => current,
+        let current = match self.current.take() {
+            Some(current) => Some(current),
             None => self.begin()?,
         };
         let mut payload = vec![BLOCKS];
@@ -239,13 +236,18 @@ impl WriteAheadLog {
             put_number(&mut payload, bytes.len() as u64);
             payload.extend(bytes);
         }
-        let name = self.name(self.highest);
-        let failed = |e| CheckpointError::io(format_args!("writing `{name}`"), e);
-        // If this fails, `current` stays empty: nothing is appended to a file of which the end is unknown.
-        current.file.frame(&payload).map_err(failed)?;
-        current.file.out.sync().map_err(|e| self.failed_sync(e))?;
-        self.before = LogPosition { file: self.highest, offset: current.file.offset() };
-        self.current = Some(current);
+        let offset = match current {
+            // If this fails, `current` stays empty: nothing is appended to a file of which the end is unknown.
+            Some(mut current) => {
+                current.file.frame(&payload).map_err(|e| self.failed(e))?;
+                current.file.out.sync()?;
+                let end = current.file.offset();
+                self.current = Some(current);
+                end
+            }
+            None => self.put(&payload)?,
+        };
+        self.before = LogPosition { file: self.highest, offset };
         Ok(self.before)
     }
 
@@ -256,7 +258,7 @@ impl WriteAheadLog {
 
     /// What reads the blocks that were found.
     pub(crate) fn reader(&self) -> LogReader {
-        LogReader { fs: Arc::clone(&self.fs), dir: self.dir.clone() }
+        LogReader { store: Arc::clone(&self.store) }
     }
 
     /// Deletes files that have nothing after `until`: what the oldest checkpoint that can be gone back to has used up.
@@ -267,79 +269,61 @@ impl WriteAheadLog {
         for number in self.numbers()? {
             // The last file that counts stays, so that the next one can be checked against it.
             if number < until.file && number < self.before.file {
-                let name = self.name(number);
-                self.fs
-                    .remove(&self.dir.join(file_name(number)))
-                    .map_err(|e| CheckpointError::io(format_args!("deleting `{name}`"), e))?;
+                delete(&*self.store, &file_name(number))?;
             }
         }
         self.cleaned = until.file;
         Ok(())
     }
 
-    /// Writes the last file again. What the last process wrote but did not sync can be read now, and would count from
-    /// now on, but may still be lost; a sync now would not help where one has failed.
-    fn make_safe(&mut self) -> Result<()> {
-        let LogPosition { file, offset } = self.before;
-        if file == 0 {
-            return Ok(());
-        }
-        let (path, temporary) = (self.dir.join(file_name(file)), self.dir.join(".tmp-log"));
-        let copy = || {
-            let mut bytes = Vec::new();
-            self.fs.open(&path)?.take(offset).read_to_end(&mut bytes)?;
-            let mut file = self.fs.create(&temporary)?;
-            file.write_all(&bytes)?;
-            file.sync()?;
-            drop(file);
-            self.fs.rename(&temporary, &path)?;
-            self.fs.sync_dir(&self.dir)
-        };
-        copy().map_err(|e| CheckpointError::io(format_args!("writing `{}`", path.display()), e))
+    fn failed(&self, error: io::Error) -> CheckpointError {
+        CheckpointError::io(format_args!("writing `{}`", self.name(self.highest)), error)
     }
 
-    /// Where the sync of a file finds no space, only this append is lost: the file is not written any more.
-    fn failed_sync(&mut self, error: io::Error) -> CheckpointError {
-        if is_full(&error) {
-            return CheckpointError::io(format_args!("writing `{}`", self.name(self.highest)), error);
-        }
-        self.poison(error)
-    }
-
-    fn poison(&mut self, error: io::Error) -> CheckpointError {
-        let why = error.to_string();
-        self.poisoned = Some(why.clone());
-        CheckpointError::Unsynced { what: format!("writing `{}`", self.name(self.highest)), why }
-    }
-
-    /// Makes the next file. Its beginning is on the disk before blocks are, so that a beginning that can't be
-    /// read with something behind it is known to be damage.
-    fn begin(&mut self) -> Result<Current> {
+    /// Makes the next file; `None` if the store can't append to it. Its beginning is on the disk before blocks are, so that a beginning that
+    /// can't be read with something behind it is known to be damage.
+    fn begin(&mut self) -> Result<Option<Current>> {
         self.highest += 1;
-        let name = self.name(self.highest);
-        let failed = |e| CheckpointError::io(format_args!("writing `{name}`"), e);
-        self.fs.create_dir(&self.dir).map_err(failed)?;
-        let file = self.fs.create(&self.dir.join(file_name(self.highest))).map_err(failed)?;
-        let mut file = FrameWriter::new(file, Kind::Log, &file_name(self.highest)).map_err(failed)?;
-        file.frame(&[&[BEFORE][..], &self.before.to_bytes()].concat()).map_err(failed)?;
-        file.out.sync().map_err(|e| self.failed_sync(e))?;
-        self.fs.sync_dir(&self.dir).map_err(|e| self.poison(e))?;
-        Ok(Current { file, since: self.clock.now() })
+        let name = file_name(self.highest);
+        let Some(file) = self.store.append(&name)? else { return Ok(None) };
+        let mut file = FrameWriter::new(file, Kind::Log, &name).map_err(|e| self.failed(e))?;
+        file.frame(&self.beginning()).map_err(|e| self.failed(e))?;
+        file.out.sync()?;
+        Ok(Some(Current { file, since: self.clock.now() }))
+    }
+
+    /// Makes a whole file of one group of blocks; returns its end.
+    fn put(&self, blocks: &[u8]) -> Result<u64> {
+        let (name, mut end) = (file_name(self.highest), 0);
+        self.store.put(&name, &mut |out| {
+            let write = |out: &mut dyn Write| {
+                let mut file = FrameWriter::new(out, Kind::Log, &name)?;
+                file.frame(&self.beginning())?;
+                file.frame(blocks)?;
+                Ok(file.offset())
+            };
+            end = write(out).map_err(|e| self.failed(e))?;
+            Ok(())
+        })?;
+        Ok(end)
+    }
+
+    /// The payload of the first frame of a file.
+    fn beginning(&self) -> Vec<u8> {
+        [&[BEFORE][..], &self.before.to_bytes()].concat()
     }
 
     fn name(&self, number: u64) -> String {
-        self.dir.join(file_name(number)).display().to_string()
+        self.store.describe(&file_name(number))
     }
 
     /// The numbers of all files, in order.
     fn numbers(&self) -> Result<Vec<u64>> {
-        let names = match self.fs.list(&self.dir) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Vec::new(),
-            names => names
-                .map_err(|e| CheckpointError::io(format_args!("listing log `{}`", self.dir.display()), e))?,
-        };
+        let names = self.store.list(LOG_PREFIX).map_err(|e| {
+            CheckpointError::io(format_args!("listing the log in `{}`", self.store.describe("")), e)
+        })?;
         let number = |name: &String| {
-            let number = name.strip_prefix("log-")?.parse().ok()?;
+            let number = name.strip_prefix(LOG_PREFIX)?.parse().ok()?;
             (file_name(number) == *name).then_some(number)
         };
         let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
@@ -396,7 +380,7 @@ impl WriteAheadLog {
     fn before(&self, number: u64) -> Result<Option<LogPosition>, Flaw> {
         let name = file_name(number);
         let read = || -> Result<LogPosition, Flaw> {
-            let mut frames = FrameReader::new(self.fs.open(&self.dir.join(&name))?, Kind::Log, &name)?;
+            let mut frames = FrameReader::new(self.store.get(&name)?, Kind::Log, &name)?;
             let (at, mut payload) = (frames.offset(), Vec::new());
             if !frames.next(&mut payload)? {
                 return Err(Flaw::Cut(at));
@@ -410,7 +394,7 @@ impl WriteAheadLog {
             Err(flaw) => flaw,
         };
         let beginning = header(Kind::Log, &name).len() as u64 + frame_len(1 + 16);
-        let mut file = self.fs.open(&self.dir.join(&name))?.take(beginning + 1);
+        let mut file = self.store.get(&name)?.take(beginning + 1);
         let length = file.read_to_end(&mut Vec::new())? as u64;
         if length > beginning { Err(flaw) } else { Ok(None) }
     }
@@ -424,7 +408,7 @@ impl WriteAheadLog {
         each: &mut dyn FnMut(Found),
     ) -> Result<u64, Flaw> {
         let name = file_name(number);
-        let mut frames = FrameReader::new(self.fs.open(&self.dir.join(&name))?, Kind::Log, &name)?;
+        let mut frames = FrameReader::new(self.store.get(&name)?, Kind::Log, &name)?;
         let mut payload = Vec::new();
         let mut first = true;
         loop {
@@ -460,7 +444,7 @@ impl WriteAheadLog {
     fn torn(&self, number: u64, at: u64, flaw: Flaw) -> Result<(), Flaw> {
         let name = file_name(number);
         let mut file = Vec::new();
-        self.fs.open(&self.dir.join(&name))?.read_to_end(&mut file)?;
+        self.store.get(&name)?.read_to_end(&mut file)?;
         // Appends follow one another only once the one before is on the disk.
         if frame_follows(&file, &header(Kind::Log, &name), at + 1) {
             return Err(flaw);
@@ -479,8 +463,11 @@ impl WriteAheadLog {
     }
 }
 
+/// Begins the names of the log's objects.
+pub(super) const LOG_PREFIX: &str = "log-";
+
 fn file_name(number: u64) -> String {
-    format!("log-{number:020}")
+    format!("{LOG_PREFIX}{number:020}")
 }
 
 fn blocks(payload: &[u8], before: LogPosition) -> Option<Vec<Found>> {
@@ -501,6 +488,6 @@ fn blocks(payload: &[u8], before: LogPosition) -> Option<Vec<Found>> {
 
 impl fmt::Debug for WriteAheadLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriteAheadLog").field("dir", &self.dir).field("end", &self.before).finish()
+        f.debug_struct("WriteAheadLog").field("store", &self.store).field("end", &self.before).finish()
     }
 }

@@ -1,7 +1,6 @@
 //! Writing checkpoints.
 
 use std::{
-    any::Any,
     collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::{
@@ -16,6 +15,7 @@ use super::{
     frame::Kind,
     manifest::{Manifest, Operator, Progress, Segment, object_name},
     segment::{SegmentWriter, measure},
+    store::StoreLock,
     wal::{LogPosition, UsedUp},
 };
 
@@ -67,7 +67,7 @@ pub(crate) struct Checkpointer {
     /// After a merge that failed: how many segments there must be for the next attempt.
     patience: usize,
     // Dropped after the housekeeper has ended.
-    _lock: Box<dyn Any + Send + Sync>,
+    lock: Arc<dyn StoreLock>,
 }
 
 /// A checkpoint that can be gone back to, and the objects that it needs.
@@ -103,13 +103,13 @@ pub(super) struct Start {
 impl Checkpointer {
     pub(super) fn start(
         store: Arc<dyn CheckpointStore>,
-        lock: Box<dyn Any + Send + Sync>,
+        lock: Arc<dyn StoreLock>,
         policy: Policy,
         start: Start,
     ) -> Checkpointer {
         let Start { next, operators, converting, begun, segments, kept, doubtful } = start;
         let numbers = Arc::new(AtomicU64::new(next));
-        let housekeeper = Housekeeper::new(store.clone(), numbers.clone(), policy.background);
+        let housekeeper = Housekeeper::new(store.clone(), lock.clone(), numbers.clone(), policy.background);
         Checkpointer {
             store,
             policy,
@@ -123,7 +123,7 @@ impl Checkpointer {
             numbers,
             housekeeper,
             patience: 0,
-            _lock: lock,
+            lock,
         }
     }
 
@@ -152,6 +152,7 @@ impl Checkpointer {
             }
             changes.sort();
         }
+        self.lock.check(&*self.store)?;
         self.adopt();
 
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);

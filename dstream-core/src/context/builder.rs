@@ -1,6 +1,6 @@
 //! What `stream!` expands to calls this: it puts a pipeline into a context.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use super::{
     StreamingContext,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Config, Error, IntoSource, Result, StreamHandle,
     batch::{Batch, OpMeta, Pipeline},
-    checkpoint::Stateful,
+    checkpoint::{Stateful, Storage},
     handle::Feed,
     plan::{Fact, PipelineMeta, PipelinePlan, WindowPlan},
     window::WindowSpec,
@@ -29,15 +29,15 @@ impl Builder {
         name: Option<String>,
         batch: Duration,
         config: Option<Config>,
-        checkpoint: Option<PathBuf>,
+        checkpoint: Option<Storage>,
         forget: Vec<String>,
     ) -> Builder {
         let context = StreamingContext::with_config(batch, config.unwrap_or_default());
         if let (Ok(context), Some(name)) = (&context, name) {
             context.set_name(name);
         }
-        if let (Ok(context), Some(folder)) = (&context, checkpoint) {
-            context.set_checkpoint(folder, forget);
+        if let (Ok(context), Some(storage)) = (&context, checkpoint) {
+            context.set_checkpoint(storage, forget);
         }
         Builder { context, facts: Vec::new() }
     }

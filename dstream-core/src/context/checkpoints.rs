@@ -10,7 +10,6 @@
 use std::{
     collections::BTreeMap,
     ops::Deref,
-    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -19,7 +18,8 @@ use super::core::{Core, Life};
 use crate::{
     Error, Result, Time,
     checkpoint::{
-        Changes, CheckpointError, Checkpointer, LocalDir, PendingBatch, Progress, Session, Slot, Stateful,
+        Changes, CheckpointError, Checkpointer, PendingBatch, Policy, Progress, Session, Slot, Stateful,
+        Storage,
     },
     config::UNNAMED,
     receiver::Log,
@@ -71,6 +71,7 @@ pub(super) struct Opened {
     // Closed before the folder is free.
     pub(super) log: OpenLog,
     session: Session,
+    policy: Policy,
 }
 
 /// The log; it is closed when this is dropped, although a receiver that has not stopped may still have it.
@@ -92,20 +93,19 @@ impl Drop for OpenLog {
 
 impl Opened {
     /// Opens the checkpoint, and the log beside it: what receivers store goes there from their first block on.
-    pub(super) fn open(core: &Core, folder: PathBuf) -> Result<Opened> {
-        let store = LocalDir::with_fs(Arc::clone(&core.config.storage.fs), folder.clone())?;
-        let session = Session::open(Arc::new(store))?;
+    pub(super) fn open(core: &Core, storage: &Storage) -> Result<Opened> {
+        let session = Session::open(Arc::clone(&storage.store))?;
         let (name, forget) = {
             let life = core.lock();
             (life.name.clone(), life.forget.clone())
         };
         let mut used_up = BTreeMap::new();
         if let Some(recovered) = session.recovered() {
-            check(recovered.progress(), &name, core.interval, &folder)?;
+            check(recovered.progress(), &name, core.interval, &storage.store.describe(""))?;
             used_up.clone_from(&recovered.progress().wal);
         }
-        let log = Log::open(folder.join("log"), &core.config, &used_up, &forget)?;
-        Ok(Opened { log: OpenLog(Arc::new(log)), session })
+        let log = Log::open(session.lock(), storage, &core.config, &used_up, &forget)?;
+        Ok(Opened { log: OpenLog(Arc::new(log)), session, policy: storage.policy })
     }
 
     /// The seed of the hash in the checkpoint to go on from.
@@ -128,7 +128,7 @@ impl Checkpoints {
     /// Goes on from the checkpoint of a context whose sources have started. If there is one, operators and
     /// sources get back what they had.
     pub(super) fn resume(core: &Core, opened: Opened) -> Result<(Checkpoints, Option<Resumed>)> {
-        let Opened { log, session } = opened;
+        let Opened { log, session, policy } = opened;
         log.check_claimed()?;
         let (operators, sources, mut progress, outputs, forget) = {
             let life = core.lock();
@@ -158,7 +158,7 @@ impl Checkpoints {
                 .iter_mut()
                 .map(|(name, kind, state)| Slot { name, kind, state: &mut **state })
                 .collect();
-            let (writer, restored) = session.resume(&mut slots, &forget, core.config.storage.policy)?;
+            let (writer, restored) = session.resume(&mut slots, &forget, policy)?;
             if found.is_some() {
                 tracing::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
                 for name in &restored.new {
@@ -298,19 +298,18 @@ impl Checkpoints {
 }
 
 /// Refuses the checkpoint of another application, or of another batch interval.
-fn check(found: &Progress, ours: &str, interval: Duration, folder: &Path) -> Result<()> {
-    let folder = folder.display();
+fn check(found: &Progress, ours: &str, interval: Duration, place: &str) -> Result<()> {
     let theirs = found.application.as_str();
     // One that has given itself no name may be any.
     if theirs != ours && [theirs, ours].iter().all(|name| *name != UNNAMED && !name.is_empty()) {
         return Err(Error::Invalid(format!(
-            "the checkpoint in `{folder}` is of the application `{theirs}`, this one is `{ours}`: use another folder, or, if \
+            "the checkpoint in `{place}` is of the application `{theirs}`, this one is `{ours}`: use another folder, or, if \
              it is the same application, name it `{theirs}` again"
         )));
     }
     if found.interval != interval {
         return Err(Error::Invalid(format!(
-            "the checkpoint in `{folder}` was written with a batch interval of {:?}, this program has {:?}: change it back, or \
+            "the checkpoint in `{place}` was written with a batch interval of {:?}, this program has {:?}: change it back, or \
              use another folder",
             found.interval, interval
         )));

@@ -2,7 +2,6 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread,
     time::Duration,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     Config, Error, ReceiverLog, Result, Signal, SourceContext, Time,
     batch::{OutputLog, Pipeline, panic_text},
+    checkpoint::Storage,
     exec::Executor,
     plan::{PipelinePlan, Plan},
     receiver::Log,
@@ -59,7 +59,7 @@ pub(super) struct Life {
     pub(super) state: ContextState,
     pub(super) stop_begun: bool,
     /// Where checkpoints go, and the operators whose state may be let go.
-    pub(super) checkpoint: Option<PathBuf>,
+    pub(super) checkpoint: Option<Storage>,
     pub(super) forget: Vec<String>,
     /// How many outputs all pipelines have.
     pub(super) outputs: usize,
@@ -234,12 +234,12 @@ impl Core {
     /// settings have one.
     pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
-        let Some(folder) = self.lock().checkpoint.clone() else {
+        let Some(storage) = self.lock().checkpoint.clone() else {
             self.seed.get_or_init(|| self.config.hash_seed.unwrap_or(seed));
             self.start_inputs(None, to_end)?;
             return Ok((None, fresh()));
         };
-        let opened = Opened::open(self, folder)?;
+        let opened = Opened::open(self, &storage)?;
         self.seed.get_or_init(|| opened.seed().or(self.config.hash_seed).unwrap_or(seed));
         self.start_inputs(Some(&opened.log), to_end)?;
         let (checkpoints, resumed) = Checkpoints::resume(self, opened)?;

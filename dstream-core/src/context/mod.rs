@@ -13,7 +13,6 @@ mod tests;
 
 use std::{
     fmt,
-    path::PathBuf,
     sync::{Arc, PoisonError, TryLockError, Weak},
     time::Duration,
 };
@@ -28,6 +27,7 @@ use self::{
 use crate::{
     Config, Error, Result,
     batch::Pipeline,
+    checkpoint::Storage,
     plan::{PipelinePlan, Plan},
     source::AnyInput,
 };
@@ -116,9 +116,9 @@ impl StreamingContext {
         self.core().interval
     }
 
-    pub(crate) fn set_checkpoint(&self, folder: PathBuf, forget: Vec<String>) {
+    pub(crate) fn set_checkpoint(&self, storage: Storage, forget: Vec<String>) {
         let mut life = self.core().lock();
-        life.checkpoint = Some(folder);
+        life.checkpoint = Some(storage);
         life.forget = forget;
     }
 

@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     thread,
 };
@@ -14,7 +13,7 @@ use std::{
 use super::budget::Permit;
 use crate::{
     Bytes, CheckpointError, Config, Error, Result, SourceContext, Time,
-    checkpoint::{LogBlock, LogPosition, LogReader, Place, Storage, UsedUp, WriteAheadLog},
+    checkpoint::{LogBlock, LogPosition, LogReader, Place, Storage, StoreLock, UsedUp, WriteAheadLog},
 };
 
 /// How many bytes of blocks are written in one piece.
@@ -24,6 +23,8 @@ const GROUP: usize = 16 << 20;
 pub(crate) struct Log {
     /// Locked during an append, and before the state.
     writer: Mutex<Writer>,
+    /// Of the store; gone when the checkpoint is closed.
+    lock: Weak<dyn StoreLock>,
     state: Mutex<State>,
     reader: LogReader,
     /// If not, nothing is added, but what an earlier run has left is processed.
@@ -82,7 +83,8 @@ pub(super) trait Open: Send + Sync {
 impl Log {
     /// Opens the log, of which that much is used up as the checkpoint has it; `forget` names receivers whose blocks are let go.
     pub(crate) fn open(
-        dir: PathBuf,
+        lock: &Arc<dyn StoreLock>,
+        storage: &Storage,
         config: &Config,
         used_up: &BTreeMap<String, Bytes>,
         forget: &[String],
@@ -92,18 +94,18 @@ impl Log {
         for (name, bytes) in used_up {
             let Some(UsedUp { next, position }) = UsedUp::from_bytes(bytes) else {
                 return Err(Error::Invalid(format!(
-                    "the checkpoint's position of `{name}` in the log `{}` has {} bytes, expected 24: it was written by \
+                    "the checkpoint's position of `{name}` in the log in `{}` has {} bytes, expected 24: it was written by \
                      another version of dstream",
-                    dir.display(),
+                    storage.store.describe(""),
                     bytes.len()
                 )));
             };
             from = Some(from.map_or(position, |from| from.min(position)));
             streams.insert(name.as_str().into(), Stream { next, used: next, ..Stream::default() });
         }
-        let Storage { fs, log: options, .. } = &config.storage;
+        let Storage { store, log: options, .. } = storage;
         let clock = Arc::clone(&config.clock);
-        let log = WriteAheadLog::open(Arc::clone(fs), dir, clock, *options, from, &mut |found| {
+        let log = WriteAheadLog::open(Arc::clone(store), clock, *options, from, &mut |found| {
             let stream = streams.entry(found.stream.into()).or_default();
             stream.next = stream.next.max(found.block.saturating_add(1));
             if found.block >= stream.used {
@@ -122,8 +124,9 @@ impl Log {
         }
         let (end, reader) = (log.end(), log.reader());
         let state = Mutex::new(State { end, streams, ..State::default() });
+        let lock = Arc::downgrade(lock);
         let writer = Mutex::new(Writer { log, closed: false });
-        Ok(Log { writer, state, reader, enabled: config.write_ahead_log })
+        Ok(Log { writer, lock, state, reader, enabled: config.write_ahead_log })
     }
 
     /// An error if there are blocks of receivers that have not started: they would never be processed.
@@ -149,10 +152,11 @@ impl Log {
             return Ok(());
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.closed {
+        let Some(lock) = self.lock.upgrade().filter(|_| !writer.closed) else {
             return Err(CheckpointError::Invalid("the context has been stopped".to_owned()));
-        }
+        };
         loop {
+            lock.check(self.reader.store())?;
             let group = {
                 let mut state = self.state();
                 if state.written >= count {
@@ -201,7 +205,11 @@ impl Log {
     /// Deletes what is not needed from this position on. What goes wrong is logged: the next checkpoint tries again.
     pub(crate) fn clean(&self, until: LogPosition) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(error) = writer.log.clean(until) {
+        let cleaned = match self.lock.upgrade() {
+            Some(lock) => lock.check(self.reader.store()).and_then(|()| writer.log.clean(until)),
+            None => return,
+        };
+        if let Err(error) = cleaned {
             tracing::warn!("the log of receivers could not be cleaned up: {error}");
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     error::Error as StdError,
     sync::{
-        Arc,
+        Arc, LazyLock,
         mpsc::{self, Receiver as Channel, Sender},
     },
     time::Duration,
@@ -12,7 +12,7 @@ use std::{
 
 use super::*;
 use crate::{
-    Block, Config, ManualClock,
+    Block, CheckpointError, Config, IntoCheckpointStore, LocalDir, ManualClock, StoreLock,
     checkpoint::sim::{Faults, Rng, SimFs},
     source::SourceContext,
 };
@@ -61,14 +61,24 @@ struct Fixture {
     reports: Channel<String>,
 }
 
-fn on(fs: &SimFs) -> Config {
-    let mut config = Config::new();
-    config.storage.fs = Arc::new(fs.clone());
-    config
+/// Opens the log on a disk that nobody else has.
+fn open(
+    fs: &SimFs,
+    config: &Config,
+    used_up: &BTreeMap<String, Bytes>,
+    forget: &[String],
+) -> crate::Result<Log> {
+    static LOCK: LazyLock<Arc<dyn StoreLock>> = LazyLock::new(|| Arc::new(Unlocked));
+    let storage = LocalDir::with_fs(Arc::new(fs.clone()), "/ckpt".into()).into_checkpoint_store();
+    Log::open(&LOCK, &storage, config, used_up, forget)
 }
 
-fn log(config: &Config) -> Arc<Log> {
-    Arc::new(Log::open("/log".into(), config, &BTreeMap::new(), &[]).unwrap())
+struct Unlocked;
+
+impl StoreLock for Unlocked {}
+
+fn log(fs: &SimFs, config: &Config) -> Arc<Log> {
+    Arc::new(open(fs, config, &BTreeMap::new(), &[]).unwrap())
 }
 
 impl Fixture {
@@ -76,9 +86,10 @@ impl Fixture {
         let clock = ManualClock::new(Time::from_millis(1_000));
         let ((steps, script), (answer, answers)) = (mpsc::channel(), mpsc::channel());
         let (report, reports) = mpsc::channel();
-        let config =
-            set(on(&fs)).clock(clock.clone()).on_report(move |error| drop(report.send(error.to_string())));
-        let log = log(&config);
+        let config = set(Config::new())
+            .clock(clock.clone())
+            .on_report(move |error| drop(report.send(error.to_string())));
+        let log = log(&fs, &config);
         let mut source = receiver_stream(Scripted(script, answer));
         let context = SourceContext {
             clock: Arc::new(clock.clone()),
@@ -144,7 +155,7 @@ fn nothing_is_acknowledged_while_the_disk_is_full() {
         fixture.clock.advance(Duration::from_millis(after));
         assert!(fixture.clock.wait_for_waiter(Time::from_millis(until)));
         let report = fixture.report();
-        assert!(report.contains("writing `/log/log-"), "{report}");
+        assert!(report.contains("writing `/ckpt/log/log-"), "{report}");
     }
     assert!(fixture.has_no_answer());
     // Its batch is planned all the same, and can't begin.
@@ -202,7 +213,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_is_asked_for() {
 #[test]
 fn what_waits_is_written_in_one_append() {
     let fs = SimFs::new(0);
-    let log = log(&on(&fs));
+    let log = log(&fs, &Config::new());
     let receivers = ["a", "b", "c"].map(|name| ReceiverLog::new(&log, name));
     let budget = budget::Budget::new(100, Signal::new());
     log.write().unwrap();
@@ -227,7 +238,7 @@ fn what_waits_is_written_in_one_append() {
 #[test]
 fn what_was_forgotten_stays_so_although_it_is_read_again() {
     let fs = SimFs::new(0);
-    let first = log(&on(&fs));
+    let first = log(&fs, &Config::new());
     let budget = budget::Budget::new(100, Signal::new());
     // Of two receivers, one still needs the beginning of the log.
     for name in ["a", "b"] {
@@ -236,7 +247,7 @@ fn what_was_forgotten_stays_so_although_it_is_read_again() {
     first.write().unwrap();
     let open = |used_up: &BTreeMap<String, Bytes>, forget: &[&str]| {
         let forget: Vec<String> = forget.iter().map(|name| (*name).to_owned()).collect();
-        Log::open("/log".into(), &on(&fs), used_up, &forget).unwrap()
+        super::tests::open(&fs, &Config::new(), used_up, &forget).unwrap()
     };
     let mut used_up = first.used_up();
     for forget in [&["b"][..], &[]] {
@@ -249,7 +260,7 @@ fn what_was_forgotten_stays_so_although_it_is_read_again() {
 #[test]
 fn a_closed_log_is_not_written() {
     let fs = SimFs::new(0);
-    let log = log(&on(&fs));
+    let log = log(&fs, &Config::new());
     let receiver = ReceiverLog::new(&log, "a");
     log.close();
     let budget = budget::Budget::new(100, Signal::new());
@@ -262,7 +273,7 @@ fn a_closed_log_is_not_written() {
 fn simulate(seed: u64) -> std::result::Result<(), String> {
     let mut rng = Rng(seed);
     let fs = SimFs::new(rng.next());
-    let config = on(&fs);
+    let config = Config::new();
     // The checkpoint, and the blocks that were acknowledged.
     let (mut used_up, mut acknowledged) = (BTreeMap::new(), Vec::<u64>::new());
     for life in 0..6 {
@@ -275,9 +286,11 @@ fn simulate(seed: u64) -> std::result::Result<(), String> {
                 bad_sync_from: (rng.below(4) == 0).then(|| rng.below(80)),
             },
         });
-        let log = match Log::open("/log".into(), &config, &used_up, &[]) {
+        let log = match open(&fs, &config, &used_up, &[]) {
             Ok(log) => Arc::new(log),
-            Err(Error::Checkpoint(crate::CheckpointError::Io { .. })) if life < 5 => {
+            Err(Error::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Unsynced { .. }))
+                if life < 5 =>
+            {
                 fs.restart(rng.below(2) == 0);
                 continue;
             }

@@ -68,7 +68,8 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     };
     let name = optional(setting("name").map(|n| quote_spanned!(site => ::std::string::String::from(#n))));
     let conf = optional(setting("conf").map(ToTokens::to_token_stream));
-    let checkpoint = setting("checkpoint").map(|at| quote_spanned!(site => ::std::path::PathBuf::from(#at)));
+    let checkpoint = setting("checkpoint")
+        .map(|at| quote_spanned!(site => ::dstream::IntoCheckpointStore::into_checkpoint_store(#at)));
     let checkpoint = optional(checkpoint);
     let forget = setting("forget").map(|names| {
         quote_spanned!(site => ::core::iter::IntoIterator::into_iter(#names).map(::std::string::String::from).collect())

@@ -35,7 +35,7 @@ fn bytes(dir: &std::path::Path) -> u64 {
 #[allow(clippy::print_stdout)]
 fn a_million_keys() {
     let dir = tempfile::tempdir().unwrap();
-    let store: Arc<dyn CheckpointStore> = Arc::new(LocalDir::open(dir.path()).unwrap());
+    let store: Arc<dyn CheckpointStore> = Arc::new(LocalDir::new(dir.path()));
     let mut counts = Counts::default();
     let (mut checkpointer, ..) =
         resume(store.clone(), &mut [("counts", &mut counts)], &[], Policy::default()).unwrap();

@@ -22,8 +22,7 @@ struct Past {
 /// Recovers, and runs some batches until something fails; returns whether the run came to its end.
 fn run(fs: &SimFs, past: &mut Past, rng: &mut Rng, batches: u64) -> Result<(), String> {
     let (mut a, mut b) = (Map::new(), Map::new());
-    let opened =
-        sim_dir(fs).and_then(|store| resume(store, &mut [("a", &mut a), ("b", &mut b)], &[], small()));
+    let opened = resume(sim_dir(fs), &mut [("a", &mut a), ("b", &mut b)], &[], small());
     let (mut checkpointer, _, progress_found) = match opened {
         Ok(opened) => opened,
         Err(CheckpointError::Io { .. }) => return Ok(()),

@@ -9,8 +9,7 @@ use super::{
 fn directory() -> (SimFs, Vec<BTreeMap<String, u64>>) {
     let (fs, mut after) = (SimFs::new(0), Vec::new());
     let mut map = Map::new();
-    let (mut checkpointer, ..) =
-        resume(sim_dir(&fs).unwrap(), &mut [("map", &mut map)], &[], small()).unwrap();
+    let (mut checkpointer, ..) = resume(sim_dir(&fs), &mut [("map", &mut map)], &[], small()).unwrap();
     for batch in 0..23u64 {
         map.put(&format!("key {}", batch % 7), batch);
         map.remove(&format!("key {}", batch * 3 % 7));
@@ -25,7 +24,7 @@ fn directory() -> (SimFs, Vec<BTreeMap<String, u64>>) {
 fn recover(fs: &SimFs, after: &[BTreeMap<String, u64>]) -> Result<u64, String> {
     let before: Vec<_> = fs.paths();
     let mut map = Map::new();
-    let result = sim_dir(fs).and_then(|store| resume(store, &mut [("map", &mut map)], &[], small()));
+    let result = resume(sim_dir(fs), &mut [("map", &mut map)], &[], small());
     assert_eq!(fs.paths(), before, "recovery alone deletes nothing");
     match result {
         Ok((.., progress)) => {
@@ -99,8 +98,7 @@ fn a_program_goes_on_from_an_older_checkpoint() {
     let newest = fs.paths().into_iter().rfind(|p| p.to_string_lossy().contains("checkpoint-")).unwrap();
     fs.change(&newest, Vec::clear);
     let mut map = Map::new();
-    let (mut checkpointer, ..) =
-        resume(sim_dir(&fs).unwrap(), &mut [("map", &mut map)], &[], small()).unwrap();
+    let (mut checkpointer, ..) = resume(sim_dir(&fs), &mut [("map", &mut map)], &[], small()).unwrap();
     after.truncate(22);
     for batch in 22..40u64 {
         // The damaged file is left alone until there are enough newer ones.
@@ -140,7 +138,7 @@ fn nothing_whole_is_an_error_that_names_all() {
 fn a_foreign_directory_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("letter.txt"), "dear sir").unwrap();
-    let error = Session::open(Arc::new(LocalDir::open(dir.path()).unwrap())).unwrap_err().to_string();
+    let error = Session::open(Arc::new(LocalDir::new(dir.path()))).unwrap_err().to_string();
     assert!(error.contains("letter.txt` is no checkpoint"), "{error}");
     let error = inspect_checkpoint(dir.path(), &mut Vec::new()).unwrap_err().to_string();
     assert!(error.contains("letter.txt` is no checkpoint"), "{error}");

@@ -14,9 +14,7 @@ use crate::ManualClock;
 fn open(fs: &SimFs, from: Option<LogPosition>) -> Result<(WriteAheadLog, Vec<Found>), CheckpointError> {
     let mut found = Vec::new();
     let (clock, options) = (Arc::new(ManualClock::default()), LogOptions::simulated());
-    let log = WriteAheadLog::open(Arc::new(fs.clone()), "/log".into(), clock, options, from, &mut |block| {
-        found.push(block)
-    })?;
+    let log = WriteAheadLog::open(sim_dir(fs), clock, options, from, &mut |block| found.push(block))?;
     Ok((log, found))
 }
 
@@ -53,7 +51,7 @@ fn blocks_come_back_in_order_from_any_position() {
     assert!(fs.paths().len() < files);
     assert_eq!(numbers(&open(&fs, Some(positions[20])).unwrap().1), (42..60).collect::<Vec<_>>());
     let error = open(&fs, Some(positions[0])).unwrap_err().to_string();
-    assert!(error.contains("/log/log-") && error.contains("is missing"), "{error}");
+    assert!(error.contains("/ckpt/log/log-") && error.contains("is missing"), "{error}");
 }
 
 #[test]
@@ -167,7 +165,7 @@ fn simulate(seed: u64) -> Result<(), String> {
                     }
                 }
             }
-            Err(CheckpointError::Io { .. }) if round < 6 => {}
+            Err(CheckpointError::Io { .. } | CheckpointError::Unsynced { .. }) if round < 6 => {}
             Err(error) => return Err(format!("recovery refused: {error}")),
         }
         fs.restart(rng.below(2) == 0);

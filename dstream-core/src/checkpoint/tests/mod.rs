@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Changes, CheckpointError, CheckpointStore, Checkpointer, LocalDir, Policy, Progress, Restored, Session,
-    Slot, Stateful, decode, sim::SimFs,
+    Slot, Stateful, StoreLock, decode, sim::SimFs,
 };
 use crate::Time;
 
@@ -87,8 +87,8 @@ pub(super) fn progress(batch: u64) -> Progress {
     Progress { batch_time: Time::from_millis(batch), ..Progress::default() }
 }
 
-pub(super) fn sim_dir(fs: &SimFs) -> Result<Arc<dyn CheckpointStore>, CheckpointError> {
-    Ok(Arc::new(LocalDir::with_fs(Arc::new(fs.clone()), PathBuf::from("/ckpt"))?))
+pub(super) fn sim_dir(fs: &SimFs) -> Arc<dyn CheckpointStore> {
+    Arc::new(LocalDir::with_fs(Arc::new(fs.clone()), PathBuf::from("/ckpt")))
 }
 
 pub(super) fn small() -> Policy {

@@ -1,7 +1,6 @@
 //! The seam for object stores: one with a conditional create, no rename and no real lock.
 
 use std::{
-    any::Any,
     io::{self, Cursor, ErrorKind, Read, Write},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -24,6 +23,11 @@ impl Objects {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Nothing keeps a second program out.
+struct NoLock;
+
+impl StoreLock for NoLock {}
 
 impl CheckpointStore for Objects {
     fn put(
@@ -64,8 +68,8 @@ impl CheckpointStore for Objects {
         Ok(())
     }
 
-    fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, CheckpointError> {
-        Ok(Box::new(()))
+    fn lock(&self) -> Result<Box<dyn StoreLock>, CheckpointError> {
+        Ok(Box::new(NoLock))
     }
 
     fn describe(&self, name: &str) -> String {

@@ -8,7 +8,7 @@ use super::{
 };
 
 fn local(dir: &std::path::Path) -> Arc<dyn CheckpointStore> {
-    Arc::new(LocalDir::open(dir).unwrap())
+    Arc::new(LocalDir::new(dir))
 }
 
 #[test]
@@ -53,8 +53,7 @@ fn state_comes_back_and_does_not_pile_up() {
 fn the_last_change_of_a_key_counts() {
     let fs = SimFs::new(0);
     let mut map = Map::new();
-    let (mut checkpointer, ..) =
-        resume(sim_dir(&fs).unwrap(), &mut [("map", &mut map)], &[], small()).unwrap();
+    let (mut checkpointer, ..) = resume(sim_dir(&fs), &mut [("map", &mut map)], &[], small()).unwrap();
     map.put("a", 1);
     map.put("b", 1);
     map.remove("a");
@@ -68,15 +67,14 @@ fn the_last_change_of_a_key_counts() {
     checkpointer.commit(progress(3), vec![]).unwrap();
     drop(checkpointer);
     let mut again = Map::new();
-    let (.., found) = resume(sim_dir(&fs).unwrap(), &mut [("map", &mut again)], &[], small()).unwrap();
+    let (.., found) = resume(sim_dir(&fs), &mut [("map", &mut again)], &[], small()).unwrap();
     assert_eq!((again.entries, found), (map.entries, Some(progress(3))));
 }
 
 fn with_one_operator() -> SimFs {
     let fs = SimFs::new(0);
     let mut map = Map::new();
-    let (mut checkpointer, ..) =
-        resume(sim_dir(&fs).unwrap(), &mut [("old", &mut map)], &[], small()).unwrap();
+    let (mut checkpointer, ..) = resume(sim_dir(&fs), &mut [("old", &mut map)], &[], small()).unwrap();
     map.put("a", 1u64);
     checkpointer.commit(progress(1), vec![("old".to_owned(), map.take())]).unwrap();
     fs
@@ -86,22 +84,21 @@ fn with_one_operator() -> SimFs {
 fn a_vanished_operator_needs_consent_and_does_not_come_back() {
     let fs = with_one_operator();
     let mut new = Map::<u64>::new();
-    let error =
-        resume(sim_dir(&fs).unwrap(), &mut [("new", &mut new)], &[], small()).unwrap_err().to_string();
+    let error = resume(sim_dir(&fs), &mut [("new", &mut new)], &[], small()).unwrap_err().to_string();
     assert_eq!(
         error,
         "checkpoint `/ckpt/checkpoint-00000000000000000000` holds state of `old`, which the program does not have: \
          expected operators of these names; bring them back, or let their state go with `forget = [\"old\"]`"
     );
     let (mut checkpointer, restored, _) =
-        resume(sim_dir(&fs).unwrap(), &mut [("new", &mut new)], &["old"], small()).unwrap();
+        resume(sim_dir(&fs), &mut [("new", &mut new)], &["old"], small()).unwrap();
     assert_eq!((restored.forgotten, restored.new), (vec!["old".to_owned()], vec!["new".to_owned()]));
     checkpointer.commit(progress(2), vec![]).unwrap();
     drop(checkpointer);
     for _ in 0..2 {
         let mut old = Map::<u64>::new();
         let (mut checkpointer, restored, _) =
-            resume(sim_dir(&fs).unwrap(), &mut [("new", &mut new), ("old", &mut old)], &[], small()).unwrap();
+            resume(sim_dir(&fs), &mut [("new", &mut new), ("old", &mut old)], &[], small()).unwrap();
         assert_eq!((restored.entries, old.entries.len()), (0, 0));
         checkpointer.commit(progress(3), vec![]).unwrap();
     }
@@ -112,13 +109,13 @@ fn an_operator_can_start_anew() {
     let fs = with_one_operator();
     let mut old = Map::<Vec<u8>>::new();
     let (mut checkpointer, restored, _) =
-        resume(sim_dir(&fs).unwrap(), &mut [("old", &mut old)], &["old"], small()).unwrap();
+        resume(sim_dir(&fs), &mut [("old", &mut old)], &["old"], small()).unwrap();
     assert_eq!((restored.forgotten, restored.new.len()), (vec!["old".to_owned()], 0));
     old.put("b", vec![1]);
     checkpointer.commit(progress(2), vec![("old".to_owned(), old.take())]).unwrap();
     drop(checkpointer);
     let mut again = Map::<Vec<u8>>::new();
-    resume(sim_dir(&fs).unwrap(), &mut [("old", &mut again)], &[], small()).unwrap();
+    resume(sim_dir(&fs), &mut [("old", &mut again)], &[], small()).unwrap();
     assert_eq!(again.entries, old.entries);
 }
 
@@ -126,14 +123,13 @@ fn an_operator_can_start_anew() {
 fn types_that_do_not_fit_are_named() {
     let fs = with_one_operator();
     let mut map = Map::<Vec<String>>::new();
-    let error =
-        resume(sim_dir(&fs).unwrap(), &mut [("old", &mut map)], &[], small()).unwrap_err().to_string();
+    let error = resume(sim_dir(&fs), &mut [("old", &mut map)], &[], small()).unwrap_err().to_string();
     let expected = "found `String -> u64`, expected `String -> alloc::vec::Vec<alloc::string::String>`";
     assert!(error.starts_with("state of `old` in `/ckpt/") && error.contains(expected), "{error}");
     assert!(error.ends_with("convert it with `migrate`, or let it go with `forget = [\"old\"]`"), "{error}");
     // A wider type reads what a narrower one wrote, whatever it is called.
     let mut map = Map::<i128>::new();
-    resume(sim_dir(&fs).unwrap(), &mut [("old", &mut map)], &[], small()).unwrap();
+    resume(sim_dir(&fs), &mut [("old", &mut map)], &[], small()).unwrap();
     assert_eq!(map.entries["a"], 1);
 }
 
@@ -168,8 +164,7 @@ fn what_can_not_be_written_fails_the_commit() {
     }
     let fs = SimFs::new(0);
     let mut map = Map::<u64>::new();
-    let (mut checkpointer, ..) =
-        resume(sim_dir(&fs).unwrap(), &mut [("map", &mut map)], &[], small()).unwrap();
+    let (mut checkpointer, ..) = resume(sim_dir(&fs), &mut [("map", &mut map)], &[], small()).unwrap();
     let mut changes = Changes::new();
     changes.put("a", &Bad);
     let error = checkpointer.commit(progress(1), vec![("map".to_owned(), changes)]).unwrap_err();
@@ -194,7 +189,7 @@ fn only_one_process_writes() {
 fn a_full_disk_passes_and_a_broken_one_does_not() {
     let fs = SimFs::new(0);
     let mut map = Map::new();
-    let store = sim_dir(&fs).unwrap();
+    let store = sim_dir(&fs);
     let (mut checkpointer, ..) = resume(store, &mut [("map", &mut map)], &[], small()).unwrap();
     fs.set_faults(Faults { full: Some(0..3), ..Faults::default() });
     map.put("a", 1);
@@ -213,7 +208,7 @@ fn a_full_disk_passes_and_a_broken_one_does_not() {
     assert!(error.contains("nothing is written after a failed sync (the disk is broken)"), "{error}");
     drop(checkpointer);
     let mut again = Map::new();
-    let (.., found) = resume(sim_dir(&fs).unwrap(), &mut [("map", &mut again)], &[], small()).unwrap();
+    let (.., found) = resume(sim_dir(&fs), &mut [("map", &mut again)], &[], small()).unwrap();
     assert_eq!(found, Some(progress(2)));
     assert_eq!(again.entries, BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]));
 }
