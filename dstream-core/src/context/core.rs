@@ -154,7 +154,7 @@ impl Core {
         Plan {
             name: life.name.clone(),
             batch_interval: self.interval,
-            checkpoint: life.checkpoint.as_ref().map(|folder| folder.display().to_string()),
+            checkpoint: life.checkpoint.as_ref().map(|storage| storage.store.describe("")),
             threads: self.config.threads,
             pipelines: life.plans.clone(),
         }
