@@ -192,7 +192,7 @@ impl<T> Handing<T> {
 }
 
 /// What the loops of a chain take their blocks from, batch by batch.
-pub trait Feed {
+pub trait Feed: Send + 'static {
     /// One partition.
     type Block: Block + 'static;
 

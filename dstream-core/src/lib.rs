@@ -49,10 +49,10 @@ pub use receiver::{
 pub use record::{Data, Key, Pair, Portable, Record};
 pub use source::{
     BinaryRecords, Block, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated, GeneratorStream,
-    Input, IntoSource, LengthDecoder, ListenTextStream, OpenFile, QueueStream, RateStream, SocketStream,
-    SocketTextStream, Source, SourceContext, Text, TextBlock, TextFile, binary_records_stream, file_stream,
-    generator_stream, listen_text_stream, queue_stream, rate_stream, socket_stream, socket_text_stream,
-    text_file_stream,
+    Input, IntoSource, LengthDecoder, ListenTextStream, OpenFile, QueueStream, RateStream, RecordStream,
+    SocketStream, SocketTextStream, Source, SourceContext, Text, TextBlock, TextFile, TextRecords,
+    TextStream, binary_records_stream, file_stream, generator_stream, listen_text_stream, queue_stream,
+    rate_stream, socket_stream, socket_text_stream, text_file_stream, text_stream,
 };
 pub use state::{InitialState, State};
 pub use time::Time;

@@ -14,7 +14,8 @@ pub use crate::{
     },
     plan::{Keeps, OperatorKind, OperatorMeta, PipelineMeta, StageMeta},
     rdd::RddBlock,
-    source::{Block, Input},
+    receiver::Received,
+    source::{Block, Borrowed, FromText, Input, TextFeed},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
     table::{Chunks, Combine, Grouping, Groups, Portion, Scatter, Ungrouped},
     window::{

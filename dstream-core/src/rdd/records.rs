@@ -51,6 +51,10 @@ impl<T> RddBlock<T> {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+
+    pub(crate) fn as_slice(&self) -> &[T] {
+        &self.0
+    }
 }
 
 impl<T: Clone + Send + Sync> Block for RddBlock<T> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::budget::Permit;
 use crate::{
-    Block, Bytes, Error, Result, Text, TextBlock,
+    Block, Bytes, Error, Result, Text, TextBlock, TextRecords,
     checkpoint::{LogReader, Place, decode},
 };
 
@@ -138,6 +138,20 @@ impl<B: Block> Block for Unlogged<B> {
     }
 }
 
+impl<B: TextRecords> TextRecords for Unlogged<B> {
+    fn lines(&mut self) -> impl Iterator<Item = &str> {
+        self.0.lines()
+    }
+
+    fn line_texts(&mut self) -> impl Iterator<Item = Text<'_, &str>> {
+        self.0.line_texts()
+    }
+
+    fn lines_with(&mut self, part: &str) -> impl Iterator<Item = &str> {
+        self.0.lines_with(part)
+    }
+}
+
 impl<B: Block> Loggable for Unlogged<B> {
     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
         Ok(None)
@@ -229,5 +243,19 @@ impl<B: Loggable> Block for Received<B> {
             Held::Here { block, .. } => block.weight(),
             Held::InLog { weight, .. } => *weight,
         }
+    }
+}
+
+impl<B: Loggable + TextRecords> TextRecords for Received<B> {
+    fn lines(&mut self) -> impl Iterator<Item = &str> {
+        self.block().lines()
+    }
+
+    fn line_texts(&mut self) -> impl Iterator<Item = Text<'_, &str>> {
+        self.block().line_texts()
+    }
+
+    fn lines_with(&mut self, part: &str) -> impl Iterator<Item = &str> {
+        self.block().lines_with(part)
     }
 }

@@ -10,11 +10,10 @@ mod tests;
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
-pub use block::{Loggable, Unlogged};
+pub use block::{Loggable, Received, Unlogged};
 pub use context::ReceiverContext;
 pub use log::ReceiverLog;
 
-use block::Received;
 pub(crate) use log::Log;
 
 use crate::{Bytes, Error, Input, IntoSource, Result, Signal, Source, SourceContext, Time};

@@ -4,6 +4,7 @@
 //! input that turns into records while the stage that reads it runs. What arrives by itself (a socket, a queue
 //! of messages) is easier to write as a [`Receiver`](crate::Receiver), which runs on a thread of its own.
 
+mod any;
 mod decoder;
 mod files;
 mod generator;
@@ -23,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+pub use any::{Borrowed, FromText, RecordStream, TextFeed, TextRecords, TextStream, text_stream};
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
 pub use files::{
     BinaryRecords, FileRecords, FileStream, OpenFile, TextFile, binary_records_stream, file_stream,
