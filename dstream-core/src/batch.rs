@@ -10,6 +10,7 @@ use std::{
 use crate::{
     Block, Config, Error, JobError, Rdd, Result, Time,
     exec::run,
+    events::{Bus, OutputCompleted, OutputWatch, StageWatch},
     handle::{Feed, Handing},
     plan::StageMeta,
 };
@@ -74,6 +75,10 @@ pub struct Batch<'a> {
     /// How many outputs came before the next, in all pipelines.
     outputs: usize,
     failures: Vec<JobError>,
+    /// The pipeline that runs.
+    pipeline: usize,
+    /// The outputs that have run, if anybody listens.
+    run: Vec<OutputCompleted>,
     /// A failure that an operator will remember although no output may have met it in this batch.
     lost: Mutex<Option<JobError>>,
 }
@@ -97,7 +102,38 @@ impl<'a> Batch<'a> {
         config: &'a Config,
         log: &'a dyn OutputLog,
     ) -> Batch<'a> {
-        Batch { time, zero, seed, config, log, outputs: 0, failures: Vec::new(), lost: Mutex::new(None) }
+        Batch {
+            time,
+            zero,
+            seed,
+            config,
+            log,
+            outputs: 0,
+            failures: Vec::new(),
+            pipeline: 0,
+            run: Vec::new(),
+            lost: Mutex::new(None),
+        }
+    }
+
+    /// The pipeline with this number runs from now on.
+    pub(crate) fn begin_pipeline(&mut self, id: usize) {
+        self.pipeline = id;
+    }
+
+    /// Takes what is known of the outputs that have run, if anybody listens.
+    pub(crate) fn outputs_run(&mut self) -> Vec<OutputCompleted> {
+        std::mem::take(&mut self.run)
+    }
+
+    /// The listeners.
+    pub(crate) fn events(&self) -> &Bus {
+        &self.config.events
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Time {
+        self.config.clock.now()
     }
 
     /// The failures of the batch, in the order of the outputs; empty if all went well.
@@ -151,8 +187,12 @@ impl<'a> Batch<'a> {
         input: Step<Vec<B>>,
         body: impl Fn(usize, &mut [B]) -> O + Sync,
     ) -> Step<Vec<O>> {
-        let tasks = group(input?).into_iter().enumerate().collect();
-        run(tasks, false, |(task, mut blocks): (usize, Vec<B>)| {
+        let (events, blocks) = (&self.config.events, input?);
+        let watch = StageWatch::start(events, || (blocks.len(), None));
+        let tasks: Vec<_> = group(blocks).into_iter().enumerate().collect();
+        let count = tasks.len();
+        let done = run(tasks, false, |(task, mut blocks): (usize, Vec<B>)| {
+            let _busy = watch.as_ref().map(StageWatch::task);
             catch(|| {
                 let mut lost = None;
                 blocks.retain_mut(|block| match block.open() {
@@ -172,10 +212,13 @@ impl<'a> Batch<'a> {
                 }
             })
             .flatten()
-        })
-        .into_iter()
-        .collect::<std::result::Result<Vec<O>, Caught>>()
-        .map_err(|caught| Missing::Failed(Box::new(self.locate(&stage.ops(), caught))))
+        });
+        let done = done.into_iter().collect::<std::result::Result<Vec<O>, Caught>>();
+        let done = done.map_err(|caught| Box::new(self.locate(&stage.ops(), caught)));
+        if let Some(watch) = watch {
+            watch.done(events, self.time, (self.pipeline, stage), count, done.as_ref().err().map(|error| &**error));
+        }
+        done.map_err(Missing::Failed)
     }
 
     /// Runs `step`, which may call the user's code, on the driver's thread.
@@ -191,12 +234,16 @@ impl<'a> Batch<'a> {
         if self.log.is_done(time, output) {
             return;
         }
+        let watch = OutputWatch::start(self, op.name, input.as_ref().err());
         let outcome = match input {
             Ok(value) => self
                 .guard(std::slice::from_ref(op), || emit(value, time))
                 .and_then(|emitted| emitted.map_err(|error| self.failed(op, error.to_string()))),
             Err(inherited) => Err(inherited.clone()),
         };
+        if let Some(watch) = watch {
+            self.run.push(watch.done(self, u32::from(input.is_ok()), outcome.as_ref().err()));
+        }
         self.note(output, outcome);
     }
 
@@ -288,6 +335,11 @@ thread_local! {
 }
 
 impl Caught {
+    /// What the panic said.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Hands the panic on to the [`catch`] around the caller, which finds the place as if it had happened on this
     /// thread: the payload for `resume_unwind`.
     pub(crate) fn rethrow(self) -> Box<dyn Any + Send> {

@@ -240,6 +240,20 @@ impl fmt::Debug for Signal {
     }
 }
 
+/// Measures how long something takes, in real time, also under a manual clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Stopwatch {
+        Stopwatch(Instant::now())
+    }
+
+    pub(crate) fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Counts what happens often and says, at most once a minute in this process, how often it did.
 ///
 /// In real time, also under a manual clock: it is the reader of the log who must not be flooded.

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, thread, time::Duration};
 
-use crate::{Clock, Error, Result, SystemClock, report::Reports};
+use crate::{
+    Clock, Error, Result, SystemClock,
+    events::{Bus, Listener},
+    report::Reports,
+};
 
 /// The name of an application that gives itself none.
 pub(crate) const UNNAMED: &str = "dstream";
@@ -37,6 +41,9 @@ pub struct Config {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hash_seed: Option<u64>,
     pub(crate) reports: Reports,
+    pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    /// Tells the listeners; of a context that is made, and nobody before.
+    pub(crate) events: Bus,
 }
 
 impl Default for Config {
@@ -59,6 +66,8 @@ impl Default for Config {
             clock: Arc::new(SystemClock),
             hash_seed: None,
             reports: Reports::default(),
+            listeners: Vec::new(),
+            events: Bus::default(),
         }
     }
 }
@@ -195,6 +204,28 @@ impl Config {
     /// ```
     pub fn on_report(mut self, f: impl Fn(&Error) + Send + Sync + 'static) -> Config {
         self.reports = Reports::new(f);
+        self
+    }
+
+    /// Tells `listener` what happens in the context, on a thread of its own: see [`events`](crate::events). There may be several.
+    ///
+    /// ```
+    /// use dstream::{Config, events::{BatchCompleted, Listener}};
+    ///
+    /// struct Slow;
+    ///
+    /// impl Listener for Slow {
+    ///     fn batch_completed(&self, batch: &BatchCompleted) {
+    ///         if batch.processing_time.as_secs() >= 1 {
+    ///             eprintln!("the batch at {} took {:?}", batch.batch, batch.processing_time);
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let config = Config::new().listener(Slow);
+    /// ```
+    pub fn listener(mut self, listener: impl Listener) -> Config {
+        self.listeners.push(Arc::new(listener));
         self
     }
 

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod context;
 mod error;
+pub mod events;
 mod exec;
 mod handle;
 mod join;

@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crate::Error;
+use crate::{
+    Error,
+    events::{Bus, Reported},
+};
 
 type Hook = Arc<dyn Fn(&Error) + Send + Sync>;
 
@@ -16,16 +19,17 @@ type Hook = Arc<dyn Fn(&Error) + Send + Sync>;
 pub(crate) struct Reports {
     hook: Option<Hook>,
     first: Arc<OnceLock<Error>>,
+    events: Bus,
 }
 
 impl Reports {
     pub(crate) fn new(hook: impl Fn(&Error) + Send + Sync + 'static) -> Reports {
-        Reports { hook: Some(Arc::new(hook)), first: Arc::default() }
+        Reports { hook: Some(Arc::new(hook)), ..Reports::default() }
     }
 
     /// The same hook, and no error yet: a `Config` may be used for several contexts.
-    pub(crate) fn of_one_context(&self) -> Reports {
-        Reports { hook: self.hook.clone(), first: Arc::default() }
+    pub(crate) fn of_one_context(&self, events: &Bus) -> Reports {
+        Reports { hook: self.hook.clone(), first: Arc::default(), events: events.clone() }
     }
 
     /// Records were lost, such as those of a file that can't be read.
@@ -36,8 +40,9 @@ impl Reports {
         let _ = self.first.set(error);
     }
 
-    /// For the user's hook alone: something went wrong that is logged already and will be tried again.
+    /// For the user's hook and the listeners: something went wrong that is logged already and will be tried again.
     pub(crate) fn tell(&self, error: &Error) {
+        self.events.emit(|| Reported { error: error.to_string() });
         let Some(hook) = &self.hook else { return };
         if catch_unwind(AssertUnwindSafe(|| hook(error))).is_err() {
             tracing::warn!("the function given to `Config::on_report` panicked");

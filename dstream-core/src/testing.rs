@@ -41,6 +41,7 @@ use crate::{
         LogOptions, Policy, Storage,
         sim::{Faults, SimFs},
     },
+    events::{Event, Listener},
 };
 
 pub use crate::{ManualClock, Signal};
@@ -130,6 +131,65 @@ impl<T> Clone for Collected<T> {
 }
 
 impl<T: fmt::Debug> fmt::Debug for Collected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.lock().iter()).finish()
+    }
+}
+
+/// A [`Listener`](crate::events::Listener) that keeps all events. Clones see the same.
+///
+/// ```
+/// use dstream::{Config, events::Event, prelude::*, testing::Events};
+///
+/// let events = Events::new();
+/// let ssc = dstream::stream!(batch = 1s, conf = Config::new().listener(events.clone()), {
+///     queue_stream(vec![vec![1, 2], vec![3]]).print();
+/// })?;
+/// ssc.run_batches(2)?;
+/// ssc.stop();
+/// let completed = events.recorded().into_iter().filter(|event| matches!(event, Event::BatchCompleted(_)));
+/// assert_eq!(completed.count(), 2);
+/// # Ok::<(), dstream::Error>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Events {
+    shared: Arc<(Mutex<Vec<Event>>, Condvar)>,
+}
+
+impl Events {
+    /// Nothing yet.
+    pub fn new() -> Events {
+        Events::default()
+    }
+
+    /// All events so far. Events are delivered on a thread of their own: all of a context's are there when it has stopped.
+    pub fn recorded(&self) -> Vec<Event> {
+        self.lock().clone()
+    }
+
+    /// Blocks until `ready` says so of all events so far, for at most `limit` of real time; returns whether it did.
+    pub fn wait_for(&self, limit: Duration, ready: impl Fn(&[Event]) -> bool) -> bool {
+        let (events, _) = self
+            .shared
+            .1
+            .wait_timeout_while(self.lock(), limit, |events| !ready(events))
+            .unwrap_or_else(PoisonError::into_inner);
+        ready(&events)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener for Events {
+    fn any(&self, event: &Event) {
+        self.lock().push(event.clone());
+        self.shared.1.notify_all();
+    }
+}
+
+impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.lock().iter()).finish()
     }

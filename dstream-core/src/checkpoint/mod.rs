@@ -64,4 +64,10 @@ pub trait Stateful: Send {
     fn converted(&self) -> bool {
         false
     }
+
+    /// How many keys it has, or how many records or partial results, for people who watch it. It is asked after each batch, if
+    /// somebody listens, so it must be cheap. `None`, the default, if nobody counts them.
+    fn keys(&self) -> Option<u64> {
+        None
+    }
 }

@@ -14,11 +14,13 @@ use super::{
     hoisted::Operator,
     jobs::{self, Jobs},
     signals,
+    watch::Watch,
 };
 use crate::{
     Config, Error, ReceiverLog, Result, Signal, SourceContext, Time,
     batch::{OutputLog, Pipeline, panic_text},
     checkpoint::Storage,
+    events::{Bus, ContextStarted, ContextStopped},
     exec::Executor,
     plan::{PipelinePlan, Plan},
     receiver::Log,
@@ -28,6 +30,9 @@ use crate::{
 
 /// How long an immediate stop waits for the batch that is being processed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a stop waits for the listeners to be told of what happened before it.
+const LISTENERS_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The longest wait before what the storage refused is tried again.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
@@ -43,6 +48,8 @@ pub(super) struct Core {
     pub(super) zero: OnceLock<Time>,
     /// The seed of the hash that places keys, from the first batch on.
     seed: OnceLock<u64>,
+    /// Tells listeners of batches.
+    pub(super) watch: Arc<Watch>,
     /// Set when the sources are to stop.
     pub(super) stopping: Signal,
     pub(super) life: Mutex<Life>,
@@ -116,7 +123,8 @@ impl Core {
             )));
         }
         config.check()?;
-        config.reports = config.reports.of_one_context();
+        config.events = Bus::new(&config.listeners)?;
+        config.reports = config.reports.of_one_context(&config.events);
         let life = Life {
             name: config.name.clone(),
             state: ContextState::Initialized,
@@ -136,6 +144,7 @@ impl Core {
             exec: Executor::new(&config)?,
             zero: OnceLock::new(),
             seed: OnceLock::new(),
+            watch: Arc::new(Watch::new(&config)),
             config,
             stopping: Signal::new(),
             life: Mutex::new(life),
@@ -219,7 +228,7 @@ impl Core {
         if let Some(pending) = pending {
             jobs.push(pending);
         }
-        let generator = Arc::new(Generator::new(&self.config.clock, self.interval, inputs, next));
+        let generator = Arc::new(Generator::new(&self.config.clock, self.interval, inputs, next, &self.watch));
         let mut life = self.lock();
         if life.stop_begun {
             return Err(Error::State("this context has been stopped while it started".into()));
@@ -233,6 +242,7 @@ impl Core {
     /// the first batch behind it: those that were missed come first. `seed` is that of the hash if neither the checkpoint nor the
     /// settings have one.
     pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
+        self.config.events.emit(|| ContextStarted { at: self.config.clock.now(), plan: self.plan() });
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
         let Some(storage) = self.lock().checkpoint.clone() else {
             self.seed.get_or_init(|| self.config.hash_seed.unwrap_or(seed));
@@ -401,6 +411,14 @@ impl Core {
     /// The end of every stop. What the pipelines hold, perhaps handles of this context, goes with them.
     fn end(&self) {
         self.release();
+        let (started, error) = {
+            let life = self.lock();
+            (life.state == ContextState::Active, life.error.as_ref().map(Error::to_string))
+        };
+        if started {
+            self.config.events.emit(|| ContextStopped { at: self.config.clock.now(), error });
+        }
+        self.config.events.close(LISTENERS_TIMEOUT);
         let mut life = self.lock();
         life.state = ContextState::Stopped;
         life.run = None;
@@ -434,6 +452,7 @@ impl Core {
                         let time = stepper.next;
                         stepper.next = time + self.interval;
                         inputs.iter().for_each(|input| input.plan(time));
+                        self.watch.planned(time);
                         time
                     }
                 };

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::jobs::Jobs;
+use super::{jobs::Jobs, watch::Watch};
 use crate::{Clock, Error, Result, Signal, Time, source::AnyInput};
 
 pub(super) struct Generator {
@@ -18,6 +18,7 @@ pub(super) struct Generator {
     inputs: Vec<Arc<dyn AnyInput>>,
     /// The time of the first batch.
     first: Time,
+    watch: Arc<Watch>,
     /// The sources have stopped: one more batch is the last.
     finishing: AtomicBool,
     /// Ends it before the next batch time.
@@ -30,9 +31,10 @@ impl Generator {
         interval: Duration,
         inputs: Vec<Arc<dyn AnyInput>>,
         first: Time,
+        watch: &Arc<Watch>,
     ) -> Generator {
-        let clock = Arc::clone(clock);
-        Generator { clock, interval, inputs, first, finishing: AtomicBool::new(false), stop: Signal::new() }
+        let (clock, watch) = (Arc::clone(clock), Arc::clone(watch));
+        Generator { clock, interval, inputs, first, watch, finishing: AtomicBool::new(false), stop: Signal::new() }
     }
 
     /// The sources have stopped: if they still hold something the next batch takes it and is the last one.
@@ -53,6 +55,7 @@ impl Generator {
         while self.clock.wait_until(time, &self.stop) {
             let last = self.finishing.load(Ordering::SeqCst);
             self.inputs.iter().for_each(|input| input.plan(time));
+            self.watch.planned(time);
             jobs.push(time);
             // If the sources stopped while this batch was planned, it may have taken all the same.
             if last || (self.finishing.load(Ordering::SeqCst) && !self.has_pending()) {

@@ -123,9 +123,11 @@ pub(super) fn begin(core: &Core, time: Time) -> Result<()> {
 /// Runs every pipeline over a batch that has begun, and returns the first failure.
 pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
     let zero = *core.zero.get_or_init(|| time - core.interval);
+    let watched = core.watch.started(time, || core.lock().inputs_of(time));
     let mut batch = Batch::new(time, zero, core.seed(), &core.config, core);
     let mut panicked = None;
-    for pipeline in pipelines {
+    for (id, pipeline) in pipelines.iter_mut().enumerate() {
+        batch.begin_pipeline(id);
         // Stages and outputs catch the user's panics; what comes through is a fault of an expansion or of this crate, and
         // must not cost the batches to come.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (pipeline.run)(&mut batch))) {
@@ -136,8 +138,11 @@ pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> 
             panicked.get_or_insert(failure);
         }
     }
+    let outputs = batch.outputs_run();
     let failure = batch.finish().into_iter().next().or(panicked);
     let written = core.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
+    let error = failure.clone().map(Error::from).or(written.clone().err());
+    core.watch.completed(watched, outputs, || core.lock().kept(), error.as_ref());
     match (failure, written) {
         (Some(failure), Ok(())) => Err(failure.into()),
         (Some(failure), Err(error)) => {

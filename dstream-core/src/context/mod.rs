@@ -8,6 +8,7 @@ mod generator;
 mod hoisted;
 mod jobs;
 mod signals;
+mod watch;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use crate::{
     Config, Error, Result,
     batch::Pipeline,
     checkpoint::Storage,
+    events::Listener,
     plan::{PipelinePlan, Plan},
     source::AnyInput,
 };
@@ -144,6 +146,12 @@ impl StreamingContext {
     /// ```
     pub fn plan(&self) -> Plan {
         self.core().plan()
+    }
+
+    /// Tells `listener` what happens in the context from now on, as [`Config::listener`] does. `Err` if there is no thread to
+    /// be had for it.
+    pub fn add_listener(&self, listener: impl Listener) -> Result<()> {
+        self.core().config.events.add(Arc::new(listener))
     }
 
     /// Where the context is in its life.

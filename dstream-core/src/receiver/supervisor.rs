@@ -8,7 +8,11 @@ use std::{
 };
 
 use super::{Receiver, ReceiverContext, context::Shared};
-use crate::{Error, Signal, batch::panic_text};
+use crate::{
+    Error, Signal,
+    batch::panic_text,
+    events::{ReceiverFailed, ReceiverStarted, ReceiverStopped},
+};
 
 /// Starts the receiver's thread. The signal is set when the thread ends.
 pub(super) fn spawn<R: Receiver>(receiver: R, context: ReceiverContext<R::Block>) -> io::Result<Signal> {
@@ -34,8 +38,12 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
     let config = &context.config;
     let mut delay = config.restart_delay;
     while !stop.is_set() {
+        let source = || name.clone();
+        let at = || context.clock.now();
+        config.events.emit(|| ReceiverStarted { source: source(), at: at() });
         let outcome = catch_unwind(AssertUnwindSafe(|| receiver.run(ctx)));
         if stop.is_set() {
+            config.events.emit(|| ReceiverStopped { source: source(), at: at() });
             return;
         }
         let reason = match outcome {
@@ -47,8 +55,15 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
             delay = config.restart_delay;
         }
         tracing::warn!("receiver {name} {reason}; next try in {delay:?}");
+        config.events.emit(|| ReceiverFailed {
+            source: source(),
+            at: at(),
+            error: reason.clone(),
+            next_try_in: delay,
+        });
         config.reports.tell(&Error::source(name, reason));
         if !context.clock.wait_until(context.clock.now() + delay, stop) {
+            config.events.emit(|| ReceiverStopped { source: source(), at: at() });
             return;
         }
         delay = config.next_delay(delay);

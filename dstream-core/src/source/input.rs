@@ -6,10 +6,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{Source, SourceContext};
+use super::{Block, Source, SourceContext};
 use crate::{
     Bytes, Error, Result, Time,
     checkpoint::{Changes, Stateful},
+    events::InputInfo,
 };
 
 /// A source that belongs to a context, and the blocks planned for batches that have not run yet.
@@ -102,6 +103,8 @@ pub(crate) trait AnyInput: Send + Sync {
     fn start(&self, context: &SourceContext) -> Result<()>;
     /// Decides what belongs to the batch at `time`.
     fn plan(&self, time: Time);
+    /// What is planned for the batch at `time` and has not been taken.
+    fn planned(&self, time: Time) -> Option<InputInfo>;
     /// Plans a batch that was begun before a restart: what it had then.
     fn replay(&self, time: Time, record: &[u8]);
     /// What a checkpoint must know of the batch at `time`, which is planned; once.
@@ -124,6 +127,18 @@ impl<S: Source> AnyInput for Input<S> {
 
     fn plan(&self, time: Time) {
         self.add(time, |source| source.batch(time));
+    }
+
+    fn planned(&self, time: Time) -> Option<InputInfo> {
+        let shared = self.lock();
+        let planned = shared.planned.iter().find(|planned| planned.time == time)?;
+        let blocks = planned.blocks.as_deref().unwrap_or_default();
+        Some(InputInfo {
+            source: shared.source.name(),
+            blocks: blocks.len() as u64,
+            bytes: blocks.iter().map(|block| block.weight() as u64).sum(),
+            records: None,
+        })
     }
 
     fn replay(&self, time: Time, record: &[u8]) {

@@ -153,4 +153,8 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for UpdateStateByKey<K,
     fn converted(&self) -> bool {
         self.stores.converted()
     }
+
+    fn keys(&self) -> Option<u64> {
+        Some(self.stores.live() as u64)
+    }
 }

@@ -51,6 +51,10 @@ impl<T: Portable> Stateful for WindowOf<T> {
         self.frame.restored(true);
         Ok(())
     }
+
+    fn keys(&self) -> Option<u64> {
+        Some(self.frame.partials().map(|rdd| rdd.partitions().map(|records| records.len() as u64).sum::<u64>()).sum())
+    }
 }
 
 /// `count_by_window`: how many records each batch had.
@@ -92,5 +96,9 @@ impl Stateful for CountByWindow {
     fn restored(&mut self) -> Result<(), String> {
         self.frame.restored(true);
         Ok(())
+    }
+
+    fn keys(&self) -> Option<u64> {
+        Some(self.frame.partials().count() as u64)
     }
 }

@@ -192,4 +192,8 @@ where
     fn converted(&self) -> bool {
         self.migration.converted()
     }
+
+    fn keys(&self) -> Option<u64> {
+        Some(self.rings.iter().map(|ring| ring.len() as u64).sum())
+    }
 }

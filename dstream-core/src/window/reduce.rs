@@ -95,6 +95,10 @@ macro_rules! stateful {
             fn converted(&self) -> bool {
                 self.0.converted()
             }
+
+            fn keys(&self) -> Option<u64> {
+                self.0.keys()
+            }
         }
 
         impl<T: Portable> $window<T> {

@@ -75,6 +75,11 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
         }
     }
 
+    /// How many keys there are.
+    pub(super) fn len(&self) -> usize {
+        self.keys.pairs().len()
+    }
+
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
         self.keys.room()

@@ -1,0 +1,110 @@
+//! What listeners are told of batches.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::core::Life;
+use crate::{
+    Clock, Config, Error, Time,
+    events::{
+        BatchCompleted, BatchPlanned, BatchStarted, Bus, InputInfo, KeptInfo, OutputCompleted,
+    },
+};
+
+/// Knows when the batches were planned that wait, if anybody listens.
+pub(super) struct Watch {
+    events: Bus,
+    clock: Arc<dyn Clock>,
+    /// The batches that wait, and when they were planned.
+    planned: Mutex<VecDeque<(Time, Time)>>,
+}
+
+/// A batch that is processed, for its last event.
+pub(super) struct Watched {
+    batch: Time,
+    planned_at: Time,
+    started_at: Time,
+    inputs: Vec<InputInfo>,
+}
+
+impl Watch {
+    pub(super) fn new(config: &Config) -> Watch {
+        Watch { events: config.events.clone(), clock: Arc::clone(&config.clock), planned: Mutex::default() }
+    }
+
+    /// The time of a batch is reached.
+    pub(super) fn planned(&self, batch: Time) {
+        if !self.events.is_listened() {
+            return;
+        }
+        let at = self.clock.now();
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner).push_back((batch, at));
+        self.events.emit(|| BatchPlanned { batch, at });
+    }
+
+    /// A batch is processed from now on. `life` has the sources, which have planned it.
+    pub(super) fn started(&self, batch: Time, life: impl FnOnce() -> Vec<InputInfo>) -> Option<Watched> {
+        if !self.events.is_listened() {
+            return None;
+        }
+        let started_at = self.clock.now();
+        let planned_at = {
+            let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = planned.iter().find(|(time, _)| *time == batch).map(|(_, at)| *at);
+            planned.retain(|(time, _)| *time > batch);
+            // One that had begun before a restart, or was planned before anybody listened.
+            at.unwrap_or(started_at)
+        };
+        let inputs = life();
+        self.events.emit(|| BatchStarted {
+            batch,
+            at: started_at,
+            scheduling_delay: started_at.since(planned_at),
+            inputs: inputs.clone(),
+        });
+        Some(Watched { batch, planned_at, started_at, inputs })
+    }
+
+    /// A batch is done. `kept` says what the operators keep now.
+    pub(super) fn completed(
+        &self,
+        watched: Option<Watched>,
+        outputs: Vec<OutputCompleted>,
+        kept: impl FnOnce() -> Vec<KeptInfo>,
+        error: Option<&Error>,
+    ) {
+        let Some(Watched { batch, planned_at, started_at, inputs }) = watched else { return };
+        let at = self.clock.now();
+        self.events.emit(|| BatchCompleted {
+            batch,
+            planned_at,
+            started_at,
+            at,
+            scheduling_delay: started_at.since(planned_at),
+            processing_time: at.since(started_at),
+            total_delay: at.since(planned_at),
+            inputs,
+            outputs,
+            kept: kept(),
+            error: error.map(Error::to_string),
+        });
+    }
+}
+
+impl Life {
+    /// What each source has planned for a batch.
+    pub(super) fn inputs_of(&self, batch: Time) -> Vec<InputInfo> {
+        self.inputs.iter().filter_map(|input| input.planned(batch)).collect()
+    }
+
+    /// What the operators keep.
+    pub(super) fn kept(&self) -> Vec<KeptInfo> {
+        let kept = |operator: &super::hoisted::Operator| KeptInfo {
+            operator: operator.name.clone(),
+            keys: operator.shared.lock().unwrap_or_else(PoisonError::into_inner).keys(),
+        };
+        self.operators.iter().map(kept).collect()
+    }
+}

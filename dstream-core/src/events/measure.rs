@@ -1,0 +1,103 @@
+//! How long stages and outputs take, measured only if somebody listens.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use super::{Bus, OutputCompleted, OutputStarted, StageCompleted};
+use crate::{
+    JobError, Time,
+    batch::{Batch, Missing},
+    clock::Stopwatch,
+    plan::StageMeta,
+};
+
+/// A stage that runs.
+pub(crate) struct StageWatch {
+    stopwatch: Stopwatch,
+    /// Nanoseconds of all tasks.
+    busy: AtomicU64,
+    blocks: u64,
+    records: Option<u64>,
+}
+
+/// A task that runs; it has ended when this is dropped.
+pub(crate) struct TaskWatch<'a> {
+    stage: &'a StageWatch,
+    stopwatch: Stopwatch,
+}
+
+impl StageWatch {
+    /// A stage begins. `input` says how many blocks it has, and how many records, if that is known.
+    pub(crate) fn start(events: &Bus, input: impl FnOnce() -> (usize, Option<u64>)) -> Option<StageWatch> {
+        events.is_listened().then(|| {
+            let (blocks, records) = input();
+            let busy = AtomicU64::new(0);
+            StageWatch { stopwatch: Stopwatch::start(), busy, blocks: blocks as u64, records }
+        })
+    }
+
+    /// A task begins.
+    pub(crate) fn task(&self) -> TaskWatch<'_> {
+        TaskWatch { stage: self, stopwatch: Stopwatch::start() }
+    }
+
+    /// The stage is done.
+    pub(crate) fn done(
+        self,
+        events: &Bus,
+        batch: Time,
+        (pipeline, stage): (usize, &StageMeta),
+        tasks: usize,
+        error: Option<&JobError>,
+    ) {
+        events.emit(|| StageCompleted {
+            batch,
+            pipeline,
+            stage: stage.id,
+            tasks: tasks as u64,
+            blocks: self.blocks,
+            records: self.records,
+            elapsed: self.stopwatch.elapsed(),
+            busy: Duration::from_nanos(self.busy.into_inner()),
+            error: error.map(JobError::to_string),
+        });
+    }
+}
+
+impl Drop for TaskWatch<'_> {
+    fn drop(&mut self) {
+        let nanos = u64::try_from(self.stopwatch.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.stage.busy.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+/// An output that runs.
+pub(crate) struct OutputWatch {
+    output: String,
+    stopwatch: Stopwatch,
+}
+
+impl OutputWatch {
+    /// An output begins, unless it is not due. `missing` says why it has no input, if it has none.
+    pub(crate) fn start(batch: &Batch<'_>, output: &str, missing: Option<&Missing>) -> Option<OutputWatch> {
+        (batch.events().is_listened() && !matches!(missing, Some(Missing::NotDue))).then(|| {
+            let (at, output) = (batch.now(), output.to_owned());
+            batch.events().emit(|| OutputStarted { batch: batch.time(), output: output.clone(), at });
+            OutputWatch { output, stopwatch: Stopwatch::start() }
+        })
+    }
+
+    /// The output is done, or has failed.
+    pub(crate) fn done(self, batch: &Batch<'_>, attempts: u32, missing: Option<&Missing>) -> OutputCompleted {
+        let error = match missing {
+            Some(Missing::Failed(error)) => Some(error.to_string()),
+            Some(Missing::NotDue) | None => None,
+        };
+        let elapsed = self.stopwatch.elapsed();
+        let done = OutputCompleted { batch: batch.time(), output: self.output, elapsed, attempts, error };
+        batch.events().emit(|| done.clone());
+        done
+    }
+}
