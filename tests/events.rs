@@ -17,7 +17,6 @@ use dstream::{
 };
 
 const LONG: Duration = Duration::from_secs(10);
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Only one context of a process may be started, so these tests take turns.
 fn turn() -> MutexGuard<'static, ()> {
@@ -53,10 +52,10 @@ fn short(event: &Event) -> String {
             format!("{} output {} done in {} attempts{error}", at(&event.batch), event.output, event.attempts)
         }
         Event::BatchCompleted(event) => {
-            let kept: Vec<_> =
-                event.kept.iter().map(|k| format!(", {} {:?}", k.operator, k.keys)).collect();
+            let kept: Vec<_> = event.kept.iter().map(|k| format!(", {} {:?}", k.operator, k.keys)).collect();
             let delays = [event.scheduling_delay, event.processing_time, event.total_delay];
-            let (outputs, failed) = (event.outputs.len(), if event.error.is_some() { ", failed" } else { "" });
+            let (outputs, failed) =
+                (event.outputs.len(), if event.error.is_some() { ", failed" } else { "" });
             format!("{} done in {delays:?}, {outputs} outputs{}{failed}", at(&event.batch), kept.concat())
         }
         Event::CheckpointWritten(event) => format!("{} checkpoint {}", at(&event.batch), event.bytes > 0),
@@ -293,7 +292,8 @@ fn a_listener_may_stop_its_context() {
     let _turn = turn();
     let (events, clock) = (Events::new(), ManualClock::new(Time::from_millis(0)));
     let conf = Config::new().threads(1).handle_signals(false).clock(clock.clone());
-    let ssc = dstream::stream!(batch = 1s, conf = conf, { queue_stream(vec![vec![1]]).count().print() }).unwrap();
+    let ssc =
+        dstream::stream!(batch = 1s, conf = conf, { queue_stream(vec![vec![1]]).count().print() }).unwrap();
     ssc.add_listener(Stops(Mutex::new(Some(ssc.clone())), events.clone())).unwrap();
     ssc.start().unwrap();
     assert!(clock.wait_for_waiter(Time::from_millis(1_000)));
@@ -303,18 +303,19 @@ fn a_listener_may_stop_its_context() {
 }
 
 fn with_checkpoint(disk: &SimDisk, events: &Events, edited: bool) -> dstream::StreamingContext {
-    let conf = config(events).checkpoint_disk(disk).clock(ManualClock::new(Time::from_millis(5_000)));
+    let conf = config(events).clock(ManualClock::new(Time::from_millis(5_000)));
     let totals = |new: &[u64], old: Option<u64>| Some(old.unwrap_or(0) + new.len() as u64);
     if edited {
-        dstream::stream!(batch = 1s, name = "app", conf = conf, checkpoint = "app", {
+        dstream::stream!(batch = 1s, name = "app", conf = conf, checkpoint = disk, {
             let pairs = queue_stream(vec![vec!["c"], vec!["d"]]).map(|word| (word, 1u64));
             pairs.count().print();
             let totals = pairs.update_state_by_key(totals);
             totals.print();
         })
     } else {
-        dstream::stream!(batch = 1s, name = "app", conf = conf, checkpoint = "app", {
-            let totals = queue_stream(vec![vec!["a", "b"]]).map(|word| (word, 1u64)).update_state_by_key(totals);
+        dstream::stream!(batch = 1s, name = "app", conf = conf, checkpoint = disk, {
+            let totals =
+                queue_stream(vec![vec!["a", "b"]]).map(|word| (word, 1u64)).update_state_by_key(totals);
             totals.print();
         })
     }
@@ -333,7 +334,10 @@ fn checkpoints_are_told_and_the_plan_is_that_of_the_program() {
     let written: Vec<_> = found.iter().filter(|text| text.contains("checkpoint")).collect();
     // When it begins, and when it is done.
     assert_eq!(written, ["6000 checkpoint true", "6000 checkpoint true"], "{found:?}");
-    assert!(found.contains(&"6000 done in [0ns, 0ns, 0ns], 1 outputs, totals Some(2)".to_owned()), "{found:?}");
+    assert!(
+        found.contains(&"6000 done in [0ns, 0ns, 0ns], 1 outputs, totals Some(2)".to_owned()),
+        "{found:?}"
+    );
 
     let after = Events::new();
     let ssc = with_checkpoint(&disk, &after, true);
@@ -344,7 +348,10 @@ fn checkpoints_are_told_and_the_plan_is_that_of_the_program() {
     assert_eq!(started.plan, ssc.plan());
     assert_eq!(started.plan.pipelines[0].outputs().count(), 2);
     let found = shorts(&after);
-    assert!(found.contains(&"7000 done in [0ns, 0ns, 0ns], 2 outputs, totals Some(3)".to_owned()), "{found:?}");
+    assert!(
+        found.contains(&"7000 done in [0ns, 0ns, 0ns], 2 outputs, totals Some(3)".to_owned()),
+        "{found:?}"
+    );
 }
 
 /// Other programs read events as JSON or the like: each has the name of its kind.
@@ -353,7 +360,8 @@ fn events_can_be_written_for_other_programs() {
     fn is_serialize(_: &impl serde::Serialize) {}
 
     let events = Events::new();
-    let ssc = dstream::stream!(batch = 1s, conf = config(&events), { queue_stream(vec![vec![1]]).print() }).unwrap();
+    let ssc = dstream::stream!(batch = 1s, conf = config(&events), { queue_stream(vec![vec![1]]).print() })
+        .unwrap();
     ssc.run_batches(1).unwrap();
     ssc.stop();
     is_serialize(&events.recorded());

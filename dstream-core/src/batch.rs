@@ -9,8 +9,8 @@ use std::{
 
 use crate::{
     Block, Config, Error, JobError, Rdd, Result, Time,
-    exec::run,
     events::{Bus, OutputCompleted, OutputWatch, StageWatch},
+    exec::run,
     handle::{Feed, Handing},
     plan::StageMeta,
 };
@@ -216,7 +216,13 @@ impl<'a> Batch<'a> {
         let done = done.into_iter().collect::<std::result::Result<Vec<O>, Caught>>();
         let done = done.map_err(|caught| Box::new(self.locate(&stage.ops(), caught)));
         if let Some(watch) = watch {
-            watch.done(events, self.time, (self.pipeline, stage), count, done.as_ref().err().map(|error| &**error));
+            watch.done(
+                events,
+                self.time,
+                (self.pipeline, stage),
+                count,
+                done.as_ref().err().map(|error| &**error),
+            );
         }
         done.map_err(Missing::Failed)
     }

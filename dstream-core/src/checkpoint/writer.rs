@@ -128,7 +128,7 @@ impl Checkpointer {
     }
 
     /// Writes a checkpoint: how far the program is, and what changed since the last one. When this returns, a program that
-    /// is started anew goes on from here.
+    /// is started anew goes on from here. Returns how many bytes that were, but for the framing.
     ///
     /// If it fails, the changes are kept for the next commit, which may succeed unless a sync has failed. Nothing that
     /// is waiting for this checkpoint may be acknowledged then.
@@ -136,7 +136,7 @@ impl Checkpointer {
         &mut self,
         progress: Progress,
         changes: Vec<(String, Changes)>,
-    ) -> Result<(), CheckpointError> {
+    ) -> Result<u64, CheckpointError> {
         for (name, later) in changes {
             if self.operators.iter().all(|o| o.name != name) {
                 return Err(CheckpointError::Invalid(format!("`{name}` is no operator of this checkpoint")));
@@ -170,6 +170,7 @@ impl Checkpointer {
         let encoded = rmp_serde::to_vec_named(&manifest)
             .map_err(|e| CheckpointError::Unwritable { operator: "manifest".into(), what: e.to_string() })?;
         let failed = |e| CheckpointError::io(format_args!("writing `{}`", self.store.describe(&object)), e);
+        let (_, bytes) = measure(self.carried.values());
         self.store.put(&object, &mut |out| {
             let mut file = SegmentWriter::new(out, Kind::Checkpoint, &object).map_err(failed)?;
             file.manifest(&encoded).map_err(failed)?;
@@ -191,7 +192,7 @@ impl Checkpointer {
         }
         self.segments = manifest.segments;
         self.tidy();
-        Ok(())
+        Ok(bytes + encoded.len() as u64)
     }
 
     /// From where on the log of receivers is needed to go back to any checkpoint that is kept; `None` if from its beginning.

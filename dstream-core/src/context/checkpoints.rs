@@ -278,18 +278,21 @@ impl Checkpoints {
         }
     }
 
-    /// Writes what is noted. If it fails, the same can be tried again.
-    pub(super) fn write(&mut self) -> Result<(), CheckpointError> {
+    /// Writes what is noted, if anything is: the batch that it is about, and how many bytes. If it fails, the same can be tried
+    /// again.
+    pub(super) fn write(&mut self) -> Result<Option<(Time, u64)>, CheckpointError> {
         // A batch that begins names blocks of the log: what is not in there could not be had again.
         self.log.write()?;
-        if self.unwritten {
-            self.writer.commit(self.progress.clone(), std::mem::take(&mut self.changes))?;
-            self.unwritten = false;
-            if let Some(needed) = self.writer.log_needed() {
-                self.log.clean(needed);
-            }
+        if !self.unwritten {
+            return Ok(None);
         }
-        Ok(())
+        let bytes = self.writer.commit(self.progress.clone(), std::mem::take(&mut self.changes))?;
+        self.unwritten = false;
+        if let Some(needed) = self.writer.log_needed() {
+            self.log.clean(needed);
+        }
+        let batch = self.progress.pending.first().map_or(self.progress.batch_time, |batch| batch.time);
+        Ok(Some((batch, bytes)))
     }
 
     fn pending(&self, time: Time) -> Option<&PendingBatch> {

@@ -20,6 +20,7 @@ use crate::{
     Config, Error, ReceiverLog, Result, Signal, SourceContext, Time,
     batch::{OutputLog, Pipeline, panic_text},
     checkpoint::Storage,
+    clock::Stopwatch,
     events::{Bus, ContextStarted, ContextStopped},
     exec::Executor,
     plan::{PipelinePlan, Plan},
@@ -228,7 +229,8 @@ impl Core {
         if let Some(pending) = pending {
             jobs.push(pending);
         }
-        let generator = Arc::new(Generator::new(&self.config.clock, self.interval, inputs, next, &self.watch));
+        let generator =
+            Arc::new(Generator::new(&self.config.clock, self.interval, inputs, next, &self.watch));
         let mut life = self.lock();
         if life.stop_begun {
             return Err(Error::State("this context has been stopped while it started".into()));
@@ -283,9 +285,10 @@ impl Core {
             note(checkpoints);
         }
         let mut attempts = 0u64;
+        let stopwatch = Stopwatch::start();
         loop {
-            let written = self.lock_checkpoints().as_mut().map_or(Ok(()), Checkpoints::write);
-            let Err(error) = written else {
+            let written = self.lock_checkpoints().as_mut().map_or(Ok(None), Checkpoints::write);
+            let Err(error) = written.map(|written| self.watch.written(written, stopwatch)) else {
                 if attempts > 0 {
                     tracing::info!("the checkpoint is written again, after {attempts} attempts that failed");
                 }

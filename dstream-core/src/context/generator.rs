@@ -34,7 +34,15 @@ impl Generator {
         watch: &Arc<Watch>,
     ) -> Generator {
         let (clock, watch) = (Arc::clone(clock), Arc::clone(watch));
-        Generator { clock, interval, inputs, first, watch, finishing: AtomicBool::new(false), stop: Signal::new() }
+        Generator {
+            clock,
+            interval,
+            inputs,
+            first,
+            watch,
+            finishing: AtomicBool::new(false),
+            stop: Signal::new(),
+        }
     }
 
     /// The sources have stopped: if they still hold something the next batch takes it and is the last one.

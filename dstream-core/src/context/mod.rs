@@ -8,9 +8,9 @@ mod generator;
 mod hoisted;
 mod jobs;
 mod signals;
-mod watch;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::{
     fmt,

@@ -8,8 +8,10 @@ use std::{
 use super::core::Life;
 use crate::{
     Clock, Config, Error, Time,
+    clock::Stopwatch,
     events::{
-        BatchCompleted, BatchPlanned, BatchStarted, Bus, InputInfo, KeptInfo, OutputCompleted,
+        BatchCompleted, BatchPlanned, BatchStarted, Bus, CheckpointWritten, InputInfo, KeptInfo,
+        OutputCompleted,
     },
 };
 
@@ -65,6 +67,13 @@ impl Watch {
             inputs: inputs.clone(),
         });
         Some(Watched { batch, planned_at, started_at, inputs })
+    }
+
+    /// A checkpoint is written, if there was anything to write: for which batch, and how many bytes.
+    pub(super) fn written(&self, written: Option<(Time, u64)>, stopwatch: Stopwatch) {
+        if let Some((batch, bytes)) = written {
+            self.events.emit(|| CheckpointWritten { batch, bytes, elapsed: stopwatch.elapsed() });
+        }
     }
 
     /// A batch is done. `kept` says what the operators keep now.

@@ -162,11 +162,9 @@ impl Queue {
 
     /// The next event; `None` when there will be no more.
     fn next(&self) -> Option<Arc<Event>> {
-        let empty = |waiting: &mut Waiting| {
-            waiting.events.is_empty() && waiting.dropped == 0 && !waiting.closed
-        };
-        let mut waiting =
-            self.changed.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
+        let empty =
+            |waiting: &mut Waiting| waiting.events.is_empty() && waiting.dropped == 0 && !waiting.closed;
+        let mut waiting = self.changed.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
         waiting.events.pop_front().or_else(|| waiting.missing())
     }
 

@@ -53,7 +53,12 @@ impl<T: Portable> Stateful for WindowOf<T> {
     }
 
     fn keys(&self) -> Option<u64> {
-        Some(self.frame.partials().map(|rdd| rdd.partitions().map(|records| records.len() as u64).sum::<u64>()).sum())
+        Some(
+            self.frame
+                .partials()
+                .map(|rdd| rdd.partitions().map(|records| records.len() as u64).sum::<u64>())
+                .sum(),
+        )
     }
 }
 
