@@ -3,7 +3,7 @@
 
 use std::{alloc::System, hint::black_box, time::Duration};
 
-use dstream::{Bytes, Source, TextBlock, prelude::*};
+use dstream::{Bytes, Limits, Source, TextBlock, prelude::*};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -14,12 +14,17 @@ struct Repeat(Bytes);
 
 impl Source for Repeat {
     type Block = TextBlock;
+    type Plan = ();
 
     fn name(&self) -> String {
         "repeat".into()
     }
 
-    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<TextBlock>> {
+    fn plan(&mut self, _time: Time, _limits: &Limits) -> dstream::Result<Option<()>> {
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> dstream::Result<Vec<TextBlock>> {
         Ok(vec![TextBlock::new(self.0.clone())])
     }
 }

@@ -119,12 +119,17 @@ fn text_from_a_source_of_ones_own() {
 
     impl dstream::Source for Quotes {
         type Block = Quoted;
+        type Plan = ();
 
         fn name(&self) -> String {
             "quotes".into()
         }
 
-        fn batch(&mut self, _: Time) -> dstream::Result<Vec<Quoted>> {
+        fn plan(&mut self, _: Time, _: &dstream::Limits) -> dstream::Result<Option<()>> {
+            Ok(Some(()))
+        }
+
+        fn blocks(&mut self, _: Time, _: &()) -> dstream::Result<Vec<Quoted>> {
             Ok(self.0.take().into_iter().collect())
         }
     }

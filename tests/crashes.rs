@@ -14,7 +14,7 @@ use std::{
 };
 
 use dstream::{
-    Bytes, Changes, CheckpointError, ContextState, Error, ManualClock, Source, Stateful, decode, prelude::*,
+    CheckpointError, Checkpointed, ContextState, Error, Limits, ManualClock, Source, Stateful, prelude::*,
     testing::SimDisk,
 };
 
@@ -43,13 +43,7 @@ impl Rng {
 struct Feed {
     name: &'static str,
     life: u64,
-    next: Arc<Mutex<Position>>,
-    taken: Option<(u64, u64)>,
-}
-
-struct Position {
-    next: u64,
-    told: Option<u64>,
+    next: Checkpointed<u64>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -58,62 +52,32 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Feed {
     fn new(name: &'static str, life: u64) -> Feed {
-        Feed { name, life, next: Arc::new(Mutex::new(Position { next: 0, told: None })), taken: None }
-    }
-
-    fn records(&self, from: u64, to: u64) -> Vec<Vec<(u64, u64)>> {
-        vec![(from..to).map(|n| (Rng(n).below(6), n)).collect()]
+        Feed { name, life, next: Checkpointed::new(0) }
     }
 }
 
 impl Source for Feed {
     type Block = Vec<(u64, u64)>;
+    type Plan = Range<u64>;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    fn batch(&mut self, time: Time) -> dstream::Result<Vec<Self::Block>> {
+    fn plan(&mut self, time: Time, _: &Limits) -> dstream::Result<Option<Range<u64>>> {
         let mut rng = Rng(self.life << 32 ^ time.as_millis() ^ self.name.len() as u64);
         let come = if rng.below(3) == 0 { 0 } else { rng.below(5) };
-        let from = lock(&self.next).next;
-        lock(&self.next).next += come;
-        self.taken = (come > 0).then_some((from, from + come));
-        Ok(self.records(from, from + come))
+        let from = *self.next;
+        *self.next += come;
+        Ok((come > 0).then_some(from..from + come))
     }
 
-    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
-        Some(self.next.clone())
+    fn blocks(&mut self, _: Time, plan: &Range<u64>) -> dstream::Result<Vec<Self::Block>> {
+        Ok(vec![plan.clone().map(|n| (Rng(n).below(6), n)).collect()])
     }
 
-    fn taken(&self) -> Option<Bytes> {
-        let (from, to) = self.taken?;
-        Some([from.to_le_bytes(), to.to_le_bytes()].concat().into())
-    }
-
-    fn replay(&mut self, _: Time, taken: &[u8]) -> dstream::Result<Vec<Self::Block>> {
-        let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_le_bytes);
-        let (from, to) = taken.split_at(8);
-        Ok(self.records(number(from), number(to)))
-    }
-}
-
-impl Stateful for Position {
-    fn fingerprint(&self) -> String {
-        "position".into()
-    }
-
-    fn changes(&mut self, out: &mut Changes) {
-        if self.told != Some(self.next) {
-            out.put(&(), &self.next);
-            self.told = Some(self.next);
-        }
-    }
-
-    fn restore(&mut self, _: &[u8], value: &[u8]) -> Result<(), String> {
-        self.next = decode(value)?;
-        self.told = Some(self.next);
-        Ok(())
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        Some(&mut self.next)
     }
 }
 

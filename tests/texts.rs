@@ -1,7 +1,7 @@
 //! Pipelines that cut or search their source directly, where a block of text may be read as a whole: with blocks of every kind
 //! the records must be those of the lines one by one.
 
-use dstream::{Block, Bytes, Source, Text, TextBlock, Time, Unlogged, Word, prelude::*};
+use dstream::{Block, Bytes, Limits, Source, Text, TextBlock, Time, Unlogged, Word, prelude::*};
 
 const TEXT: &str = "to be\r\n\nor  not\nto\tbe \n that is,the question";
 
@@ -22,12 +22,17 @@ struct Blocks<B>(Vec<B>);
 
 impl<B: Block + 'static> Source for Blocks<B> {
     type Block = B;
+    type Plan = ();
 
     fn name(&self) -> String {
         "blocks".into()
     }
 
-    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<B>> {
+    fn plan(&mut self, _time: Time, _limits: &Limits) -> dstream::Result<Option<()>> {
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> dstream::Result<Vec<B>> {
         Ok(std::mem::take(&mut self.0))
     }
 }

@@ -2,10 +2,12 @@
 
 use std::{
     fmt,
+    pin::Pin,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::{Context, Poll, Waker},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -140,16 +142,25 @@ impl Clock for ManualClock {
     }
 }
 
-/// A flag that threads can wait for. Clones are the same flag; once set it stays set.
+/// A flag that threads and async tasks can wait for. Clones are the same flag; once set it stays set.
 #[derive(Clone, Default)]
 pub struct Signal(Arc<SignalState>);
 
 #[derive(Default)]
 struct SignalState {
     set: AtomicBool,
-    /// The signals that are set with this one. The lock is also the one that waiters sleep on.
-    children: Mutex<Vec<Signal>>,
+    /// The lock is also the one that threads sleep on.
+    waiting: Mutex<Waiting>,
     changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// The signals that are set with this one.
+    children: Vec<Signal>,
+    /// The tasks that await it, under numbers of their own.
+    tasks: Vec<(u64, Waker)>,
+    next_task: u64,
 }
 
 impl Signal {
@@ -161,23 +172,24 @@ impl Signal {
     /// A signal that can be set alone, and is set when this one is.
     pub(crate) fn child(&self) -> Signal {
         let child = Signal::new();
-        let mut children = self.lock();
+        let mut waiting = self.lock();
         if self.is_set() {
             child.set();
         } else {
-            children.push(child.clone());
+            waiting.children.push(child.clone());
         }
         child
     }
 
     /// Sets the flag and wakes who waits for it.
     pub fn set(&self) {
-        let children = {
-            let mut children = self.lock();
+        let Waiting { children, tasks, .. } = {
+            let mut waiting = self.lock();
             self.0.set.store(true, Ordering::SeqCst);
             self.0.changed.notify_all();
-            std::mem::take(&mut *children)
+            std::mem::take(&mut *waiting)
         };
+        tasks.into_iter().for_each(|(_, task)| task.wake());
         children.iter().for_each(Signal::set);
     }
 
@@ -189,6 +201,25 @@ impl Signal {
     /// Blocks until the flag is set.
     pub fn wait(&self) {
         self.wait_for(|| false);
+    }
+
+    /// Waits in an async task until the flag is set, under any executor.
+    ///
+    /// ```
+    /// use dstream::Signal;
+    /// use std::{pin::pin, task::{Context, Poll, Waker}};
+    ///
+    /// let stopping = Signal::new();
+    /// // In an async function: `stopping.wait_async().await`, or as a branch of a `select!`.
+    /// let mut wait = pin!(stopping.wait_async());
+    /// let mut context = Context::from_waker(Waker::noop());
+    /// assert_eq!(wait.as_mut().poll(&mut context), Poll::Pending);
+    /// stopping.set();
+    /// assert_eq!(wait.as_mut().poll(&mut context), Poll::Ready(()));
+    /// # use std::future::Future;
+    /// ```
+    pub fn wait_async(&self) -> WaitAsync {
+        WaitAsync { signal: self.clone(), task: None }
     }
 
     /// Blocks until the flag is set, or for `timeout`; returns whether it is set.
@@ -229,8 +260,49 @@ impl Signal {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Signal>> {
-        self.0.children.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What [`Signal::wait_async`] returns: ready when the signal is set. Dropping it ends the wait.
+#[derive(Debug)]
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct WaitAsync {
+    signal: Signal,
+    /// The number under which the task waits.
+    task: Option<u64>,
+}
+
+impl Future for WaitAsync {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let signal = self.signal.clone();
+        let mut waiting = signal.lock();
+        if signal.is_set() {
+            return Poll::Ready(());
+        }
+        let number = *self.task.get_or_insert_with(|| {
+            waiting.next_task += 1;
+            waiting.next_task
+        });
+        match waiting.tasks.iter_mut().find(|(task, _)| *task == number) {
+            Some((_, waker)) => waker.clone_from(context.waker()),
+            None => waiting.tasks.push((number, context.waker().clone())),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for WaitAsync {
+    fn drop(&mut self) {
+        let mut waiting = self.signal.lock();
+        let at = waiting.tasks.iter().position(|(task, _)| Some(*task) == self.task);
+        let task = at.map(|at| waiting.tasks.swap_remove(at));
+        // A waker is somebody's code.
+        drop(waiting);
+        drop(task);
     }
 }
 
@@ -277,5 +349,45 @@ impl Occasionally {
             drop(last);
             report(self.count.swap(0, Ordering::Relaxed));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::mpsc,
+        task::{Wake, Waker},
+        thread,
+    };
+
+    use super::*;
+
+    struct Tell(mpsc::Sender<()>);
+
+    impl Wake for Tell {
+        fn wake(self: Arc<Self>) {
+            self.0.send(()).unwrap_or_default();
+        }
+    }
+
+    #[test]
+    fn a_task_that_awaits_a_signal_is_woken_once_it_is_set() {
+        let (signal, (told, woken)) = (Signal::new(), mpsc::channel());
+        let waker = Waker::from(Arc::new(Tell(told)));
+        let mut context = Context::from_waker(&waker);
+        let (mut first, mut second) = (signal.child().wait_async(), signal.wait_async());
+        for wait in [&mut first, &mut second] {
+            for _ in 0..2 {
+                assert!(Pin::new(&mut *wait).poll(&mut context).is_pending());
+            }
+        }
+        drop(second);
+        let setter = signal.clone();
+        thread::spawn(move || setter.set());
+        assert_eq!(woken.recv_timeout(Duration::from_secs(10)), Ok(()));
+        assert!(Pin::new(&mut first).poll(&mut context).is_ready());
+        assert!(Pin::new(&mut signal.wait_async()).poll(&mut context).is_ready());
+        drop((first, waker));
+        assert!(woken.recv().is_err(), "the wait that was dropped is not woken, and nothing keeps its waker");
     }
 }

@@ -34,6 +34,7 @@ pub struct Config {
     pub(crate) receiver_buffer_bytes: usize,
     pub(crate) max_line_bytes: usize,
     pub(crate) write_ahead_log: bool,
+    pub(crate) max_rate: Option<u64>,
     pub(crate) restart_delay: Duration,
     pub(crate) restart_delay_max: Duration,
     pub(crate) handle_signals: bool,
@@ -59,6 +60,7 @@ impl Default for Config {
             receiver_buffer_bytes: 256 << 20,
             max_line_bytes: 16 << 20,
             write_ahead_log: true,
+            max_rate: None,
             restart_delay: Duration::from_millis(500),
             restart_delay_max: Duration::from_secs(10),
             handle_signals: true,
@@ -141,6 +143,26 @@ impl Config {
     /// is lost by a crash. What an earlier run has left in the log is processed in any case. Default: yes.
     pub fn write_ahead_log(mut self, write: bool) -> Config {
         self.write_ahead_log = write;
+        self
+    }
+
+    /// How many records a second each source may give to its batches, on average. What arrives faster waits: a receiver
+    /// takes no more, so that over a network the producer is slowed down, and queues and generators keep what is beyond for
+    /// later batches. Files are not cut. A source of one's own is told by [`Limits`](crate::Limits). Default: no limit.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, conf = Config::new().max_rate(2), {
+    ///     queue_stream(vec![vec![1, 2, 3], vec![4]]).collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(3)?;
+    /// assert_eq!(out.values(), [vec![1, 2], vec![3], vec![4]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn max_rate(mut self, records_per_second: u64) -> Config {
+        self.max_rate = Some(records_per_second);
         self
     }
 
@@ -246,6 +268,9 @@ impl Config {
             if found == 0 {
                 return Err(Error::Invalid(format!("`{setting}` is 0, but must be at least 1")));
             }
+        }
+        if self.max_rate == Some(0) {
+            return Err(Error::Invalid("`max_rate` is 0, but must be at least 1".into()));
         }
         // A character has up to four bytes, and a cut never falls into one.
         if self.max_line_bytes < 4 {

@@ -215,7 +215,7 @@ impl<S: Source> Feed for Input<S> {
     type Block = S::Block;
 
     fn name(&self) -> String {
-        AnyInput::name(self)
+        AnyInput::name(self).to_owned()
     }
 
     fn join(&self, context: &StreamingContext) -> Result<()> {

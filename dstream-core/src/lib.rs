@@ -36,7 +36,7 @@ pub use checkpoint::{
     Appender, Changes, CheckpointError, CheckpointStore, IntoCheckpointStore, LocalDir, Stateful, StoreLock,
     decode, inspect_checkpoint,
 };
-pub use clock::{Clock, ManualClock, Signal, SystemClock};
+pub use clock::{Clock, ManualClock, Signal, SystemClock, WaitAsync};
 pub use compact_str::CompactString;
 pub use config::Config;
 pub use context::{ContextState, StreamingContext};
@@ -45,15 +45,16 @@ pub use handle::StreamHandle;
 pub use ops::{DStream, Outcome, Partition, Streams};
 pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};
 pub use receiver::{
-    Loggable, Receiver, ReceiverContext, ReceiverLog, ReceiverStream, Unlogged, receiver_stream,
+    Loggable, Receiver, ReceiverContext, ReceiverLog, ReceiverPlan, ReceiverStream, Unlogged, receiver_stream,
 };
 pub use record::{Data, Key, Pair, Portable, Record};
 pub use source::{
-    BinaryRecords, Block, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated, GeneratorStream,
-    Input, IntoSource, LengthDecoder, ListenTextStream, OpenFile, QueueStream, RateStream, RecordStream,
-    SocketStream, SocketTextStream, Source, SourceContext, Text, TextBlock, TextFile, TextRecords,
-    TextStream, binary_records_stream, file_stream, generator_stream, listen_text_stream, queue_stream,
-    rate_stream, socket_stream, socket_text_stream, text_file_stream, text_stream,
+    BinaryRecords, Block, Checkpointed, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated,
+    GeneratorStream, Input, IntoSource, LengthDecoder, Limits, ListenTextStream, OpenFile, PlannedFile,
+    QueueStream, RateStream, RecordStream, SocketStream, SocketTextStream, Source, SourceContext, Text,
+    TextBlock, TextFile, TextRecords, TextStream, binary_records_stream, file_stream, generator_stream,
+    listen_text_stream, queue_stream, rate_stream, socket_stream, socket_text_stream, text_file_stream,
+    text_stream,
 };
 pub use state::{InitialState, State};
 pub use time::Time;

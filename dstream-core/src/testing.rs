@@ -36,7 +36,7 @@ use std::{
 };
 
 use crate::{
-    IntoCheckpointStore, LocalDir, Result, Source, Time,
+    IntoCheckpointStore, Limits, LocalDir, Result, Source, Time,
     checkpoint::{
         LogOptions, Policy, Storage,
         sim::{Faults, SimFs},
@@ -214,12 +214,14 @@ impl fmt::Debug for Events {
 /// ```
 pub struct TestSource<T> {
     batches: Arc<Mutex<VecDeque<Vec<T>>>>,
+    /// The records of the batch that is planned.
+    planned: Vec<T>,
 }
 
 impl<T> TestSource<T> {
     /// A source with no batches yet.
     pub fn new() -> TestSource<T> {
-        TestSource { batches: Arc::default() }
+        TestSource { batches: Arc::default(), planned: Vec::new() }
     }
 
     /// Adds the records of one batch.
@@ -240,7 +242,7 @@ impl<T> Default for TestSource<T> {
 
 impl<T> Clone for TestSource<T> {
     fn clone(&self) -> Self {
-        TestSource { batches: Arc::clone(&self.batches) }
+        TestSource { batches: Arc::clone(&self.batches), planned: Vec::new() }
     }
 }
 
@@ -252,13 +254,29 @@ impl<T> fmt::Debug for TestSource<T> {
 
 impl<T: Send + 'static> Source for TestSource<T> {
     type Block = Vec<T>;
+    type Plan = ();
 
     fn name(&self) -> String {
         "test_source".to_owned()
     }
 
-    fn batch(&mut self, _time: Time) -> Result<Vec<Vec<T>>> {
-        Ok(self.lock().pop_front().map(crate::source::partition).unwrap_or_default())
+    fn plan(&mut self, _time: Time, limits: &Limits) -> Result<Option<()>> {
+        let Some(mut records) = self.lock().pop_front() else { return Ok(None) };
+        let taken = usize::try_from(limits.at_most(records.len() as u64)).unwrap_or(records.len());
+        let left = records.split_off(taken);
+        if !left.is_empty() {
+            self.lock().push_front(left);
+        }
+        self.planned = records;
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> Result<Vec<Vec<T>>> {
+        Ok(crate::source::partition(std::mem::take(&mut self.planned)))
+    }
+
+    fn can_replay(&self) -> bool {
+        false
     }
 
     fn has_pending(&self) -> bool {
@@ -267,6 +285,23 @@ impl<T: Send + 'static> Source for TestSource<T> {
 
     fn is_exhausted(&mut self) -> Option<bool> {
         Some(self.lock().is_empty())
+    }
+}
+
+/// The blocks that a source, which a test drives by hand, has for the batch at `time`: what it plans, without limits.
+///
+/// ```
+/// use dstream::{Block, Time, queue_stream, testing::next_batch};
+///
+/// let mut source = queue_stream(vec![vec![1, 2]]);
+/// let mut blocks = next_batch(&mut source, Time::from_millis(1_000))?;
+/// assert_eq!(blocks.iter_mut().flat_map(|block| block.records()).collect::<Vec<_>>(), [1, 2]);
+/// # Ok::<(), dstream::Error>(())
+/// ```
+pub fn next_batch<S: Source>(source: &mut S, time: Time) -> Result<Vec<S::Block>> {
+    match source.plan(time, &Limits::none())? {
+        Some(plan) => source.blocks(time, &plan),
+        None => Ok(Vec::new()),
     }
 }
 

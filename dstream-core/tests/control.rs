@@ -9,9 +9,9 @@ mod socket;
 #[path = "control/text.rs"]
 mod text;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use dstream_core::{Block, Config, ManualClock, Signal, Source, SourceContext, Time};
+use dstream_core::{Block, Config, ManualClock, Source, SourceContext, Time, testing::next_batch};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -21,14 +21,7 @@ fn at(millis: u64) -> Time {
 
 /// What a context gives its sources, with a clock that the test moves.
 fn source_context(clock: &ManualClock, config: Config) -> SourceContext {
-    SourceContext {
-        clock: Arc::new(clock.clone()),
-        config: config.clock(clock.clone()),
-        interval: Duration::from_secs(1),
-        stopping: Signal::new(),
-        log: None,
-        to_end: false,
-    }
+    SourceContext::new(config.clock(clock.clone()), Duration::from_secs(1))
 }
 
 /// The blocks of one batch, each with its lines.
@@ -36,6 +29,6 @@ fn lines<S: Source>(source: &mut S) -> Vec<Vec<String>>
 where
     S::Block: for<'a> Block<Record<'a> = &'a str>,
 {
-    let mut blocks = source.batch(at(0)).expect("a receiver always has a batch");
+    let mut blocks = next_batch(source, at(0)).expect("a receiver always has a batch");
     blocks.iter_mut().map(|block| block.records().map(str::to_owned).collect()).collect()
 }

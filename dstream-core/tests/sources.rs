@@ -26,7 +26,7 @@ use std::{
 };
 
 use dstream_core::{
-    Block, Config, Error, FileStream, ManualClock, Record, Signal, Source, SourceContext, Time,
+    Block, Config, Error, FileStream, ManualClock, Record, Source, SourceContext, Time, testing::next_batch,
 };
 use tempfile::TempDir;
 
@@ -39,14 +39,7 @@ fn at(millis: u64) -> Time {
 
 /// What a context gives its sources, with a clock that the test moves.
 fn source_context(clock: &ManualClock, config: Config) -> SourceContext {
-    SourceContext {
-        clock: Arc::new(clock.clone()),
-        config: config.clock(clock.clone()),
-        interval: SECOND,
-        stopping: Signal::new(),
-        log: None,
-        to_end: false,
-    }
+    SourceContext::new(config.clock(clock.clone()), SECOND)
 }
 
 /// The records of the next batch, block by block, as a stage reads them; what a stage would report and leave out is `Err`.
@@ -54,7 +47,7 @@ fn read<S: Source, O>(source: &mut S, time: Time) -> Vec<Result<Vec<O>, String>>
 where
     S::Block: for<'a> Block<Record<'a>: Record<Owned = O>>,
 {
-    let mut blocks = source.batch(time).expect("the source has a batch");
+    let mut blocks = next_batch(source, time).expect("the source has a batch");
     let read = |block: &mut S::Block| {
         block.open().map_err(|error| error.to_string())?;
         Ok(block.records().map(Record::own).collect())

@@ -1,6 +1,6 @@
 //! What the loops run over: made up, the same in every run, and handed out without a copy in every batch.
 
-use dstream::{Bytes, Source, TextBlock, Time};
+use dstream::{Bytes, Limits, Source, TextBlock, Time};
 
 /// Lines of a batch of text, and words of a line.
 pub(crate) const LINES: usize = 10_000;
@@ -42,12 +42,17 @@ impl Texts {
 
 impl Source for Texts {
     type Block = TextBlock;
+    type Plan = ();
 
     fn name(&self) -> String {
         "texts".into()
     }
 
-    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<TextBlock>> {
+    fn plan(&mut self, _time: Time, _limits: &Limits) -> dstream::Result<Option<()>> {
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> dstream::Result<Vec<TextBlock>> {
         Ok(self.0.iter().map(|block| TextBlock::new(block.clone())).collect())
     }
 }
@@ -64,12 +69,17 @@ impl Pairs {
 
 impl Source for Pairs {
     type Block = Vec<(u64, u64)>;
+    type Plan = ();
 
     fn name(&self) -> String {
         "pairs".into()
     }
 
-    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<Vec<(u64, u64)>>> {
+    fn plan(&mut self, _time: Time, _limits: &Limits) -> dstream::Result<Option<()>> {
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> dstream::Result<Vec<Vec<(u64, u64)>>> {
         Ok(vec![self.0.clone()])
     }
 }

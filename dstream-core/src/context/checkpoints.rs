@@ -148,16 +148,21 @@ impl Checkpoints {
         }
         let writer = {
             let kept: Vec<_> = operators.iter().map(|(name, kept)| (name, "operator", kept)).collect();
-            let states: Vec<_> =
-                sources.iter().filter_map(|(name, input)| Some((name, input.state()?))).collect();
-            let all = kept.into_iter().chain(states.iter().map(|(name, state)| (*name, "source", state)));
-            let mut guards: Vec<_> = all
+            let mut guards: Vec<_> = kept
+                .into_iter()
                 .map(|(name, kind, state)| (name, kind, state.lock().unwrap_or_else(PoisonError::into_inner)))
                 .collect();
             let mut slots: Vec<Slot<'_>> = guards
                 .iter_mut()
                 .map(|(name, kind, state)| Slot { name, kind, state: &mut **state })
                 .collect();
+            let mut guards: Vec<_> =
+                sources.iter().map(|(name, input)| (name, input.checkpointed())).collect();
+            slots.extend(
+                guards
+                    .iter_mut()
+                    .filter_map(|(name, source)| Some(Slot { name, kind: "source", state: source.state()? })),
+            );
             let (writer, restored) = session.resume(&mut slots, &forget, policy)?;
             if found.is_some() {
                 tracing::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
@@ -172,13 +177,7 @@ impl Checkpoints {
             Some(found) => {
                 let pending = found.pending.into_iter().next();
                 if let Some(batch) = &pending {
-                    for (name, input) in &sources {
-                        if let Some(record) = batch.inputs.get(name) {
-                            input.replay(batch.time, record);
-                            // The checkpoint knows already.
-                            drop(input.taken(batch.time));
-                        }
-                    }
+                    replay(batch, &sources, &forget)?;
                 }
                 progress.zero_time = found.zero_time;
                 progress.batch_time = found.batch_time;
@@ -217,16 +216,19 @@ impl Checkpoints {
         let mut inputs = BTreeMap::new();
         let mut learnt = Vec::new();
         for (name, input) in &self.sources {
-            let taken = input.taken(time);
-            inputs.extend(taken.record.map(|record| (name.clone(), record)));
-            if input.state().is_some() {
-                learnt.push((name.clone(), taken.changes));
-            }
+            let progress = input.progress(time);
+            inputs.extend(progress.plan.map(|plan| (name.clone(), plan)));
+            learnt.extend(progress.changes.map(|changes| (name.clone(), changes)));
         }
         self.changes.extend(learnt);
         let outputs = (0..self.outputs).map(|output| output.to_string()).collect();
         self.progress.pending = vec![PendingBatch { time, outputs, inputs }];
         self.unwritten = true;
+    }
+
+    /// Whether the checkpoint stays before a batch that failed.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen.is_some()
     }
 
     /// Whether an output of a batch that runs again has run before.
@@ -300,6 +302,29 @@ impl Checkpoints {
     }
 }
 
+/// Gives a batch that had begun what each source gave to it then. What nobody can give any more must be let go by name.
+fn replay(batch: &PendingBatch, sources: &[(String, Arc<dyn AnyInput>)], forget: &[String]) -> Result<()> {
+    let time = batch.time;
+    for name in batch.inputs.keys() {
+        if forget.contains(name) {
+            tracing::warn!("what the batch at {time} had of `{name}` is let go: it is forgotten");
+        } else if !sources.iter().any(|(source, _)| source == name) {
+            return Err(Error::source(
+                name,
+                format_args!(
+                    "the batch at {time} had begun before the restart with records of this source, which the program does not \
+                     have any more: put it back until that batch is done, or let its records go with `forget = [\"{name}\"]`"
+                ),
+            ));
+        }
+    }
+    for (name, input) in sources {
+        let plan = batch.inputs.get(name).filter(|_| !forget.contains(name));
+        input.replay(time, plan.map(|plan| &plan[..]))?;
+    }
+    Ok(())
+}
+
 /// Refuses the checkpoint of another application, or of another batch interval.
 fn check(found: &Progress, ours: &str, interval: Duration, place: &str) -> Result<()> {
     let theirs = found.application.as_str();
@@ -327,7 +352,7 @@ fn operators(life: &Life) -> Vec<(String, Arc<Mutex<dyn Stateful>>)> {
 
 /// Names are unique: the second source called `x` is `x#2`.
 pub(super) fn sources(life: &Life) -> Vec<(String, Arc<dyn AnyInput>)> {
-    unique(life.inputs.iter().map(|input| (input.name(), Arc::clone(input))))
+    unique(life.inputs.iter().map(|input| (input.name().to_owned(), Arc::clone(input))))
 }
 
 fn unique<T>(named: impl Iterator<Item = (String, T)>) -> Vec<(String, T)> {

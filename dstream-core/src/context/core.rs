@@ -1,7 +1,6 @@
 //! What all handles and threads of a context share, and how it starts and stops.
 
 use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread,
     time::Duration,
@@ -13,12 +12,13 @@ use super::{
     generator::{self, Generator},
     hoisted::Operator,
     jobs::{self, Jobs},
+    planners::Planners,
     signals,
     watch::Watch,
 };
 use crate::{
-    Config, Error, ReceiverLog, Result, Signal, SourceContext, Time,
-    batch::{OutputLog, Pipeline, panic_text},
+    Config, Error, Limits, ReceiverLog, Result, Signal, SourceContext, Time,
+    batch::{OutputLog, Pipeline},
     checkpoint::Storage,
     clock::Stopwatch,
     events::{Bus, ContextStarted, ContextStopped},
@@ -85,6 +85,7 @@ pub(super) struct Life {
 #[derive(Clone)]
 pub(super) struct Run {
     pub(super) generator: Arc<Generator>,
+    pub(super) planners: Arc<Planners>,
     pub(super) jobs: Arc<Jobs>,
 }
 
@@ -199,17 +200,11 @@ impl Core {
     fn start_inputs(&self, log: Option<&Arc<Log>>, to_end: bool) -> Result<()> {
         let inputs = sources(&self.lock());
         for (name, input) in inputs {
-            let context = SourceContext {
-                clock: Arc::clone(&self.config.clock),
-                config: self.config.clone(),
-                interval: self.interval,
+            input.start(&SourceContext {
                 stopping: self.stopping.clone(),
                 log: log.map(|log| ReceiverLog::new(log, &name)),
                 to_end,
-            };
-            // A source is somebody's code.
-            catch_unwind(AssertUnwindSafe(|| input.start(&context))).unwrap_or_else(|panic| {
-                Err(Error::source(input.name(), format_args!("panicked: {}", panic_text(&*panic))))
+                ..SourceContext::new(self.config.clone(), self.interval)
             })?;
         }
         Ok(())
@@ -229,14 +224,15 @@ impl Core {
         if let Some(pending) = pending {
             jobs.push(pending);
         }
+        let planners = Arc::new(Planners::spawn(&inputs, &jobs)?);
         let generator =
-            Arc::new(Generator::new(&self.config.clock, self.interval, inputs, next, &self.watch));
+            Arc::new(Generator::new(&self.config, self.interval, Arc::clone(&planners), next, &self.watch));
         let mut life = self.lock();
         if life.stop_begun {
             return Err(Error::State("this context has been stopped while it started".into()));
         }
-        jobs::spawn(self, &jobs, pipelines)?;
-        life.run = Some(Run { jobs: Arc::clone(&jobs), generator: Arc::clone(&generator) });
+        jobs::spawn(self, &jobs, &planners, pipelines)?;
+        life.run = Some(Run { jobs: Arc::clone(&jobs), planners, generator: Arc::clone(&generator) });
         generator::spawn(generator, jobs)
     }
 
@@ -314,6 +310,11 @@ impl Core {
         }
     }
 
+    /// Whether a batch that has just been done won't run again: the checkpoint holds it, or there is none.
+    pub(super) fn is_committed(&self) -> bool {
+        !self.lock_checkpoints().as_ref().is_some_and(Checkpoints::is_frozen)
+    }
+
     /// Keeps the first failure for who waits for the end.
     pub(super) fn report(&self, error: Error) {
         self.lock().error.get_or_insert(error);
@@ -369,18 +370,14 @@ impl Core {
 
     /// The part of a stop that waits.
     fn finish(&self, run: Option<Run>, graceful: bool) {
-        let inputs = self.lock().inputs.clone();
-        for input in &inputs {
-            if catch_unwind(AssertUnwindSafe(|| input.stop())).is_err() {
-                tracing::warn!("source {} panicked when it was stopped", input.name());
-            }
-        }
         match run {
-            Some(Run { generator, jobs }) => {
+            Some(Run { generator, planners, jobs }) => {
+                let timeout = if graceful { self.graceful_stop_timeout() } else { STOP_TIMEOUT };
+                let mut in_time = planners.stop(timeout);
                 if graceful {
-                    generator.finish();
-                    let timeout = self.graceful_stop_timeout();
-                    if !jobs.wait_done(timeout) {
+                    generator.finish(timeout);
+                    in_time &= jobs.wait_done(if in_time { timeout } else { Duration::ZERO });
+                    if !in_time {
                         tracing::warn!(
                             "the graceful stop has taken {timeout:?}: what is not processed yet is given up"
                         );
@@ -393,6 +390,8 @@ impl Core {
                 }
             }
             None => {
+                let inputs = self.lock().inputs.clone();
+                inputs.iter().for_each(|input| input.stop());
                 let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
                 if graceful
                     && let Some(stepper) = &mut *stepper
@@ -454,7 +453,8 @@ impl Core {
                     None => {
                         let time = stepper.next;
                         stepper.next = time + self.interval;
-                        inputs.iter().for_each(|input| input.plan(time));
+                        let limits = Limits::of_batch(&self.config, time, self.interval);
+                        inputs.iter().for_each(|input| input.plan(time, &limits));
                         self.watch.planned(time);
                         time
                     }
@@ -464,7 +464,11 @@ impl Core {
                     stepper.planned = Some(time);
                     return first.and(Err(error));
                 }
-                first = first.and(jobs::run_batch(self, &mut stepper.pipelines, time));
+                let outcome = jobs::run_batch(self, &mut stepper.pipelines, time);
+                if outcome.is_ok() && self.is_committed() {
+                    inputs.iter().for_each(|input| input.committed(time));
+                }
+                first = first.and(outcome);
             }
             first
         })

@@ -1,76 +1,70 @@
-//! The batch clock: at each batch time it decides what belongs to the batch, and queues it.
+//! The batch clock: at each batch time it lets the sources decide what belongs to the batch, and queues it.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
 
-use super::{jobs::Jobs, watch::Watch};
-use crate::{Clock, Error, Result, Signal, Time, source::AnyInput};
+use super::{jobs::Jobs, planners::Planners, watch::Watch};
+use crate::{Config, Error, Limits, Result, Signal, Time};
 
 pub(super) struct Generator {
-    clock: Arc<dyn Clock>,
+    config: Config,
     interval: Duration,
-    inputs: Vec<Arc<dyn AnyInput>>,
+    planners: Arc<Planners>,
     /// The time of the first batch.
     first: Time,
     watch: Arc<Watch>,
-    /// The sources have stopped: one more batch is the last.
-    finishing: AtomicBool,
+    /// The sources have stopped: one more batch is the last. Locked while a batch is handed out.
+    finishing: Mutex<bool>,
     /// Ends it before the next batch time.
     pub(super) stop: Signal,
 }
 
 impl Generator {
     pub(super) fn new(
-        clock: &Arc<dyn Clock>,
+        config: &Config,
         interval: Duration,
-        inputs: Vec<Arc<dyn AnyInput>>,
+        planners: Arc<Planners>,
         first: Time,
         watch: &Arc<Watch>,
     ) -> Generator {
-        let (clock, watch) = (Arc::clone(clock), Arc::clone(watch));
-        Generator {
-            clock,
-            interval,
-            inputs,
-            first,
-            watch,
-            finishing: AtomicBool::new(false),
-            stop: Signal::new(),
-        }
+        let (config, watch, finishing) = (config.clone(), Arc::clone(watch), Mutex::new(false));
+        Generator { config, interval, planners, first, watch, finishing, stop: Signal::new() }
     }
 
-    /// The sources have stopped: if they still hold something the next batch takes it and is the last one.
-    pub(super) fn finish(&self) {
-        self.finishing.store(true, Ordering::SeqCst);
-        if !self.has_pending() {
+    /// The sources have stopped: if they still hold something the next batch takes it and is the last one. `timeout` is for what
+    /// they are planning now.
+    pub(super) fn finish(&self, timeout: Duration) {
+        // What was handed out before may take it all the same, and nothing is handed out meanwhile.
+        let mut finishing = self.finishing();
+        *finishing = true;
+        if !self.planners.has_pending(timeout) {
             self.stop.set();
         }
-    }
-
-    fn has_pending(&self) -> bool {
-        self.inputs.iter().any(|input| input.has_pending())
     }
 
     fn run(&self, jobs: &Jobs) {
         let mut time = self.first;
         // Never skips: after a delay the deadlines that have passed are all reached at once.
-        while self.clock.wait_until(time, &self.stop) {
-            let last = self.finishing.load(Ordering::SeqCst);
-            self.inputs.iter().for_each(|input| input.plan(time));
+        while self.config.clock.wait_until(time, &self.stop) {
+            let last = self.finishing();
+            if self.stop.is_set() {
+                break;
+            }
+            self.planners.plan(time, &Limits::of_batch(&self.config, time, self.interval));
             self.watch.planned(time);
             jobs.push(time);
-            // If the sources stopped while this batch was planned, it may have taken all the same.
-            if last || (self.finishing.load(Ordering::SeqCst) && !self.has_pending()) {
+            if *last {
                 break;
             }
             time = time + self.interval;
         }
+    }
+
+    fn finishing(&self) -> MutexGuard<'_, bool> {
+        self.finishing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

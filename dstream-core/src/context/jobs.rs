@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::core::Core;
+use super::{core::Core, planners::Planners};
 use crate::{
     Error, JobError, Result, Signal, Time,
     batch::{Batch, Pipeline, panic_text},
@@ -90,16 +90,29 @@ impl Drop for DoneOnDrop<'_> {
 }
 
 /// Starts the driver, which lives inside the pool until there will be no more batches.
-pub(super) fn spawn(core: &Arc<Core>, jobs: &Arc<Jobs>, mut pipelines: Vec<Pipeline>) -> Result<()> {
-    let (core, jobs) = (Arc::clone(core), Arc::clone(jobs));
+pub(super) fn spawn(
+    core: &Arc<Core>,
+    jobs: &Arc<Jobs>,
+    planners: &Arc<Planners>,
+    mut pipelines: Vec<Pipeline>,
+) -> Result<()> {
+    let (core, jobs, planners) = (Arc::clone(core), Arc::clone(jobs), Arc::clone(planners));
     thread::Builder::new()
         .name("dstream-driver".into())
         .spawn(move || {
             let _done = DoneOnDrop(&jobs);
             core.exec.enter(|| {
                 while let Some(time) = jobs.next() {
+                    if !planners.wait_planned(time, &jobs) {
+                        break;
+                    }
                     let outcome = begin(&core, time).and_then(|()| run_batch(&core, &mut pipelines, time));
-                    let Err(error) = outcome else { continue };
+                    let Err(error) = outcome else {
+                        if core.is_committed() {
+                            planners.committed(time);
+                        }
+                        continue;
+                    };
                     let over = matches!(error, Error::Checkpoint(_));
                     core.report(error);
                     if over {

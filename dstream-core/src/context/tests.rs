@@ -12,7 +12,7 @@ use std::{
 
 use super::{ContextState, StreamingContext, signals};
 use crate::{
-    Block, Config, Error, Input, Receiver, ReceiverContext, Result, Source, SourceContext, Time,
+    Block, Config, Error, Input, Limits, Receiver, ReceiverContext, Result, Source, SourceContext, Time,
     batch::{OpMeta, Pipeline},
     plan::StageMeta,
     receiver_stream,
@@ -153,6 +153,7 @@ struct Broken;
 
 impl Source for Broken {
     type Block = Vec<i32>;
+    type Plan = ();
 
     fn name(&self) -> String {
         "broken".into()
@@ -162,7 +163,11 @@ impl Source for Broken {
         panic!("no device")
     }
 
-    fn batch(&mut self, _: Time) -> Result<Vec<Vec<i32>>> {
+    fn plan(&mut self, _: Time, _: &Limits) -> Result<Option<()>> {
+        Ok(None)
+    }
+
+    fn blocks(&mut self, _: Time, _: &()) -> Result<Vec<Vec<i32>>> {
         Ok(Vec::new())
     }
 }
@@ -389,12 +394,17 @@ struct Watched(Sender<&'static str>);
 
 impl Source for Watched {
     type Block = Vec<i32>;
+    type Plan = ();
 
     fn name(&self) -> String {
         "watched".into()
     }
 
-    fn batch(&mut self, _: Time) -> Result<Vec<Vec<i32>>> {
+    fn plan(&mut self, _: Time, _: &Limits) -> Result<Option<()>> {
+        Ok(None)
+    }
+
+    fn blocks(&mut self, _: Time, _: &()) -> Result<Vec<Vec<i32>>> {
         Ok(Vec::new())
     }
 

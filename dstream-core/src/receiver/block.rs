@@ -136,6 +136,10 @@ impl<B: Block> Block for Unlogged<B> {
     fn weight(&self) -> usize {
         self.0.weight()
     }
+
+    fn record_count(&self) -> Option<u64> {
+        self.0.record_count()
+    }
 }
 
 impl<B: TextRecords> TextRecords for Unlogged<B> {

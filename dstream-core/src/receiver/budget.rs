@@ -1,11 +1,11 @@
-//! The bound on what a receiver holds.
+//! The bounds on what a receiver holds, and on how many records it may store for a batch.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use crate::Signal;
+use crate::{Limits, Signal};
 
 /// How many bytes a receiver may hold.
 #[derive(Debug)]
@@ -54,5 +54,74 @@ impl Drop for Permit {
             self.budget.held.fetch_sub(self.bytes, Ordering::SeqCst);
             self.budget.stop.wake();
         }
+    }
+}
+
+/// How many records a receiver may store until the next batch is planned.
+#[derive(Debug)]
+pub(super) struct Quota {
+    /// Whether there is a limit: what is asked for each record.
+    limited: AtomicBool,
+    state: Mutex<QuotaState>,
+    stop: Signal,
+}
+
+#[derive(Debug, Default)]
+struct QuotaState {
+    limit: u64,
+    /// More than the limit if a block was larger: then the next batches have fewer.
+    used: u64,
+}
+
+impl Quota {
+    pub(super) fn new(limits: &Limits, stop: Signal) -> Quota {
+        let quota = Quota { limited: AtomicBool::new(false), state: Mutex::default(), stop };
+        quota.renew(limits);
+        quota
+    }
+
+    /// A batch has what was stored by now: the limits are those of the next one.
+    pub(super) fn renew(&self, limits: &Limits) {
+        let mut state = self.lock();
+        state.used = state.used.saturating_sub(state.limit);
+        state.limit = limits.records.unwrap_or_default();
+        self.limited.store(limits.records.is_some(), Ordering::Relaxed);
+        drop(state);
+        self.stop.wake();
+    }
+
+    pub(super) fn is_limited(&self) -> bool {
+        self.limited.load(Ordering::Relaxed)
+    }
+
+    /// Blocks until at least one more record may be stored, or the receiver stops; returns how many of `records` may be.
+    pub(super) fn take(&self, records: u64) -> u64 {
+        self.wait(|state| (state.limit - state.used).min(records)).unwrap_or(records)
+    }
+
+    /// As `take`, for records that are stored together or not at all.
+    pub(super) fn take_all(&self, records: u64) {
+        self.wait(|_| records);
+    }
+
+    fn wait(&self, grant: impl Fn(&QuotaState) -> u64) -> Option<u64> {
+        let mut granted = None;
+        self.stop.wait_for(|| {
+            let mut state = self.lock();
+            if !self.is_limited() {
+                return true;
+            }
+            if state.used < state.limit {
+                let records = grant(&state);
+                state.used = state.used.saturating_add(records);
+                granted = Some(records);
+            }
+            granted.is_some()
+        });
+        granted
+    }
+
+    fn lock(&self) -> MutexGuard<'_, QuotaState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

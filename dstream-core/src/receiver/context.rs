@@ -11,10 +11,10 @@ use std::{
 
 use super::{
     block::{Loggable, Received, Unlogged},
-    budget::{Budget, Permit},
+    budget::{Budget, Permit, Quota},
     log::{Open, ReceiverLog},
 };
-use crate::{Config, Error, Signal, SourceContext, Time};
+use crate::{Config, Error, Limits, Signal, SourceContext, Time};
 
 /// What a [`Receiver`](crate::Receiver) stores into. Clones store into the same stream, from any thread.
 ///
@@ -33,6 +33,7 @@ pub(super) struct Shared<B> {
     pub(super) context: SourceContext,
     pub(super) stop: Signal,
     budget: Arc<Budget>,
+    quota: Quota,
     buffer: Mutex<Buffer<B>>,
     /// Whether something was stored since the supervisor asked.
     pub(super) stored: AtomicBool,
@@ -64,9 +65,12 @@ impl<B: Loggable + 'static> ReceiverContext<B> {
     pub(super) fn new(name: String, context: &SourceContext) -> Self {
         let stop = context.stopping.child();
         let budget = Budget::new(context.config.receiver_buffer_bytes, stop.clone());
+        let first = context.clock.now().next_multiple_of(context.interval);
+        let limits = Limits::of_batch(&context.config, first, context.interval);
+        let quota = Quota::new(&limits, stop.clone());
         let buffer = Mutex::new(Buffer { closed: Vec::new(), open: None });
         let stored = AtomicBool::new(false);
-        let shared = Arc::new(Shared { name, context: context.clone(), stop, budget, buffer, stored });
+        let shared = Arc::new(Shared { name, context: context.clone(), stop, budget, quota, buffer, stored });
         if let Some(log) = shared.log() {
             let shared: Weak<Shared<B>> = Arc::downgrade(&shared);
             log.watch(shared);
@@ -91,6 +95,9 @@ impl<B: Loggable> ReceiverContext<B> {
     /// was processed all the same, as after a crash between this call and its acknowledgement; so give records a
     /// number, and let the pipeline keep the last one.
     pub fn store_block(&self, block: B) -> bool {
+        if self.shared.quota.is_limited() {
+            self.shared.quota.take_all(block.record_count().unwrap_or(1));
+        }
         let permit = self.shared.budget.take(block.weight());
         let mut buffer = self.shared.lock();
         self.shared.close_open(&mut buffer);
@@ -150,11 +157,25 @@ impl<B: Loggable> ReceiverContext<B> {
         records: impl Fn(&mut B) -> &mut Vec<T>,
         begin: impl FnOnce(Vec<T>) -> B,
     ) -> bool {
+        self.admit(|| 1);
         let grow = |block: &mut B, record| {
             records(block).push(record);
             None
         };
         self.extend(size_of::<T>().max(1), record, grow, |record| begin(vec![record]))
+    }
+
+    /// How many of `records` records that have arrived may be stored now (see [`Config::max_rate`]): all, if there is no
+    /// limit. Blocks until that is at least one, or the receiver is to stop.
+    pub(crate) fn admit(&self, records: impl FnOnce() -> u64) -> Option<u64> {
+        let quota = &self.shared.quota;
+        quota.is_limited().then(|| quota.take(records()))
+    }
+
+    /// Set when the receiver is to stop: for what can't ask [`is_stopping`](ReceiverContext::is_stopping) again and again,
+    /// such as an async client, which awaits [`Signal::wait_async`](crate::Signal::wait_async) beside its next message.
+    pub fn stopping(&self) -> Signal {
+        self.shared.stop.clone()
     }
 
     /// Whether the receiver is to stop, because the context does or because [`stop`](ReceiverContext::stop) was called.
@@ -211,10 +232,14 @@ impl<B: Loggable> ReceiverContext<B> {
         false
     }
 
-    pub(super) fn drain(&self) -> Vec<Received<B>> {
+    /// What was stored for the batch that is planned; what is stored next is under `limits`.
+    pub(super) fn drain(&self, limits: &Limits) -> Vec<Received<B>> {
         let mut buffer = self.shared.lock();
         self.shared.close_open(&mut buffer);
-        std::mem::take(&mut buffer.closed)
+        let blocks = std::mem::take(&mut buffer.closed);
+        drop(buffer);
+        self.shared.quota.renew(limits);
+        blocks
     }
 
     pub(super) fn has_pending(&self) -> bool {

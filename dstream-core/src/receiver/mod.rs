@@ -8,7 +8,9 @@ mod supervisor;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{collections::VecDeque, error::Error as StdError, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 pub use block::{Loggable, Received, Unlogged};
 pub use context::ReceiverContext;
@@ -16,7 +18,7 @@ pub use log::ReceiverLog;
 
 pub(crate) use log::Log;
 
-use crate::{Bytes, Error, Input, IntoSource, Result, Signal, Source, SourceContext, Time};
+use crate::{Error, Input, IntoSource, Limits, Result, Signal, Source, SourceContext, Time};
 
 /// How long a stop waits for a receiver's thread.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,10 +102,22 @@ pub struct ReceiverStream<R: Receiver> {
 struct Running<B> {
     context: ReceiverContext<B>,
     ended: Signal,
-    /// What an earlier run has left in the log, for the next batches.
-    found: Vec<Received<B>>,
-    /// The numbers of the first and the last block of the last batch.
-    latest: Option<(u64, u64)>,
+    /// What waits for a batch: what an earlier run has left in the log, and what the batch that is planned has.
+    ready: VecDeque<Received<B>>,
+}
+
+/// What a batch has of a receiver.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum ReceiverPlan {
+    /// The blocks with these numbers in the log, and those between them that are not in there.
+    Logged {
+        /// The first one.
+        first: u64,
+        /// The last one.
+        last: u64,
+    },
+    /// Blocks of which none is in the log: after a crash they are gone.
+    Unlogged,
 }
 
 impl<R: Receiver> fmt::Debug for ReceiverStream<R> {
@@ -112,21 +126,9 @@ impl<R: Receiver> fmt::Debug for ReceiverStream<R> {
     }
 }
 
-impl<B: Loggable> Running<B> {
-    /// Remembers what a batch has.
-    fn plan(&mut self, time: Time, blocks: &[Received<B>]) {
-        let numbers = || blocks.iter().filter_map(|block| block.number);
-        self.latest = numbers().next().zip(numbers().next_back());
-        if let Some((_, last)) = self.latest
-            && let Some(log) = &self.context.shared.context.log
-        {
-            log.planned(time, last + 1);
-        }
-    }
-}
-
 impl<R: Receiver> Source for ReceiverStream<R> {
     type Block = Received<R::Block>;
+    type Plan = ReceiverPlan;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -136,61 +138,64 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         let Some(receiver) = self.receiver.take() else {
             return Err(Error::source(&self.name, "is started already: a receiver belongs to one context"));
         };
-        let mut found = Vec::new();
+        let mut ready = VecDeque::new();
         if let Some(log) = &context.log {
             for (number, place) in log.claim(context)? {
-                found.push(Received::found(log.reader(), log.stream(), number, place)?);
+                ready.push_back(Received::found(log.reader(), log.stream(), number, place)?);
             }
-            if !found.is_empty() {
-                tracing::info!("{} blocks of {} are back from the log", found.len(), self.name);
+            if !ready.is_empty() {
+                tracing::info!("{} blocks of {} are back from the log", ready.len(), self.name);
             }
         }
         let context = ReceiverContext::new(self.name.clone(), context);
         let ended = supervisor::spawn(receiver, context.clone()).map_err(|error| {
             Error::source(&self.name, format_args!("its thread can't be started: {error}"))
         })?;
-        self.running = Some(Running { context, ended, found, latest: None });
+        self.running = Some(Running { context, ended, ready });
         Ok(())
     }
 
-    fn batch(&mut self, time: Time) -> Result<Vec<Received<R::Block>>> {
-        let Some(running) = &mut self.running else { return Ok(Vec::new()) };
-        let mut blocks = std::mem::take(&mut running.found);
-        blocks.append(&mut running.context.drain());
-        running.plan(time, &blocks);
+    fn plan(&mut self, _time: Time, limits: &Limits) -> Result<Option<ReceiverPlan>> {
+        let Some(Running { context, ready, .. }) = &mut self.running else { return Ok(None) };
+        ready.extend(context.drain(limits));
+        let numbers = || ready.iter().filter_map(|block| block.number);
+        Ok(match numbers().next().zip(numbers().next_back()) {
+            Some((first, last)) => Some(ReceiverPlan::Logged { first, last }),
+            None => (!ready.is_empty()).then_some(ReceiverPlan::Unlogged),
+        })
+    }
+
+    fn blocks(&mut self, time: Time, plan: &ReceiverPlan) -> Result<Vec<Received<R::Block>>> {
+        let Some(Running { context, ready, .. }) = &mut self.running else { return Ok(Vec::new()) };
+        // After a restart the first ones are those of the batch, and those behind them the next one's.
+        let last = match plan {
+            ReceiverPlan::Logged { last, .. } => Some(*last),
+            ReceiverPlan::Unlogged => None,
+        };
+        let behind = ready.iter().position(|block| block.number > last).unwrap_or(ready.len());
+        let blocks: Vec<_> = ready.drain(..behind).collect();
+        if let ReceiverPlan::Logged { first, last } = plan {
+            let numbers = || blocks.iter().filter_map(|block| block.number);
+            let found = numbers().count() as u64;
+            let expected = last.saturating_sub(*first).saturating_add(1);
+            if numbers().next() != Some(*first) || found != expected {
+                return Err(Error::source(
+                    &self.name,
+                    format_args!(
+                        "a batch that had begun had blocks {first} to {last}, of which the log has {found}: put back the \
+                         files that are missing from it"
+                    ),
+                ));
+            }
+            if let Some(log) = &context.shared.context.log {
+                log.planned(time, last.saturating_add(1));
+            }
+        }
         Ok(blocks)
     }
 
     fn has_pending(&self) -> bool {
-        self.running.as_ref().is_some_and(|r| !r.found.is_empty() || r.context.has_pending())
-    }
-
-    fn taken(&self) -> Option<Bytes> {
-        let (first, last) = self.running.as_ref()?.latest?;
-        Some([first.to_le_bytes(), last.to_le_bytes()].concat().into())
-    }
-
-    fn replay(&mut self, time: Time, taken: &[u8]) -> Result<Vec<Received<R::Block>>> {
-        let numbers = taken.as_chunks().0.iter().map(|n| u64::from_le_bytes(*n)).collect::<Vec<_>>();
-        let (Some(running), [first, last]) = (&mut self.running, &numbers[..]) else {
-            return Err(Error::source(&self.name, "the blocks of a begun batch can't be read"));
-        };
-        let behind = running.found.partition_point(|block| block.number <= Some(*last));
-        let blocks: Vec<_> = running.found.drain(..behind).collect();
-        let expected = last.saturating_sub(*first).saturating_add(1);
-        if blocks.first().is_none_or(|block| block.number != Some(*first)) || blocks.len() as u64 != expected
-        {
-            let found = blocks.len();
-            return Err(Error::source(
-                &self.name,
-                format_args!(
-                    "a batch that had begun had blocks {first} to {last}, of which the log has {found}: put back the files that are \
-                     missing from it"
-                ),
-            ));
-        }
-        running.plan(time, &blocks);
-        Ok(blocks)
+        self.running.as_ref().is_some_and(|r| !r.ready.is_empty() || r.context.has_pending())
     }
 
     fn stop(&mut self) {

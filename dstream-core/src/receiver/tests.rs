@@ -12,9 +12,10 @@ use std::{
 
 use super::*;
 use crate::{
-    Block, CheckpointError, Config, IntoCheckpointStore, LocalDir, ManualClock, StoreLock,
+    Block, Bytes, CheckpointError, Config, IntoCheckpointStore, LocalDir, ManualClock, StoreLock,
     checkpoint::sim::{Faults, Rng, SimFs},
-    source::SourceContext,
+    source::{AnyInput, SourceContext},
+    testing::next_batch,
 };
 
 const LONG: Duration = Duration::from_secs(10);
@@ -92,12 +93,8 @@ impl Fixture {
         let log = log(&fs, &config);
         let mut source = receiver_stream(Scripted(script, answer));
         let context = SourceContext {
-            clock: Arc::new(clock.clone()),
-            config,
-            interval: Duration::from_secs(1),
-            stopping: Signal::new(),
             log: Some(ReceiverLog::new(&log, "scripted")),
-            to_end: false,
+            ..SourceContext::new(config, Duration::from_secs(1))
         };
         source.start(&context).unwrap();
         Fixture { fs, clock, log, source, steps, answers, reports }
@@ -120,7 +117,7 @@ impl Fixture {
     }
 
     fn batch(&mut self) -> Vec<u64> {
-        let mut blocks = self.source.batch(Time::from_millis(0)).unwrap();
+        let mut blocks = next_batch(&mut self.source, Time::from_millis(0)).unwrap();
         blocks.iter_mut().flat_map(|block| block.records().collect::<Vec<_>>()).collect()
     }
 
@@ -128,7 +125,7 @@ impl Fixture {
     fn left(&self) -> Vec<u64> {
         let fs = self.fs.fork();
         let mut fixture = Fixture::new(fs, |config| config);
-        let mut blocks = fixture.source.batch(Time::from_millis(0)).unwrap();
+        let mut blocks = next_batch(&mut fixture.source, Time::from_millis(0)).unwrap();
         let records = blocks.iter_mut().flat_map(|block| {
             block.open().unwrap();
             block.records().collect::<Vec<_>>()
@@ -349,5 +346,18 @@ fn simulate(seed: u64) -> std::result::Result<(), String> {
 fn no_acknowledged_block_is_lost_or_comes_twice() {
     for seed in 0..2_000 {
         assert_eq!(simulate(seed), Ok(()), "seed {seed}");
+    }
+}
+
+/// Before plans were values, these were the two numbers, 8 bytes each.
+#[test]
+fn a_plan_of_an_earlier_version_is_refused_by_name() {
+    let (steps, answers) = (mpsc::channel().1, mpsc::channel().0);
+    let input = Input::new(receiver_stream(Scripted(steps, answers)));
+    // As fixed numbers, maps and lists: whatever MessagePack takes the first byte for.
+    for first in [5u64, 0x82, 0x92, 0x1_81, 0xa6] {
+        let bytes = [first.to_le_bytes(), (first + 1).to_le_bytes()].concat();
+        let error = input.replay(Time::from_millis(7_000), Some(&bytes)).unwrap_err().to_string();
+        assert!(error.contains("source `scripted`") && error.contains("00:00:07"), "{error}");
     }
 }

@@ -2,12 +2,12 @@
 
 use std::{fmt, ops::Range, sync::Arc};
 
-use super::{Block, Source, rate::cut};
-use crate::{Result, Time};
+use super::{Block, Checkpointed, Limits, Source, rate::cut};
+use crate::{Result, Time, checkpoint::Stateful};
 
 /// A stream of `rows_per_batch` records a batch, made by a function from their number: 0, 1, 2 and so on.
 ///
-/// The function runs in the tasks that use the records, on all cores.
+/// The function runs in the tasks that use the records, on all cores. With a checkpoint, the numbers go on after a restart.
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -24,14 +24,14 @@ pub fn generator_stream<T, F>(rows_per_batch: u64, row: F) -> GeneratorStream<F>
 where
     F: Fn(u64) -> T + Send + Sync + 'static,
 {
-    GeneratorStream { rows_per_batch, row: Arc::new(row), next: 0 }
+    GeneratorStream { rows_per_batch, row: Arc::new(row), next: Checkpointed::new(0) }
 }
 
 /// See [`generator_stream`].
 pub struct GeneratorStream<F> {
     rows_per_batch: u64,
     row: Arc<F>,
-    next: u64,
+    next: Checkpointed<u64>,
 }
 
 impl<F> fmt::Debug for GeneratorStream<F> {
@@ -44,15 +44,24 @@ impl<F> fmt::Debug for GeneratorStream<F> {
 
 impl<T: 'static, F: Fn(u64) -> T + Send + Sync + 'static> Source for GeneratorStream<F> {
     type Block = Generated<F>;
+    type Plan = Range<u64>;
 
     fn name(&self) -> String {
         format!("generator_stream({})", self.rows_per_batch)
     }
 
-    fn batch(&mut self, _time: Time) -> Result<Vec<Generated<F>>> {
-        let rows = self.next..self.next.saturating_add(self.rows_per_batch);
-        self.next = rows.end;
-        Ok(cut(rows).into_iter().map(|rows| Generated { rows, row: Arc::clone(&self.row) }).collect())
+    fn plan(&mut self, _time: Time, limits: &Limits) -> Result<Option<Range<u64>>> {
+        let from = *self.next;
+        *self.next = from.saturating_add(limits.at_most(self.rows_per_batch));
+        Ok(Some(from..*self.next))
+    }
+
+    fn blocks(&mut self, _time: Time, rows: &Range<u64>) -> Result<Vec<Generated<F>>> {
+        Ok(cut(rows.clone()).into_iter().map(|rows| Generated { rows, row: Arc::clone(&self.row) }).collect())
+    }
+
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        Some(&mut self.next)
     }
 }
 

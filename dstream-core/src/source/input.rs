@@ -3,50 +3,57 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use super::{Block, Source, SourceContext};
+use super::{Block, Limits, Source, SourceContext};
 use crate::{
     Bytes, Error, Result, Time,
-    checkpoint::{Changes, Stateful},
+    batch::panic_text,
+    checkpoint::{Changes, Stateful, decode},
     events::InputInfo,
 };
 
 /// A source that belongs to a context, and the blocks planned for batches that have not run yet.
 ///
 /// Planning happens when the clock reaches a batch's time, running when the batches before it are done, so that
-/// a late batch still holds exactly what had arrived by its own time.
+/// a late batch still holds exactly what had arrived by its own time. A batch that runs never waits for a source that
+/// plans: what is planned has a lock of its own.
 pub struct Input<S: Source> {
-    shared: Arc<Mutex<Shared<S>>>,
+    shared: Arc<Shared<S>>,
 }
 
 struct Shared<S: Source> {
-    source: S,
-    planned: VecDeque<Planned<S>>,
+    name: String,
+    source: Mutex<S>,
+    planned: Mutex<VecDeque<Planned<S::Block>>>,
     /// Whether somebody wants to know what a batch has taken.
-    checkpointed: bool,
+    checkpointed: AtomicBool,
 }
 
 /// What a batch that has not run yet will get.
-struct Planned<S: Source> {
+struct Planned<B> {
     time: Time,
-    blocks: Result<Vec<S::Block>>,
-    taken: Taken,
+    blocks: Result<Vec<B>>,
+    progress: SourceProgress,
 }
 
 /// What a checkpoint must know of a source's part of a batch.
 #[derive(Default)]
-pub(crate) struct Taken {
-    /// What the source says of it, if it can give it again.
-    pub(crate) record: Option<Bytes>,
-    /// What the source has learnt.
-    pub(crate) changes: Changes,
+pub(crate) struct SourceProgress {
+    /// What belongs to the batch, if that means something after a restart.
+    pub(crate) plan: Option<Bytes>,
+    /// What has changed in the source's state, if it has one.
+    pub(crate) changes: Option<Changes>,
 }
 
 impl<S: Source> fmt::Debug for Input<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Input").finish_non_exhaustive()
+        f.debug_struct("Input").field("name", &self.shared.name).finish_non_exhaustive()
     }
 }
 
@@ -59,113 +66,195 @@ impl<S: Source> Clone for Input<S> {
 impl<S: Source> Input<S> {
     pub(crate) fn new(source: S) -> Self {
         Input {
-            shared: Arc::new(Mutex::new(Shared { source, planned: VecDeque::new(), checkpointed: false })),
+            shared: Arc::new(Shared {
+                name: source.name(),
+                source: Mutex::new(source),
+                planned: Mutex::default(),
+                checkpointed: AtomicBool::new(false),
+            }),
         }
     }
 
     /// The blocks planned for `time`; none if it was never planned.
     pub(crate) fn take(&self, time: Time) -> Result<Vec<S::Block>> {
-        let mut shared = self.lock();
-        let at = shared.planned.iter().position(|planned| planned.time == time);
-        at.and_then(|at| shared.planned.remove(at)).map_or(Ok(Vec::new()), |planned| planned.blocks)
+        let mut planned = self.queue();
+        let at = planned.iter().position(|planned| planned.time == time);
+        at.and_then(|at| planned.remove(at)).map_or(Ok(Vec::new()), |planned| planned.blocks)
     }
 
-    fn add(&self, time: Time, blocks: impl FnOnce(&mut S) -> Result<Vec<S::Block>>) {
-        let mut shared = self.lock();
-        let Shared { source, planned, checkpointed } = &mut *shared;
-        // A source is somebody's code: its panic must cost one batch, not the clock's thread.
-        let blocks = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| blocks(source)))
-            .unwrap_or_else(|panic| {
-                Err(Error::source(
-                    source.name(),
-                    format_args!("panicked: {}", crate::batch::panic_text(&*panic)),
-                ))
-            });
-        let mut taken = Taken::default();
-        if *checkpointed {
-            taken.record = source.taken();
-            if let Some(state) = source.state() {
-                state.lock().unwrap_or_else(PoisonError::into_inner).changes(&mut taken.changes);
+    /// Plans a batch with `plan`, and makes its blocks.
+    fn add(&self, time: Time, plan: impl FnOnce(&mut S) -> Result<Option<S::Plan>>) {
+        let mut progress = SourceProgress::default();
+        let mut source = self.source();
+        let blocks = self.guard(|| {
+            let Some(plan) = plan(&mut source)? else { return Ok(Vec::new()) };
+            if self.is_checkpointed() && source.can_replay() {
+                progress.plan = Some(self.encode(&plan)?);
             }
+            source.blocks(time, &plan)
+        });
+        if self.is_checkpointed() {
+            let changes = self.guard(|| {
+                Ok(source.state().map(|state| {
+                    let mut changes = Changes::default();
+                    state.changes(&mut changes);
+                    changes
+                }))
+            });
+            progress.changes = changes.unwrap_or_default();
         }
-        planned.push_back(Planned { time, blocks, taken });
+        drop(source);
+        self.queue().push_back(Planned { time, blocks, progress });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Shared<S>> {
+    fn encode(&self, plan: &S::Plan) -> Result<Bytes> {
+        rmp_serde::to_vec_named(plan).map(Bytes::from).map_err(|error| {
+            Error::source(
+                &self.shared.name,
+                format_args!("its plan can't be written to the checkpoint: {error}"),
+            )
+        })
+    }
+
+    /// A source is somebody's code: its panic must cost one batch, not the thread.
+    fn guard<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
+        catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+            let text = panic_text(&*panic);
+            Err(Error::source(&self.shared.name, format_args!("panicked: {text}")))
+        })
+    }
+
+    fn is_checkpointed(&self) -> bool {
+        self.shared.checkpointed.load(Ordering::Relaxed)
+    }
+
+    fn source(&self) -> MutexGuard<'_, S> {
         // A panic inside a source is reported where it happened; what it left behind is still the source.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Planned<S::Block>>> {
+        self.shared.planned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The half of an [`Input`] that the context drives without knowing the type of its records.
+///
+/// All but `name`, `planned`, `is_planned` and `progress` wait for the source.
 pub(crate) trait AnyInput: Send + Sync {
-    fn name(&self) -> String;
+    fn name(&self) -> &str;
     fn start(&self, context: &SourceContext) -> Result<()>;
     /// Decides what belongs to the batch at `time`.
-    fn plan(&self, time: Time);
+    fn plan(&self, time: Time, limits: &Limits);
     /// What is planned for the batch at `time` and has not been taken.
     fn planned(&self, time: Time) -> Option<InputInfo>;
-    /// Plans a batch that was begun before a restart: what it had then.
-    fn replay(&self, time: Time, record: &[u8]);
+    /// Plans a batch that had begun before a restart: what it had then, nothing without a plan.
+    fn replay(&self, time: Time, plan: Option<&[u8]>) -> Result<()>;
+    fn is_planned(&self, time: Time) -> bool;
     /// What a checkpoint must know of the batch at `time`, which is planned; once.
-    fn taken(&self, time: Time) -> Taken;
-    /// What a checkpoint must hold of the source; from now on, it is told of each batch.
-    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>>;
+    fn progress(&self, time: Time) -> SourceProgress;
+    /// From now on a checkpoint is told of each batch.
+    fn checkpointed(&self) -> Box<dyn StateGuard + '_>;
+    fn committed(&self, time: Time);
     fn has_pending(&self) -> bool;
     fn is_exhausted(&self) -> Option<bool>;
     fn stop(&self);
 }
 
+/// A source that is locked while its state comes back.
+pub(crate) trait StateGuard {
+    fn state(&mut self) -> Option<&mut dyn Stateful>;
+}
+
+impl<S: Source> StateGuard for MutexGuard<'_, S> {
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        S::state(self)
+    }
+}
+
 impl<S: Source> AnyInput for Input<S> {
-    fn name(&self) -> String {
-        self.lock().source.name()
+    fn name(&self) -> &str {
+        &self.shared.name
     }
 
     fn start(&self, context: &SourceContext) -> Result<()> {
-        self.lock().source.start(context)
+        self.guard(|| self.source().start(context))
     }
 
-    fn plan(&self, time: Time) {
-        self.add(time, |source| source.batch(time));
+    fn plan(&self, time: Time, limits: &Limits) {
+        self.add(time, |source| source.plan(time, limits));
     }
 
     fn planned(&self, time: Time) -> Option<InputInfo> {
-        let shared = self.lock();
-        let planned = shared.planned.iter().find(|planned| planned.time == time)?;
+        let queue = self.queue();
+        let planned = queue.iter().find(|planned| planned.time == time)?;
         let blocks = planned.blocks.as_deref().unwrap_or_default();
         Some(InputInfo {
-            source: shared.source.name(),
+            source: self.shared.name.clone(),
             blocks: blocks.len() as u64,
             bytes: blocks.iter().map(|block| block.weight() as u64).sum(),
             records: None,
         })
     }
 
-    fn replay(&self, time: Time, record: &[u8]) {
-        self.add(time, |source| source.replay(time, record));
+    fn replay(&self, time: Time, plan: Option<&[u8]>) -> Result<()> {
+        let plan = plan.map(decode).transpose().map_err(|what| {
+            Error::source(
+                &self.shared.name,
+                format_args!(
+                    "the batch at {time} had begun before the restart, and what it has of this source can't be read: {what}. \
+                     Run the program that wrote the checkpoint until that batch is done (a field that is added to a plan needs \
+                     `#[serde(default)]`), or let this part of the batch go with `forget = [\"{}\"]`",
+                    self.shared.name
+                ),
+            )
+        })?;
+        self.add(time, |_| Ok(plan));
+        // The checkpoint knows already.
+        drop(self.progress(time));
+        Ok(())
     }
 
-    fn taken(&self, time: Time) -> Taken {
-        let mut shared = self.lock();
-        let planned = shared.planned.iter_mut().find(|planned| planned.time == time);
-        planned.map(|planned| std::mem::take(&mut planned.taken)).unwrap_or_default()
+    fn is_planned(&self, time: Time) -> bool {
+        self.queue().iter().any(|planned| planned.time == time)
     }
 
-    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
-        let mut shared = self.lock();
-        shared.checkpointed = true;
-        shared.source.state()
+    fn progress(&self, time: Time) -> SourceProgress {
+        let mut all = self.queue();
+        let planned = all.iter_mut().find(|planned| planned.time == time);
+        planned.map(|planned| std::mem::take(&mut planned.progress)).unwrap_or_default()
+    }
+
+    fn checkpointed(&self) -> Box<dyn StateGuard + '_> {
+        self.shared.checkpointed.store(true, Ordering::Relaxed);
+        Box::new(self.source())
+    }
+
+    fn committed(&self, time: Time) {
+        let told = self.guard(|| {
+            self.source().committed(time);
+            Ok(())
+        });
+        if let Err(error) = told {
+            tracing::warn!("{error}: it was told that the batch at {time} is done");
+        }
     }
 
     fn has_pending(&self) -> bool {
-        self.lock().source.has_pending()
+        self.guard(|| Ok(self.source().has_pending())).unwrap_or(false)
     }
 
     fn is_exhausted(&self) -> Option<bool> {
-        self.lock().source.is_exhausted()
+        self.source().is_exhausted()
     }
 
     fn stop(&self) {
-        self.lock().source.stop();
+        let stopped = self.guard(|| {
+            self.source().stop();
+            Ok(())
+        });
+        if let Err(error) = stopped {
+            tracing::warn!("{error}: it was told to stop");
+        }
     }
 }

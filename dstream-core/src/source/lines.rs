@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use super::{
     TextBlock,
     tcp::{Fault, Framing},
+    text::line_count,
 };
 use crate::{ReceiverContext, clock::Occasionally};
 
@@ -98,6 +99,13 @@ impl Framing<TextBlock> for LineBuffer {
     }
 }
 
-fn store(ctx: &ReceiverContext<TextBlock>, piece: BytesMut) {
+fn store(ctx: &ReceiverContext<TextBlock>, mut piece: BytesMut) {
+    while let Some(lines) = ctx.admit(|| line_count(&piece)) {
+        let last = usize::try_from(lines).unwrap_or(usize::MAX).saturating_sub(1);
+        let end = memchr::memchr_iter(b'\n', &piece).nth(last).map(|at| at + 1);
+        let Some(end) = end.filter(|end| *end < piece.len()) else { break };
+        let admitted = piece.split_to(end);
+        ctx.extend(admitted.len(), admitted, TextBlock::extend, TextBlock::received);
+    }
     ctx.extend(piece.len(), piece, TextBlock::extend, TextBlock::received);
 }

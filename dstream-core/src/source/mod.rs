@@ -5,6 +5,8 @@
 //! of messages) is easier to write as a [`Receiver`](crate::Receiver), which runs on a thread of its own.
 
 mod any;
+mod checkpointed;
+mod context;
 mod decoder;
 mod files;
 mod generator;
@@ -18,17 +20,17 @@ mod socket_stream;
 mod tcp;
 mod text;
 
-use crate::{Bytes, Clock, Config, ReceiverLog, Result, Signal, Time, checkpoint::Stateful, handle::Feed};
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{Result, Time, checkpoint::Stateful, handle::Feed};
 
 pub use any::{Borrowed, FromText, RecordStream, TextFeed, TextRecords, TextStream, text_stream};
+pub use checkpointed::Checkpointed;
+pub use context::{Limits, SourceContext};
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
 pub use files::{
-    BinaryRecords, FileRecords, FileStream, OpenFile, TextFile, binary_records_stream, file_stream,
-    text_file_stream,
+    BinaryRecords, FileRecords, FileStream, OpenFile, PlannedFile, TextFile, binary_records_stream,
+    file_stream, text_file_stream,
 };
 pub use generator::{Generated, GeneratorStream, generator_stream};
 pub(crate) use input::AnyInput;
@@ -79,6 +81,12 @@ pub trait Block: Send {
 
     /// About how many bytes the block holds. Small neighbouring blocks are processed as one partition.
     fn weight(&self) -> usize;
+
+    /// How many records the block holds, if that is known before they are read. Asked of the blocks that a receiver stores,
+    /// if there is a limit (see [`Config::max_rate`](crate::Config::max_rate)); a block that does not know counts as one record.
+    fn record_count(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// What [`Block::texts`] yields.
@@ -105,44 +113,47 @@ impl<T: Send> Block for Vec<T> {
     fn weight(&self) -> usize {
         self.len() * size_of::<T>().max(1)
     }
-}
 
-/// What a source may use while it runs.
-#[derive(Clone, Debug)]
-pub struct SourceContext {
-    /// The clock of the context; the only place to ask for the time.
-    pub clock: Arc<dyn Clock>,
-    /// The settings of the context.
-    pub config: Config,
-    /// The batch interval.
-    pub interval: Duration,
-    /// Set when the context stops.
-    pub stopping: Signal,
-    /// What the source writes to the log of receivers, if there is a checkpoint. A [`Receiver`](crate::Receiver) does by itself.
-    pub log: Option<ReceiverLog>,
-    /// Whether the context is run by [`run_to_end`](crate::StreamingContext::run_to_end): what is there is all there is.
-    pub to_end: bool,
+    fn record_count(&self) -> Option<u64> {
+        Some(self.len() as u64)
+    }
 }
 
 /// A source of batches. Anything that implements it can start a chain in `stream!`.
 ///
+/// A batch of a source is made in two steps. [`plan`](Source::plan) decides at the batch's time what belongs to it, and
+/// says so in a value that is small and can be serialised: offsets, names of files. [`blocks`](Source::blocks) makes the
+/// partitions of such a plan. With a checkpoint, plans are written down before their batch begins; after a crash, `blocks`
+/// is called with the plan of the batch that had begun, so that it has the same records once more.
+///
+/// Both are called one after the other, on a thread that the source has to itself in a started context. A source that
+/// is slow holds up nothing but its own batches.
+///
+/// [`testing::check_source`](crate::testing::check_source) tests an implementation.
+///
 /// ```
-/// use dstream::{prelude::*, Source};
+/// use dstream::{prelude::*, Limits, Source};
+/// use std::ops::Range;
 ///
 /// /// Counts up: batch after batch of `n` numbers.
 /// struct Counter { n: u64, next: u64 }
 ///
 /// impl Source for Counter {
 ///     type Block = Vec<u64>;
+///     type Plan = Range<u64>;
 ///
 ///     fn name(&self) -> String {
 ///         "counter".into()
 ///     }
 ///
-///     fn batch(&mut self, _time: Time) -> dstream::Result<Vec<Vec<u64>>> {
+///     fn plan(&mut self, _time: Time, limits: &Limits) -> dstream::Result<Option<Range<u64>>> {
 ///         let from = self.next;
-///         self.next += self.n;
-///         Ok(vec![(from..self.next).collect()])
+///         self.next += limits.at_most(self.n);
+///         Ok(Some(from..self.next))
+///     }
+///
+///     fn blocks(&mut self, _time: Time, plan: &Range<u64>) -> dstream::Result<Vec<Vec<u64>>> {
+///         Ok(vec![plan.clone().collect()])
 ///     }
 /// }
 ///
@@ -159,7 +170,13 @@ pub trait Source: Send + 'static {
     /// The partitions that this source yields.
     type Block: Block + 'static;
 
-    /// How messages name this source, with its address: `socket_text_stream(localhost:9999)`.
+    /// What belongs to one batch: small, such as ranges of offsets. It is written to the checkpoint like state, as
+    /// MessagePack with the names of fields, and may be read by a later version of the program: give a field that was
+    /// added `#[serde(default)]`. A plan that the program can't read any more is an error of the start.
+    type Plan: Serialize + DeserializeOwned + Send + 'static;
+
+    /// How messages name this source, with its address: `socket_text_stream(localhost:9999)`. What a checkpoint has
+    /// of it is found by this name. Asked once.
     fn name(&self) -> String;
 
     /// Called once, before the first batch. Must not block.
@@ -167,10 +184,36 @@ pub trait Source: Send + 'static {
         Ok(())
     }
 
-    /// Everything that belongs to the batch at `time`, one block a partition; an empty `Vec` for a quiet batch.
+    /// Decides what belongs to the batch at `time`; `None` for a quiet batch.
     ///
-    /// Called at that time, in order of the times, each time once, also while an earlier batch is still being processed. Must not block.
-    fn batch(&mut self, time: Time) -> Result<Vec<Self::Block>>;
+    /// Called at that time, in order of the times, each time once, also while an earlier batch is still being
+    /// processed. What is beyond `limits` is left for later batches. It may take its time, as when it asks a server for
+    /// its offsets, but must return when [`SourceContext::stopping`] is set.
+    fn plan(&mut self, time: Time, limits: &Limits) -> Result<Option<Self::Plan>>;
+
+    /// The partitions of a batch, as `plan` has described it; called right after that. After a restart it is called
+    /// for a batch that had begun before, by a new instance of the source, after [`state`](Source::state) has come back
+    /// and before anything is planned. The same plan gives the same records.
+    ///
+    /// Reading belongs into [`Block::open`], which runs in the tasks.
+    fn blocks(&mut self, time: Time, plan: &Self::Plan) -> Result<Vec<Self::Block>>;
+
+    /// Whether a plan means something after a restart. If not, plans are not written down, and a batch that runs again
+    /// has nothing of this source: for records that are made up, or whose sender has gone.
+    fn can_replay(&self) -> bool {
+        true
+    }
+
+    /// All batches up to `time` are done, and won't run again: what they took can be acknowledged, or deleted. With a
+    /// checkpoint, it holds them by now. A crash may come between, so that nobody is told; and after a batch that failed,
+    /// a checkpoint stays before it, and nothing is told until a restart.
+    fn committed(&mut self, _time: Time) {}
+
+    /// What a checkpoint must hold for the source to go on where it was; `None` if there is nothing. It is written with
+    /// the plan of each batch, and after a restart given back between `start` and anything else. See [`Checkpointed`].
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        None
+    }
 
     /// Whether something has arrived that no batch holds yet: a graceful stop then runs one more batch.
     fn has_pending(&self) -> bool {
@@ -184,24 +227,7 @@ pub trait Source: Send + 'static {
         None
     }
 
-    /// What a checkpoint must hold for the source to go on where it was; `None` if there is nothing. After a restart it is
-    /// given back between `start` and the first batch.
-    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
-        None
-    }
-
-    /// What the last call of `batch` gave, in the source's own words, so that `replay` can give it once more; `None` if it
-    /// was nothing, or can't be had again.
-    fn taken(&self) -> Option<Bytes> {
-        None
-    }
-
-    /// Gives a batch once more that was begun before a restart, as `taken` has described it.
-    fn replay(&mut self, _time: Time, _taken: &[u8]) -> Result<Vec<Self::Block>> {
-        Ok(Vec::new())
-    }
-
-    /// Called once, at the stop: stop receiving, and let what was received be had by a last call of `batch`.
+    /// Called once, at the stop: stop receiving, and let what was received be had by a last `plan`.
     fn stop(&mut self) {}
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, iter::Peekable};
 
-use super::Source;
+use super::{Limits, Source};
 use crate::{Result, Time};
 
 /// A stream whose `k`-th batch is the `k`-th item of `batches`, and that is empty afterwards.
@@ -29,7 +29,13 @@ where
     I::IntoIter: Send + 'static,
 {
     let batches: Batches<T> = Box::new(batches.into_iter());
-    QueueStream { batches: batches.peekable(), all_at_once: false, default: None }
+    QueueStream {
+        batches: batches.peekable(),
+        all_at_once: false,
+        default: None,
+        planned: Vec::new(),
+        left: Vec::new(),
+    }
 }
 
 /// One virtual call a batch.
@@ -40,6 +46,10 @@ pub struct QueueStream<T> {
     batches: Peekable<Batches<T>>,
     all_at_once: bool,
     default: Option<Box<dyn Fn() -> Vec<T> + Send>>,
+    /// The records of the batch that is planned.
+    planned: Vec<T>,
+    /// What a limit has left for the next batches.
+    left: Vec<T>,
 }
 
 impl<T> QueueStream<T> {
@@ -91,24 +101,44 @@ impl<T> fmt::Debug for QueueStream<T> {
 
 impl<T: Send + 'static> Source for QueueStream<T> {
     type Block = Vec<T>;
+    type Plan = ();
 
     fn name(&self) -> String {
         "queue_stream".into()
     }
 
-    fn batch(&mut self, _time: Time) -> Result<Vec<Vec<T>>> {
-        let taken = match self.batches.next() {
-            Some(first) if self.all_at_once => {
-                first.into_iter().chain(self.batches.by_ref().flatten()).collect()
-            }
-            Some(first) => first,
-            None => self.default.as_ref().map(|batch| batch()).unwrap_or_default(),
-        };
-        Ok(partition(taken))
+    fn plan(&mut self, _time: Time, limits: &Limits) -> Result<Option<()>> {
+        let mut records = std::mem::take(&mut self.left);
+        if records.is_empty() {
+            records = match self.batches.next() {
+                Some(first) if self.all_at_once => {
+                    first.into_iter().chain(self.batches.by_ref().flatten()).collect()
+                }
+                Some(first) => first,
+                None => self.default.as_ref().map(|batch| batch()).unwrap_or_default(),
+            };
+        }
+        let taken = usize::try_from(limits.at_most(records.len() as u64)).unwrap_or(records.len());
+        self.left = records.split_off(taken);
+        self.planned = records;
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> Result<Vec<Vec<T>>> {
+        Ok(partition(std::mem::take(&mut self.planned)))
+    }
+
+    /// What the program itself has made is gone with it.
+    fn can_replay(&self) -> bool {
+        false
+    }
+
+    fn has_pending(&self) -> bool {
+        !self.left.is_empty()
     }
 
     fn is_exhausted(&mut self) -> Option<bool> {
-        Some(self.batches.peek().is_none())
+        Some(self.left.is_empty() && self.batches.peek().is_none())
     }
 }
 

@@ -98,13 +98,17 @@ where
                 Err(fault) => break Err(fault),
             }
         };
-        if !records.is_empty() {
-            let bytes = before.saturating_sub(self.undecoded.len()).max(records.len() * size_of::<D::Item>());
+        let each = before.saturating_sub(self.undecoded.len()).div_ceil(records.len().max(1));
+        while !records.is_empty() {
+            let admitted =
+                ctx.admit(|| records.len() as u64).and_then(|admitted| usize::try_from(admitted).ok());
+            let left = records.split_off(admitted.unwrap_or(usize::MAX).min(records.len()));
+            let piece = std::mem::replace(&mut records, left);
             let grow = |block: &mut Vec<D::Item>, records| {
                 block.extend::<Vec<D::Item>>(records);
                 None
             };
-            ctx.extend(bytes, records, grow, |records| records);
+            ctx.extend(piece.len() * each.max(size_of::<D::Item>()), piece, grow, |records| records);
         }
         outcome
     }

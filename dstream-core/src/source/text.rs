@@ -119,6 +119,16 @@ impl Block for TextBlock {
     fn weight(&self) -> usize {
         self.bytes.len()
     }
+
+    fn record_count(&self) -> Option<u64> {
+        Some(line_count(&self.bytes))
+    }
+}
+
+/// How many lines these bytes have.
+pub(super) fn line_count(bytes: &[u8]) -> u64 {
+    let ends = memchr::memchr_iter(b'\n', bytes).count() as u64;
+    ends + u64::from(bytes.last().is_some_and(|last| *last != b'\n'))
 }
 
 /// The lines of a text, without their ends.

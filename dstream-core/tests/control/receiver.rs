@@ -10,6 +10,7 @@ use std::{
 
 use dstream_core::{
     Block, Config, ManualClock, Receiver, ReceiverContext, Source, Unlogged, receiver_stream,
+    testing::next_batch,
 };
 
 use crate::{LONG, at, source_context};
@@ -65,7 +66,7 @@ fn blocks<S: Source>(source: &mut S) -> Vec<Vec<u32>>
 where
     S::Block: for<'a> Block<Record<'a> = u32>,
 {
-    source.batch(at(0)).unwrap().iter_mut().map(|block| block.records().collect()).collect()
+    next_batch(source, at(0)).unwrap().iter_mut().map(|block| block.records().collect()).collect()
 }
 
 #[test]
@@ -203,7 +204,7 @@ fn a_full_buffer_blocks_the_receiver_until_a_batch_is_processed() {
             assert!(heard.recv_timeout(LONG).unwrap() <= 3);
         }
         // Planned, but not processed: still held.
-        in_process.extend(source.batch(at(0)).unwrap());
+        in_process.extend(next_batch(&mut source, at(0)).unwrap());
         assert_eq!(in_process.len(), 3);
         assert!(heard.try_recv().is_err());
         in_process.clear();
@@ -214,6 +215,6 @@ fn a_full_buffer_blocks_the_receiver_until_a_batch_is_processed() {
     assert_eq!(heard.recv_timeout(Duration::from_millis(50)), Err(mpsc::RecvTimeoutError::Timeout));
     // The one that waits for room is not lost at a stop.
     source.stop();
-    assert_eq!(source.batch(at(0)).unwrap().len(), 4);
+    assert_eq!(next_batch(&mut source, at(0)).unwrap().len(), 4);
     assert_eq!(alive.load(Ordering::SeqCst), 0);
 }

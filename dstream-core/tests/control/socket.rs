@@ -6,7 +6,8 @@ use std::{
 };
 
 use dstream_core::{
-    Block, Config, ManualClock, ReceiverStream, SocketTextStream, Source, receiver_stream, socket_text_stream,
+    Block, Config, ManualClock, ReceiverStream, SocketTextStream, Source, receiver_stream,
+    socket_text_stream, testing::next_batch,
 };
 
 use crate::{at, lines, source_context};
@@ -112,7 +113,7 @@ fn a_server_faster_than_the_batches_is_slowed_down() {
     let writer = thread::spawn(move || server.write_all(&text.as_bytes()[sent..]));
     let mut received = 0;
     while received < all {
-        let mut blocks = source.batch(at(0)).unwrap();
+        let mut blocks = next_batch(&mut source, at(0)).unwrap();
         let held: usize = blocks.iter().map(Block::weight).sum();
         assert!(held <= LIMIT, "{held} bytes are held");
         assert!(blocks.iter_mut().all(|block| block.records().all(|line| line == LINE)));

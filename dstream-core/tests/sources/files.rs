@@ -11,7 +11,8 @@ use std::{
 };
 
 use dstream_core::{
-    Config, Error, FileStream, ManualClock, Source, StreamingContext, TextFile, testing::Collected,
+    Config, Error, FileStream, ManualClock, Source, StreamingContext, TextFile,
+    testing::{Collected, next_batch},
     text_file_stream,
 };
 
@@ -237,7 +238,7 @@ fn a_file_that_goes_before_it_is_read_is_reported_and_costs_no_other() {
     for name in ["a", "b", "c", "d"] {
         folder.write(name, format!("{name}\n"), 9_000);
     }
-    let mut blocks = files.stream.batch(at(11_000)).unwrap();
+    let mut blocks = next_batch(&mut files.stream, at(11_000)).unwrap();
     fs::remove_file(folder.join("b")).unwrap();
     fs::write(folder.join("c"), "").unwrap();
     fs::remove_file(folder.join("d")).unwrap();
@@ -275,7 +276,7 @@ fn what_is_appended_after_the_listing_is_not_read() {
     let folder = Folder::new();
     let mut files = watch(&folder);
     folder.write("a", "one\ntw", 9_000);
-    let mut blocks = files.stream.batch(at(11_000)).unwrap();
+    let mut blocks = next_batch(&mut files.stream, at(11_000)).unwrap();
     folder.write("a", "one\ntwo\nthree\n", 9_000);
     let mut lines = Vec::new();
     for block in &mut blocks {
@@ -310,7 +311,7 @@ fn a_hundred_thousand_files_in_one_folder() {
     // Far behind the files' own times.
     let now = 100 * 365 * 24 * 3_600_000;
     let first = Instant::now();
-    let found = files.stream.batch(at(now)).unwrap();
+    let found = next_batch(&mut files.stream, at(now)).unwrap();
     let first = first.elapsed();
     assert_eq!(found.len(), FILES);
     folder.write("one more", "y\n", 9_000);

@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use dstream_core::{Config, ManualClock, Source, generator_stream, queue_stream, rate_stream};
+use dstream_core::{
+    Config, ManualClock, Source, generator_stream, queue_stream, rate_stream, testing::next_batch,
+};
 
 use crate::{at, read, source_context};
 
@@ -46,9 +48,9 @@ fn many_rows_are_cut_into_partitions() {
     // More than anybody can count: the rows are made while they are read.
     let mut rate = rate_stream(u64::MAX);
     rate.start(&source_context(&ManualClock::new(at(0)), Config::new())).unwrap();
-    assert_eq!(rate.batch(at(1_000)).unwrap().last().map(|rows| rows.end), Some(u64::MAX));
-    assert!(rate.batch(at(2_000)).unwrap().is_empty());
-    assert_eq!(rate_stream(0).batch(at(1_000)).unwrap(), []);
+    assert_eq!(next_batch(&mut rate, at(1_000)).unwrap().last().map(|rows| rows.end), Some(u64::MAX));
+    assert!(next_batch(&mut rate, at(2_000)).unwrap().is_empty());
+    assert_eq!(next_batch(&mut rate_stream(0), at(1_000)).unwrap(), []);
 }
 
 #[test]
@@ -58,7 +60,7 @@ fn a_generator_counts_its_rows() {
     assert_eq!(records(&mut squares, 2_000), [9, 16, 25]);
     let mut many = generator_stream(5_000, |n| n);
     assert_eq!(read(&mut many, at(1_000)).len(), 5);
-    assert_eq!(generator_stream(0, |n| n).batch(at(1_000)).unwrap().len(), 0);
+    assert_eq!(next_batch(&mut generator_stream(0, |n| n), at(1_000)).unwrap().len(), 0);
 }
 
 #[test]

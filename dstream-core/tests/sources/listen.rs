@@ -9,7 +9,7 @@ use std::{
 
 use dstream_core::{
     Block, Config, ListenTextStream, ManualClock, Receiver, ReceiverStream, Source, listen_text_stream,
-    receiver_stream,
+    receiver_stream, testing::next_batch,
 };
 
 use crate::{LONG, Reported, at, read, source_context};
@@ -179,7 +179,7 @@ fn clients_faster_than_the_batches_are_slowed_down() {
     let mut received = 0;
     let until = Instant::now() + LONG;
     while received < sent && Instant::now() < until {
-        let blocks = fixture.source.batch(at(0)).unwrap();
+        let blocks = next_batch(&mut fixture.source, at(0)).unwrap();
         let held: usize = blocks.iter().map(Block::weight).sum();
         assert!(held <= LIMIT, "{held} bytes are held");
         received += held;

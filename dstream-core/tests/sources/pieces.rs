@@ -2,7 +2,7 @@ use std::io::{BufRead, BufReader, Read};
 
 use dstream_core::{
     Block, Config, FileRecords, FileStream, ManualClock, Source, binary_records_stream, file_stream,
-    text_file_stream,
+    testing::next_batch, text_file_stream,
 };
 use proptest::prelude::*;
 
@@ -123,7 +123,7 @@ fn a_reader_sees_the_path_and_what_was_there_when_it_was_listed() {
     });
     let mut files = Watched::start(stream);
     folder.write("a", "hello", 9_000);
-    let mut blocks = files.stream.batch(at(11_000)).unwrap();
+    let mut blocks = next_batch(&mut files.stream, at(11_000)).unwrap();
     folder.write("a", "hello again", 9_000);
     blocks[0].open().unwrap();
     assert_eq!(blocks[0].records().collect::<Vec<_>>(), [(Some("a".to_owned()), "hello".to_owned())]);

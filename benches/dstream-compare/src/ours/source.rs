@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use dstream::{Block, Source, TextBlock, Time};
+use dstream::{Block, Limits, Source, TextBlock, Time};
 
 use crate::data::{Records, Text};
 
@@ -25,12 +25,17 @@ impl Texts {
 
 impl Source for Texts {
     type Block = TextBlock;
+    type Plan = ();
 
     fn name(&self) -> String {
         "texts".into()
     }
 
-    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<TextBlock>> {
+    fn plan(&mut self, _time: Time, _limits: &Limits) -> dstream::Result<Option<()>> {
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> dstream::Result<Vec<TextBlock>> {
         let batch = (self.make)(self.next);
         self.next += 1;
         Ok(batch.into_iter().map(TextBlock::new).collect())
@@ -47,12 +52,17 @@ pub(super) struct Slice(Records, Range<usize>);
 
 impl Source for Pairs {
     type Block = Slice;
+    type Plan = ();
 
     fn name(&self) -> String {
         "pairs".into()
     }
 
-    fn batch(&mut self, _time: Time) -> dstream::Result<Vec<Slice>> {
+    fn plan(&mut self, _time: Time, _limits: &Limits) -> dstream::Result<Option<()>> {
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _time: Time, _plan: &()) -> dstream::Result<Vec<Slice>> {
         let step = self.0.len().div_ceil(16).max(1);
         let starts = (0..self.0.len()).step_by(step);
         Ok(starts.map(|start| Slice(self.0.clone(), start..(start + step).min(self.0.len()))).collect())

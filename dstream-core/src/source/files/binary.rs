@@ -90,7 +90,7 @@ impl Block for BinaryRecords {
         self.bytes = self.read().map_err(|error| self.file.error(error))?.into();
         let left = self.bytes.len() % self.length;
         if left > 0 {
-            self.file.reports.report(self.file.error(format_args!(
+            self.file.context.report(self.file.error(format_args!(
                 "ends in {left} bytes that are no whole record of {} bytes: they are left out",
                 self.length
             )));

@@ -12,9 +12,11 @@ use std::{
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
+
+use serde::{Deserialize, Serialize};
 
 pub use binary::{BinaryRecords, binary_records_stream};
 pub use open::OpenFile;
@@ -22,13 +24,8 @@ pub use records::{FileRecords, file_stream};
 pub use text::{TextFile, text_file_stream};
 
 use self::listing::{Listing, Rules, Seen};
-use super::{Block, Source, SourceContext};
-use crate::{
-    Bytes, Clock, Error, Result, Time,
-    checkpoint::{Stateful, decode},
-    clock::Occasionally,
-    report::Reports,
-};
+use super::{Block, Limits, Source, SourceContext};
+use crate::{Error, Result, Time, checkpoint::Stateful, clock::Occasionally};
 
 /// About how many bytes of a large file that is not compressed go into one partition.
 const PIECE: u64 = 4 << 20;
@@ -70,15 +67,11 @@ pub struct FileStream<B> {
     folders: PathBuf,
     rules: Rules,
     new_files_only: bool,
-    seen: Arc<Mutex<Seen>>,
-    /// The files of the last batch.
-    latest: Vec<(PathBuf, u64)>,
-    clock: Option<Arc<dyn Clock>>,
-    interval: Duration,
-    /// All files are taken at once, and then the stream ends.
-    to_end: bool,
+    seen: Seen,
+    /// From the start on.
+    context: Option<Arc<SourceContext>>,
+    /// All files were taken, by `run_to_end`.
     ended: bool,
-    reports: Reports,
     unlisted: Occasionally,
     /// Cuts a file into partitions, without opening it.
     cut: Cut<B>,
@@ -99,13 +92,9 @@ impl<B> FileStream<B> {
             folders,
             rules: Rules { settle: Duration::from_secs(1), filter: None },
             new_files_only: true,
-            seen: Arc::default(),
-            latest: Vec::new(),
-            clock: None,
-            interval: Duration::ZERO,
-            to_end: false,
+            seen: Seen::default(),
+            context: None,
             ended: false,
-            reports: Reports::default(),
             unlisted: Occasionally::new(),
             cut: Box::new(cut),
             invalid: None,
@@ -134,12 +123,11 @@ impl<B> FileStream<B> {
 }
 
 impl<B> FileStream<B> {
-    fn list(&self) -> Listing {
-        let now = || self.clock.as_ref().map_or(Time::default(), |clock| clock.now());
-        let began = now();
+    fn list(&self, context: &SourceContext) -> Listing {
+        let began = context.clock.now();
         let listing = Listing::of(&self.folders);
-        let took = now().since(began);
-        if took > self.interval {
+        let took = context.clock.now().since(began);
+        if took > context.interval {
             tracing::warn!("{}: listing the files took {took:?}, longer than a batch", self.name);
         }
         for problem in &listing.problems {
@@ -168,7 +156,14 @@ struct FoundFile {
     /// How many bytes it had when it was listed.
     len: u64,
     stream: String,
-    reports: Reports,
+    context: Arc<SourceContext>,
+}
+
+/// A file as a plan has it, and a checkpoint: what is appended to it later belongs to no batch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlannedFile {
+    path: OsString,
+    len: u64,
 }
 
 impl FoundFile {
@@ -186,23 +181,9 @@ impl FoundFile {
     }
 }
 
-impl<B> FileStream<B> {
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The partitions of the files of the last batch.
-    fn blocks(&self) -> Vec<B> {
-        let files = self.latest.iter().map(|(path, len)| {
-            let (stream, reports) = (self.name.clone(), self.reports.clone());
-            Arc::new(FoundFile { path: path.clone(), len: *len, stream, reports })
-        });
-        files.flat_map(|file| (self.cut)(&file)).collect()
-    }
-}
-
 impl<B: Block + 'static> Source for FileStream<B> {
     type Block = B;
+    type Plan = Vec<PlannedFile>;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -214,60 +195,67 @@ impl<B: Block + 'static> Source for FileStream<B> {
         }
         listing::check(&self.folders)
             .map_err(|error| Error::source(&self.name, format_args!("the pattern can't be read: {error}")))?;
-        self.clock = Some(Arc::clone(&context.clock));
-        self.interval = context.interval;
-        self.reports = context.config.reports.clone();
-        self.to_end = context.to_end;
-        if self.new_files_only && !self.to_end {
-            let listing = self.list();
-            self.seen().leave(&listing, context.clock.now());
+        if self.new_files_only && !context.to_end {
+            let listing = self.list(context);
+            self.seen.leave(&listing, context.clock.now());
         }
+        self.context = Some(Arc::new(context.clone()));
         Ok(())
     }
 
-    fn batch(&mut self, time: Time) -> Result<Vec<B>> {
-        self.latest.clear();
-        if self.ended {
-            return Ok(Vec::new());
-        }
-        self.ended = self.to_end;
-        let listing = self.list();
-        if self.to_end
+    fn plan(&mut self, time: Time, _limits: &Limits) -> Result<Option<Vec<PlannedFile>>> {
+        let Some(context) = self.context.clone().filter(|_| !self.ended) else { return Ok(None) };
+        self.ended = context.to_end;
+        let listing = self.list(&context);
+        if context.to_end
             && let Some(problem) = listing.problems.first()
         {
             return Err(Error::source(&self.name, problem));
         }
-        let (found, broken) = match self.to_end {
-            true => self.seen().take_all(&listing, &self.rules),
-            false => self.seen().take(&listing, time, &self.rules),
+        let (found, broken) = match context.to_end {
+            true => self.seen.take_all(&listing, &self.rules),
+            false => self.seen.take(&listing, time, &self.rules),
         };
         for (path, error) in broken {
-            self.reports.report(Error::source(&self.name, format_args!("`{}`: {error}", path.display())));
+            context.report(Error::source(&self.name, format_args!("`{}`: {error}", path.display())));
         }
-        self.latest = found;
-        Ok(self.blocks())
+        let files = found.into_iter().map(|(path, len)| PlannedFile { path: path.into(), len });
+        Ok(Some(files.collect()).filter(|files: &Vec<_>| !files.is_empty()))
     }
 
-    fn state(&self) -> Option<Arc<Mutex<dyn Stateful>>> {
-        Some(Arc::clone(&self.seen) as Arc<Mutex<dyn Stateful>>)
+    fn blocks(&mut self, _time: Time, files: &Vec<PlannedFile>) -> Result<Vec<B>> {
+        let Some(context) = &self.context else { return Ok(Vec::new()) };
+        let files = files.iter().map(|PlannedFile { path, len }| {
+            let (stream, context) = (self.name.clone(), Arc::clone(context));
+            Arc::new(FoundFile { path: path.into(), len: *len, stream, context })
+        });
+        Ok(files.flat_map(|file| (self.cut)(&file)).collect())
     }
 
-    fn taken(&self) -> Option<Bytes> {
-        let files: Vec<(OsString, u64)> =
-            self.latest.iter().map(|(path, len)| (path.clone().into(), *len)).collect();
-        // Plain names and numbers can always be written.
-        (!files.is_empty()).then(|| rmp_serde::to_vec(&files).ok().map(Bytes::from)).flatten()
-    }
-
-    fn replay(&mut self, _time: Time, taken: &[u8]) -> Result<Vec<B>> {
-        let files: Vec<(OsString, u64)> = decode(taken).map_err(|error| {
-            Error::source(&self.name, format_args!("the files of a begun batch can't be read: {error}"))
-        })?;
-        self.latest = files.into_iter().map(|(path, len)| (path.into(), len)).collect();
-        Ok(self.blocks())
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        Some(&mut self.seen)
     }
 
     fn is_exhausted(&mut self) -> Option<bool> {
         Some(self.ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::decode;
+
+    /// Before plans were values with named fields, these were pairs.
+    #[test]
+    fn the_files_that_an_earlier_version_has_planned_are_read() {
+        let earlier: Vec<(OsString, u64)> = vec![("/in/a".into(), 7), ("/in/b.gz".into(), 1 << 40)];
+        let bytes = rmp_serde::to_vec(&earlier).unwrap();
+        let files: Vec<PlannedFile> = decode(&bytes).unwrap();
+        let pairs: Vec<_> = files.iter().map(|file| (file.path.clone(), file.len)).collect();
+        assert_eq!(pairs, earlier);
+        let now = rmp_serde::to_vec_named(&files).unwrap();
+        assert_eq!(decode::<Vec<PlannedFile>>(&now).unwrap().len(), 2);
+        assert!(decode::<Vec<PlannedFile>>(&rmp_serde::to_vec(&[1, 2]).unwrap()).is_err());
     }
 }

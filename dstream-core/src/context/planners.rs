@@ -1,0 +1,173 @@
+//! Planning: which records of a source belong to a batch. In a started context each source has a thread for it, so that
+//! one that is slow holds up no other one, and no batch that it is not part of.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::jobs::Jobs;
+use crate::{Error, Limits, Result, Time, source::AnyInput};
+
+/// How long a source may take to stop once it has been told to: longer than a receiver's thread may.
+const STOP_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// The planning threads of a context. They end when this is dropped, and what was sent to them before is done.
+pub(super) struct Planners {
+    planners: Vec<Planner>,
+    states: Arc<States>,
+}
+
+struct Planner {
+    name: String,
+    input: Arc<dyn AnyInput>,
+    tasks: Sender<Task>,
+}
+
+/// What a planning thread does for its source, in this order.
+enum Task {
+    Plan(Time, Limits),
+    Committed(Time),
+    Stop,
+}
+
+/// How far each planning thread is.
+struct States {
+    all: Mutex<Vec<State>>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    /// Batches that it was asked to plan, and that it has planned.
+    asked: u64,
+    planned: u64,
+    stop: Stop,
+    /// Whether the stopped source holds something that no batch has.
+    pending: bool,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum Stop {
+    #[default]
+    NotBegun,
+    Begun,
+    Done,
+}
+
+impl Planners {
+    pub(super) fn spawn(inputs: &[Arc<dyn AnyInput>], jobs: &Arc<Jobs>) -> Result<Planners> {
+        let all = Mutex::new(vec![State::default(); inputs.len()]);
+        let states = Arc::new(States { all, changed: Condvar::new() });
+        let planners = inputs.iter().enumerate().map(|(at, input)| {
+            let (tasks, queue) = mpsc::channel();
+            let (states, jobs) = (Arc::clone(&states), Arc::clone(jobs));
+            let name = input.name().to_owned();
+            let planner = Planner { name, input: Arc::clone(input), tasks };
+            let input = Arc::clone(input);
+            thread::Builder::new()
+                .name(format!("dstream-plan-{}", planner.name))
+                .spawn(move || work(&*input, &queue, &states, at, &jobs))
+                .map_err(|error| {
+                    Error::io("the thread that plans the batches of a source can't be started", error)
+                })?;
+            Ok(planner)
+        });
+        Ok(Planners { planners: planners.collect::<Result<_>>()?, states })
+    }
+
+    /// Lets every source plan the batch at `time`.
+    pub(super) fn plan(&self, time: Time, limits: &Limits) {
+        self.states.lock().iter_mut().for_each(|state| state.asked += 1);
+        self.send(|| Task::Plan(time, limits.clone()));
+    }
+
+    /// Waits until every source has planned the batch at `time`; `false` if it is abandoned before.
+    pub(super) fn wait_planned(&self, time: Time, jobs: &Jobs) -> bool {
+        self.planners.iter().all(|planner| jobs.abandoned.wait_for(|| planner.input.is_planned(time)))
+    }
+
+    /// Tells every source that the batches up to `time` are done.
+    pub(super) fn committed(&self, time: Time) {
+        self.send(|| Task::Committed(time));
+    }
+
+    /// Stops the sources, at the same time; each when it has planned what it was asked to, for which there is `timeout`. Returns
+    /// whether all of them have stopped.
+    pub(super) fn stop(&self, timeout: Duration) -> bool {
+        self.send(|| Task::Stop);
+        let busy = self.states.wait(timeout, |state| state.stop == Stop::NotBegun);
+        for at in &busy {
+            tracing::warn!(
+                "source {} still plans a batch {timeout:?} after the stop: the context stops without it",
+                self.planners[*at].name
+            );
+        }
+        let slow = self.states.wait(STOP_TIMEOUT, |state| state.stop == Stop::Begun);
+        for at in &slow {
+            tracing::warn!(
+                "source {} has not stopped after {STOP_TIMEOUT:?}: the context stops without it",
+                self.planners[*at].name
+            );
+        }
+        busy.is_empty() && slow.is_empty()
+    }
+
+    /// Whether a source that has stopped holds something that no batch has, nor will have of those that it was asked to plan.
+    pub(super) fn has_pending(&self, timeout: Duration) -> bool {
+        self.states.wait(timeout, |state| state.stop == Stop::Done && state.planned < state.asked);
+        self.states.lock().iter().any(|state| state.pending)
+    }
+
+    fn send(&self, task: impl Fn() -> Task) {
+        // Each thread lives as long as its sender.
+        self.planners.iter().for_each(|planner| drop(planner.tasks.send(task())));
+    }
+}
+
+fn work(input: &dyn AnyInput, tasks: &Receiver<Task>, states: &States, at: usize, jobs: &Jobs) {
+    let mut stopped = false;
+    for task in tasks {
+        match task {
+            Task::Plan(time, limits) => {
+                input.plan(time, &limits);
+                let pending = stopped && input.has_pending();
+                states.change(at, |state| (state.planned, state.pending) = (state.planned + 1, pending));
+                jobs.abandoned.wake();
+            }
+            Task::Committed(time) => input.committed(time),
+            Task::Stop => {
+                states.change(at, |state| state.stop = Stop::Begun);
+                input.stop();
+                stopped = true;
+                let pending = input.has_pending();
+                states.change(at, |state| (state.stop, state.pending) = (Stop::Done, pending));
+            }
+        }
+    }
+}
+
+impl States {
+    fn change(&self, at: usize, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock()[at]);
+        self.changed.notify_all();
+    }
+
+    /// Waits until no thread is `busy`, for at most `timeout`; returns which ones are.
+    fn wait(&self, timeout: Duration, busy: impl Fn(&State) -> bool) -> Vec<usize> {
+        let any = |all: &mut Vec<State>| all.iter().any(&busy);
+        let (all, _) = self
+            .changed
+            .wait_timeout_while(self.lock(), timeout, any)
+            .unwrap_or_else(PoisonError::into_inner);
+        all.iter().enumerate().filter(|(_, state)| busy(state)).map(|(at, _)| at).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<State>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
