@@ -42,6 +42,17 @@ fn queue_word_count() {
 }
 
 #[test]
+fn watch() {
+    let output = run("watch", &["1000", "2"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.starts_with("watch: a batch every 500ms"), "{text}");
+    assert!(text.contains("numbers = rate_stream(1000)"), "{text}");
+    let batches: Vec<&str> = text.lines().filter(|line| line.contains("  took ")).collect();
+    assert!(batches.len() > 1 && batches.iter().all(|line| line.contains("outputs [")), "{text}");
+    assert!(batches.iter().any(|line| line.contains("keys [recent 1000]")), "{text}");
+}
+
+#[test]
 fn spam_join() {
     let counts = sorted(batches("spam_join"));
     assert_eq!(counts, [vec!["(\"the\", 3)", "(\"win\", 3)"], vec!["(\"the\", 3)"]]);

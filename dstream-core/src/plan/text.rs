@@ -80,8 +80,10 @@ impl OperatorPlan {
             (OperatorKind::Output, Some(name)) => {
                 text += &format!("{}({}), output `{name}`", self.operator, self.arguments);
             }
-            (_, None) => text += &format!("{}({})", self.operator, self.arguments),
-            (_, Some(name)) => text += &format!("{}({}), `{name}`", self.operator, self.arguments),
+            (_, Some(name)) if self.stream.as_ref() != Some(name) => {
+                text += &format!("{}({}), `{name}`", self.operator, self.arguments);
+            }
+            _ => text += &format!("{}({})", self.operator, self.arguments),
         }
         match self.keeps {
             Keeps::Nothing => {}
