@@ -35,13 +35,13 @@ impl Listener for Lines {
     }
 
     fn batch_completed(&self, batch: &BatchCompleted) {
-        let mib = batch.inputs.iter().map(|input| input.bytes).sum::<u64>() as f64 / f64::from(1 << 20);
+        let records: u64 = batch.inputs.iter().filter_map(|input| input.records).sum();
         let keys: Vec<String> =
             batch.kept.iter().filter_map(|kept| Some(format!("{} {}", kept.operator, kept.keys?))).collect();
         let outputs: Vec<String> =
             batch.outputs.iter().map(|output| format!("{} {:.1?}", output.output, output.elapsed)).collect();
         println!(
-            "{}  in {mib:.1} MiB  waited {:?}  took {:?}  outputs [{}]  keys [{}]{}",
+            "{}  read {records}  waited {:?}  took {:?}  outputs [{}]  keys [{}]{}",
             batch.batch,
             batch.scheduling_delay,
             batch.processing_time,

@@ -53,10 +53,15 @@ fn short(event: &Event) -> String {
         }
         Event::BatchCompleted(event) => {
             let kept: Vec<_> = event.kept.iter().map(|k| format!(", {} {:?}", k.operator, k.keys)).collect();
+            let read: Vec<_> = event.inputs.iter().filter_map(|input| input.records).collect();
             let delays = [event.scheduling_delay, event.processing_time, event.total_delay];
             let (outputs, failed) =
                 (event.outputs.len(), if event.error.is_some() { ", failed" } else { "" });
-            format!("{} done in {delays:?}, {outputs} outputs{}{failed}", at(&event.batch), kept.concat())
+            format!(
+                "{} done in {delays:?}, read {read:?}, {outputs} outputs{}{failed}",
+                at(&event.batch),
+                kept.concat()
+            )
         }
         Event::CheckpointWritten(event) => format!("{} checkpoint {}", at(&event.batch), event.bytes > 0),
         Event::Reported(event) => format!("reported {}", event.error),
@@ -98,7 +103,7 @@ fn the_events_of_a_batch_come_in_order() {
             "6000 output foreach_rdd done in 1 attempts",
             "6000 output print",
             "6000 output print done in 1 attempts",
-            "6000 done in [0ns, 0ns, 0ns], 2 outputs, counts Some(2), counts.window Some(2)",
+            "6000 done in [0ns, 0ns, 0ns], read [2], 2 outputs, counts Some(2), counts.window Some(2)",
             "7000 planned at 5000",
             "7000 begun after 0ns, test_source: 1",
             "7000 stage 0.0",
@@ -108,7 +113,7 @@ fn the_events_of_a_batch_come_in_order() {
             "7000 output print done in 1 attempts",
             "7000 output foreach_rdd",
             "7000 output foreach_rdd done in 1 attempts",
-            "7000 done in [0ns, 0ns, 0ns], 3 outputs, counts Some(3), counts.window Some(5), failed",
+            "7000 done in [0ns, 0ns, 0ns], read [1], 3 outputs, counts Some(3), counts.window Some(5), failed",
             "stopped None",
         ]
     );
@@ -205,8 +210,8 @@ fn receivers_and_late_batches_are_told() {
         [
             "1000 begun after 0ns, flaky: 0",
             "2000 begun after 500ms, flaky: 0",
-            "1000 done in [0ns, 1.5s, 1.5s], 1 outputs",
-            "2000 done in [500ms, 200ms, 700ms], 1 outputs",
+            "1000 done in [0ns, 1.5s, 1.5s], read [0], 1 outputs",
+            "2000 done in [500ms, 200ms, 700ms], read [0], 1 outputs",
         ]
     );
     assert_eq!(found.last().map(String::as_str), Some("stopped None"));
@@ -335,7 +340,7 @@ fn checkpoints_are_told_and_the_plan_is_that_of_the_program() {
     // When it begins, and when it is done.
     assert_eq!(written, ["6000 checkpoint true", "6000 checkpoint true"], "{found:?}");
     assert!(
-        found.contains(&"6000 done in [0ns, 0ns, 0ns], 1 outputs, totals Some(2)".to_owned()),
+        found.contains(&"6000 done in [0ns, 0ns, 0ns], read [2], 1 outputs, totals Some(2)".to_owned()),
         "{found:?}"
     );
 
@@ -349,7 +354,7 @@ fn checkpoints_are_told_and_the_plan_is_that_of_the_program() {
     assert_eq!(started.plan.pipelines[0].outputs().count(), 2);
     let found = shorts(&after);
     assert!(
-        found.contains(&"7000 done in [0ns, 0ns, 0ns], 2 outputs, totals Some(3)".to_owned()),
+        found.contains(&"7000 done in [0ns, 0ns, 0ns], read [1], 2 outputs, totals Some(3)".to_owned()),
         "{found:?}"
     );
 }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     Block, Config, Error, JobError, Rdd, Result, Time,
-    events::{Bus, OutputCompleted, OutputWatch, StageWatch},
+    events::{Bus, OutputCompleted, OutputWatch, StageInput, StageWatch},
     exec::run,
     handle::{Feed, Handing},
     plan::StageMeta,
@@ -79,6 +79,8 @@ pub struct Batch<'a> {
     pipeline: usize,
     /// The outputs that have run, if anybody listens.
     run: Vec<OutputCompleted>,
+    /// What stages have read, if anybody listens.
+    read: Mutex<Vec<StageInput>>,
     /// A failure that an operator will remember although no output may have met it in this batch.
     lost: Mutex<Option<JobError>>,
 }
@@ -112,6 +114,7 @@ impl<'a> Batch<'a> {
             failures: Vec::new(),
             pipeline: 0,
             run: Vec::new(),
+            read: Mutex::default(),
             lost: Mutex::new(None),
         }
     }
@@ -121,9 +124,10 @@ impl<'a> Batch<'a> {
         self.pipeline = id;
     }
 
-    /// Takes what is known of the outputs that have run, if anybody listens.
-    pub(crate) fn outputs_run(&mut self) -> Vec<OutputCompleted> {
-        std::mem::take(&mut self.run)
+    /// Takes what is known of the outputs that have run and of what stages have read, if anybody listens.
+    pub(crate) fn watched(&mut self) -> (Vec<OutputCompleted>, Vec<StageInput>) {
+        let read = self.read.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut self.run), std::mem::take(read))
     }
 
     /// The listeners.
@@ -188,7 +192,7 @@ impl<'a> Batch<'a> {
         body: impl Fn(usize, &mut [B]) -> O + Sync,
     ) -> Step<Vec<O>> {
         let (events, blocks) = (&self.config.events, input?);
-        let watch = StageWatch::start(events, || (blocks.len(), None));
+        let watch = StageWatch::start(events, blocks.len());
         let tasks: Vec<_> = group(blocks).into_iter().enumerate().collect();
         let count = tasks.len();
         let done = run(tasks, false, |(task, mut blocks): (usize, Vec<B>)| {
@@ -206,6 +210,9 @@ impl<'a> Batch<'a> {
                         false
                     }
                 });
+                if let Some(watch) = &watch {
+                    watch.opened(blocks.iter().map(Block::record_count).sum());
+                }
                 match lost {
                     Some(error) => Err(Caught { message: error.to_string(), place: None }),
                     None => Ok(body(task, &mut blocks)),
@@ -216,13 +223,9 @@ impl<'a> Batch<'a> {
         let done = done.into_iter().collect::<std::result::Result<Vec<O>, Caught>>();
         let done = done.map_err(|caught| Box::new(self.locate(&stage.ops(), caught)));
         if let Some(watch) = watch {
-            watch.done(
-                events,
-                self.time,
-                (self.pipeline, stage),
-                count,
-                done.as_ref().err().map(|error| &**error),
-            );
+            let error = done.as_ref().err().map(|error| &**error);
+            let read = watch.done(events, self.time, (self.pipeline, stage), count, error);
+            self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
         }
         done.map_err(Missing::Failed)
     }

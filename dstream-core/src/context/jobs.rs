@@ -151,11 +151,11 @@ pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> 
             panicked.get_or_insert(failure);
         }
     }
-    let outputs = batch.outputs_run();
+    let (outputs, read) = batch.watched();
     let failure = batch.finish().into_iter().next().or(panicked);
     let written = core.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
     let error = failure.clone().map(Error::from).or(written.clone().err());
-    core.watch.completed(watched, outputs, || core.lock().kept(), error.as_ref());
+    core.watch.completed(watched, outputs, |inputs| core.lock().read_and_kept(inputs, read), error.as_ref());
     match (failure, written) {
         (Some(failure), Ok(())) => Err(failure.into()),
         (Some(failure), Err(error)) => {

@@ -11,8 +11,9 @@ use crate::{
     clock::Stopwatch,
     events::{
         BatchCompleted, BatchPlanned, BatchStarted, Bus, CheckpointWritten, InputInfo, KeptInfo,
-        OutputCompleted,
+        OutputCompleted, StageInput,
     },
+    plan::OperatorKind,
 };
 
 /// Knows when the batches were planned that wait, if anybody listens.
@@ -46,8 +47,8 @@ impl Watch {
         self.events.emit(|| BatchPlanned { batch, at });
     }
 
-    /// A batch is processed from now on. `life` has the sources, which have planned it.
-    pub(super) fn started(&self, batch: Time, life: impl FnOnce() -> Vec<InputInfo>) -> Option<Watched> {
+    /// A batch is processed from now on. `inputs` asks the sources, which have planned it.
+    pub(super) fn started(&self, batch: Time, inputs: impl FnOnce() -> Vec<InputInfo>) -> Option<Watched> {
         if !self.events.is_listened() {
             return None;
         }
@@ -59,7 +60,7 @@ impl Watch {
             // One that had begun before a restart, or was planned before anybody listened.
             at.unwrap_or(started_at)
         };
-        let inputs = life();
+        let inputs = inputs();
         self.events.emit(|| BatchStarted {
             batch,
             at: started_at,
@@ -76,16 +77,17 @@ impl Watch {
         }
     }
 
-    /// A batch is done. `kept` says what the operators keep now.
+    /// A batch is done. `kept` says what was read of the inputs, and what the operators keep now.
     pub(super) fn completed(
         &self,
         watched: Option<Watched>,
         outputs: Vec<OutputCompleted>,
-        kept: impl FnOnce() -> Vec<KeptInfo>,
+        kept: impl FnOnce(&mut [InputInfo]) -> Vec<KeptInfo>,
         error: Option<&Error>,
     ) {
-        let Some(Watched { batch, planned_at, started_at, inputs }) = watched else { return };
+        let Some(Watched { batch, planned_at, started_at, mut inputs }) = watched else { return };
         let at = self.clock.now();
+        let kept = kept(&mut inputs);
         self.events.emit(|| BatchCompleted {
             batch,
             planned_at,
@@ -96,7 +98,7 @@ impl Watch {
             total_delay: at.since(planned_at),
             inputs,
             outputs,
-            kept: kept(),
+            kept,
             error: error.map(Error::to_string),
         });
     }
@@ -108,8 +110,18 @@ impl Life {
         self.inputs.iter().filter_map(|input| input.planned(batch)).collect()
     }
 
-    /// What the operators keep.
-    pub(super) fn kept(&self) -> Vec<KeptInfo> {
+    /// Puts into `inputs` how many records the stages have read of each, and gives what the operators keep.
+    pub(super) fn read_and_kept(&self, inputs: &mut [InputInfo], read: Vec<StageInput>) -> Vec<KeptInfo> {
+        for StageInput { pipeline, operator, records } in read {
+            let operator = self.plans.get(pipeline).and_then(|plan| plan.operators.get(operator));
+            let source =
+                operator.filter(|op| op.kind == OperatorKind::Source).and_then(|op| op.name.as_ref());
+            // Two sources of one name are asked in the order in which they are read.
+            let is = |input: &&mut InputInfo| Some(&input.source) == source && input.records.is_none();
+            if let Some(input) = inputs.iter_mut().find(is) {
+                input.records = Some(records);
+            }
+        }
         let kept = |operator: &super::hoisted::Operator| KeptInfo {
             operator: operator.name.clone(),
             keys: operator.shared.lock().unwrap_or_else(PoisonError::into_inner).keys(),

@@ -1,7 +1,7 @@
 //! How long stages and outputs take, measured only if somebody listens.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -19,7 +19,17 @@ pub(crate) struct StageWatch {
     /// Nanoseconds of all tasks.
     busy: AtomicU64,
     blocks: u64,
-    records: Option<u64>,
+    records: AtomicU64,
+    /// Whether a block does not know how many records it has.
+    uncounted: AtomicBool,
+}
+
+/// How many records a stage has read of an operator.
+#[derive(Debug)]
+pub(crate) struct StageInput {
+    pub(crate) pipeline: usize,
+    pub(crate) operator: usize,
+    pub(crate) records: u64,
 }
 
 /// A task that runs; it has ended when this is dropped.
@@ -29,13 +39,23 @@ pub(crate) struct TaskWatch<'a> {
 }
 
 impl StageWatch {
-    /// A stage begins. `input` says how many blocks it has, and how many records, if that is known.
-    pub(crate) fn start(events: &Bus, input: impl FnOnce() -> (usize, Option<u64>)) -> Option<StageWatch> {
-        events.is_listened().then(|| {
-            let (blocks, records) = input();
-            let busy = AtomicU64::new(0);
-            StageWatch { stopwatch: Stopwatch::start(), busy, blocks: blocks as u64, records }
+    /// A stage with so many blocks begins.
+    pub(crate) fn start(events: &Bus, blocks: usize) -> Option<StageWatch> {
+        events.is_listened().then(|| StageWatch {
+            stopwatch: Stopwatch::start(),
+            busy: AtomicU64::new(0),
+            blocks: blocks as u64,
+            records: AtomicU64::new(0),
+            uncounted: AtomicBool::new(false),
         })
+    }
+
+    /// A task has opened blocks with so many records, if that is known.
+    pub(crate) fn opened(&self, records: Option<u64>) {
+        match records {
+            Some(records) => drop(self.records.fetch_add(records, Ordering::Relaxed)),
+            None => self.uncounted.store(true, Ordering::Relaxed),
+        }
     }
 
     /// A task begins.
@@ -43,7 +63,7 @@ impl StageWatch {
         TaskWatch { stage: self, stopwatch: Stopwatch::start() }
     }
 
-    /// The stage is done.
+    /// The stage is done. Returns what it has read, if that is known.
     pub(crate) fn done(
         self,
         events: &Bus,
@@ -51,18 +71,21 @@ impl StageWatch {
         (pipeline, stage): (usize, &StageMeta),
         tasks: usize,
         error: Option<&JobError>,
-    ) {
+    ) -> Option<StageInput> {
+        let counted = !self.uncounted.into_inner() && error.is_none();
+        let records = counted.then_some(self.records.into_inner());
         events.emit(|| StageCompleted {
             batch,
             pipeline,
             stage: stage.id,
             tasks: tasks as u64,
             blocks: self.blocks,
-            records: self.records,
+            records,
             elapsed: self.stopwatch.elapsed(),
             busy: Duration::from_nanos(self.busy.into_inner()),
             error: error.map(JobError::to_string),
         });
+        records.map(|records| StageInput { pipeline, operator: stage.root, records })
     }
 }
 

@@ -46,7 +46,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::Serialize;
 
 pub(crate) use bus::Bus;
-pub(crate) use measure::{OutputWatch, StageWatch};
+pub(crate) use measure::{OutputWatch, StageInput, StageWatch};
 
 use crate::{Time, plan::Plan};
 
@@ -234,7 +234,7 @@ pub struct InputInfo {
     pub blocks: u64,
     /// About how many bytes of memory or of a file that is not read yet.
     pub bytes: u64,
-    /// How many records, where that is known before they are read.
+    /// How many records; known when the batch is done, and only for blocks that can say it. Of a file nobody counts them.
     pub records: Option<u64>,
 }
 
@@ -252,7 +252,7 @@ pub struct StageCompleted {
     pub tasks: u64,
     /// Over how many blocks.
     pub blocks: u64,
-    /// How many records it has read, where that is known before they are read.
+    /// How many records it has read, where its blocks can say it.
     pub records: Option<u64>,
     /// How long it took.
     pub elapsed: Duration,

@@ -67,6 +67,10 @@ impl<T: Clone + Send + Sync> Block for RddBlock<T> {
         RddBlock(std::mem::take(&mut self.0)).into_iter()
     }
 
+    fn record_count(&self) -> Option<u64> {
+        Some(self.0.len() as u64)
+    }
+
     fn weight(&self) -> usize {
         self.0.len() * size_of::<T>().max(1)
     }

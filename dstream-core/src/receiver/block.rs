@@ -242,6 +242,13 @@ impl<B: Loggable> Block for Received<B> {
         self.block().records_with(part)
     }
 
+    fn record_count(&self) -> Option<u64> {
+        match &self.held {
+            Held::Here { block, .. } => block.record_count(),
+            Held::InLog { .. } => None,
+        }
+    }
+
     fn weight(&self) -> usize {
         match &self.held {
             Held::Here { block, .. } => block.weight(),

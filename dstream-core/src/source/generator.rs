@@ -87,6 +87,10 @@ impl<T: 'static, F: Fn(u64) -> T + Send + Sync> Block for Generated<F> {
         self.rows.clone().map(&*self.row)
     }
 
+    fn record_count(&self) -> Option<u64> {
+        self.rows.record_count()
+    }
+
     fn weight(&self) -> usize {
         // What a row costs to make is not known; it is at least its size.
         self.rows.weight() / size_of::<u64>() * size_of::<T>().max(size_of::<u64>())

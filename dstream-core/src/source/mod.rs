@@ -84,6 +84,7 @@ pub trait Block: Send {
 
     /// How many records the block holds, if that is known before they are read. Asked of the blocks that a receiver stores,
     /// if there is a limit (see [`Config::max_rate`](crate::Config::max_rate)); a block that does not know counts as one record.
+    /// Asked of an open block, in its task, if somebody [listens](crate::events).
     fn record_count(&self) -> Option<u64> {
         None
     }

@@ -93,6 +93,10 @@ impl Block for Range<u64> {
         self.clone()
     }
 
+    fn record_count(&self) -> Option<u64> {
+        Some(self.end.saturating_sub(self.start))
+    }
+
     fn weight(&self) -> usize {
         usize::try_from(self.end.saturating_sub(self.start))
             .unwrap_or(usize::MAX)

@@ -74,6 +74,10 @@ impl<K: Data, S: Data> Block for StateBlock<K, S> {
         pairs(&self.0)
     }
 
+    fn record_count(&self) -> Option<u64> {
+        Some(self.0.keys.live() as u64)
+    }
+
     fn weight(&self) -> usize {
         self.0.keys.live() * size_of::<(K, S)>().max(1)
     }
