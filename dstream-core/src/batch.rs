@@ -10,6 +10,7 @@ use std::{
 use crate::{
     Block, Config, Error, JobError, Rdd, Result, Time,
     events::{Bus, OutputCompleted, OutputWatch, StageInput, StageWatch},
+    exchange::Exchanges,
     exec::run,
     handle::{Feed, Handing},
     plan::StageMeta,
@@ -83,6 +84,7 @@ pub struct Batch<'a> {
     read: Mutex<Vec<StageInput>>,
     /// A failure that an operator will remember although no output may have met it in this batch.
     lost: Mutex<Option<JobError>>,
+    pub(crate) exchanges: Exchanges,
 }
 
 impl std::fmt::Debug for Batch<'_> {
@@ -116,6 +118,7 @@ impl<'a> Batch<'a> {
             run: Vec::new(),
             read: Mutex::default(),
             lost: Mutex::new(None),
+            exchanges: Exchanges::default(),
         }
     }
 
@@ -170,9 +173,14 @@ impl<'a> Batch<'a> {
         self.seed
     }
 
+    pub(crate) fn config(&self) -> &Config {
+        self.config
+    }
+
     /// The seed of what is left to chance in this batch: the same when the batch is run again.
     pub fn sample_seed(&self) -> u64 {
-        self.seed ^ self.time.as_millis()
+        let process = self.others().map_or(0, |exchange| exchange.process() as u64);
+        self.seed ^ self.time.as_millis() ^ process << 48
     }
 
     /// The blocks that a chain starts from in this batch.

@@ -5,6 +5,7 @@ use std::{sync::Arc, thread, time::Duration};
 use crate::{
     Clock, Error, Result, SystemClock,
     events::{Bus, Listener},
+    exchange::{self, Exchange},
     report::Reports,
 };
 
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
     /// Tells the listeners; of a context that is made, and nobody before.
     pub(crate) events: Bus,
+    pub(crate) exchange: Option<Arc<dyn Exchange>>,
 }
 
 impl Default for Config {
@@ -70,6 +72,7 @@ impl Default for Config {
             reports: Reports::default(),
             listeners: Vec::new(),
             events: Bus::default(),
+            exchange: None,
         }
     }
 }
@@ -251,6 +254,40 @@ impl Config {
         self
     }
 
+    /// Makes this process one of several that run the same program together: what has to meet goes through `exchange`
+    /// (see [`exchange`](crate::exchange)). Default: the process is alone.
+    ///
+    /// All processes need the same batch times, number of [`partitions`](Config::partitions) and
+    /// [`hash_seed`](Config::hash_seed), and each a part of the input; a difference fails the first batch with an error
+    /// that names it.
+    ///
+    /// ```
+    /// use dstream::{Config, prelude::*, testing::LoopbackCluster};
+    ///
+    /// let out = Collected::new();
+    /// let cluster = LoopbackCluster::new(2);
+    /// std::thread::scope(|scope| {
+    ///     for (process, input) in [vec!["a", "b", "a"], vec!["b", "c"]].into_iter().enumerate() {
+    ///         let (out, peer) = (out.clone(), cluster.process(process));
+    ///         scope.spawn(move || {
+    ///             let ssc = dstream::stream!(batch = 1s, conf = Config::new().clock(ManualClock::default()).exchange(peer), {
+    ///                 let words = queue_stream(vec![input]);
+    ///                 words.count_by_value().collect_to(&out);
+    ///             })?;
+    ///             ssc.run_batches(1)
+    ///         });
+    ///     }
+    /// });
+    /// // Each word is counted once, by its owner.
+    /// let mut counts = out.values().concat();
+    /// counts.sort();
+    /// assert_eq!(counts, [("a".into(), 2), ("b".into(), 2), ("c".into(), 1)]);
+    /// ```
+    pub fn exchange(mut self, exchange: impl Exchange + 'static) -> Config {
+        self.exchange = Some(Arc::new(exchange));
+        self
+    }
+
     /// The delay after a failure that came after this one.
     pub(crate) fn next_delay(&self, delay: Duration) -> Duration {
         delay.saturating_mul(2).min(self.restart_delay_max).max(self.restart_delay)
@@ -271,6 +308,9 @@ impl Config {
         }
         if self.max_rate == Some(0) {
             return Err(Error::Invalid("`max_rate` is 0, but must be at least 1".into()));
+        }
+        if let Some(exchange) = self.exchange.as_deref() {
+            exchange::check(exchange)?;
         }
         // A character has up to four bytes, and a cut never falls into one.
         if self.max_line_bytes < 4 {

@@ -1,7 +1,6 @@
-//! The executor: runs partitions, and exchanges buckets by hash.
+//! The executor: runs tasks on the cores of this process.
 //!
-//! [`run`] and [`exchange`] are all that a pipeline knows of the machine it runs on. These two use the cores of one
-//! process; an executor over many hosts has the same two.
+//! What crosses to other processes is in [`crate::exchange`].
 
 use std::sync::{Mutex, PoisonError};
 
@@ -73,8 +72,11 @@ fn share(n: usize, small: bool, task: &(dyn Fn(usize) + Sync)) {
     }
 }
 
-/// Hands out buckets: `tasks[t][k]` is what task `t` has for bucket `k`, and comes back at `[k][t]`.
-pub(crate) fn exchange<E>(tasks: Vec<Vec<E>>, buckets: usize) -> Vec<Vec<E>> {
+/// Turns tasks into columns, within this process: `tasks[t][k]`, what task `t` has for bucket `k`, comes back at `[k][t]`.
+///
+/// What must meet over all processes goes through [`Batch::exchange`](crate::batch::Batch), which calls this where the
+/// process is alone.
+pub(crate) fn transpose<E>(tasks: Vec<Vec<E>>, buckets: usize) -> Vec<Vec<E>> {
     let mut columns: Vec<Vec<E>> = (0..buckets).map(|_| Vec::with_capacity(tasks.len())).collect();
     for task in tasks {
         for (column, bucket) in columns.iter_mut().zip(task) {

@@ -9,6 +9,7 @@ mod config;
 mod context;
 mod error;
 pub mod events;
+pub mod exchange;
 mod exec;
 mod handle;
 mod join;

@@ -3,6 +3,8 @@
 //! Most keys are numbers or short texts. A table that has them whole, in two words, compares and hashes them without a look at
 //! what they point to, and without a branch on their length.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The whole of a key that fits into fifteen bytes: two keys of a type are equal exactly when these are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Short {
@@ -105,6 +107,23 @@ static MASKS: [[u64; 2]; Short::TEXT + 1] = {
     }
     masks
 };
+
+/// The two words, the second so that it is a small number for numbers and short texts.
+impl Serialize for Short {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.low, self.high.rotate_left(8)).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Short {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (low, high): (u64, u64) = Deserialize::deserialize(deserializer)?;
+        match high {
+            0 => Err(serde::de::Error::custom("no key is like this")),
+            _ => Ok(Short { low, high: high.rotate_right(8) }),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

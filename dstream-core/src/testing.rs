@@ -44,7 +44,10 @@ use crate::{
     events::{Event, Listener},
 };
 
-pub use crate::{ManualClock, Signal};
+pub use crate::{
+    ManualClock, Signal,
+    exchange::loopback::{LoopbackCluster, LoopbackProcess},
+};
 
 /// What the output `collect_to(&out)` has seen, batch by batch. Clones see the same.
 ///

@@ -10,6 +10,7 @@ use crate::{
     Config, Error, IntoSource, Result, StreamHandle,
     batch::{Batch, OpMeta, Pipeline},
     checkpoint::{Stateful, Storage},
+    exchange::Part,
     handle::Feed,
     plan::{Fact, PipelineMeta, PipelinePlan, WindowPlan},
     window::WindowSpec,
@@ -131,7 +132,8 @@ impl Builder {
             });
         }
         self.facts.push((*op, Fact::Window(WindowPlan { length, slide })));
-        WindowSpec { length, slide }
+        let part = self.context.as_ref().map_or(Part::ALL, StreamingContext::part);
+        WindowSpec { length, slide, part }
     }
 
     /// Checks that two streams that meet in `op` have a batch at the same times; `None` is the batch interval.

@@ -31,6 +31,7 @@ use crate::{
     batch::Pipeline,
     checkpoint::Storage,
     events::Listener,
+    exchange::{Part, own_groups},
     plan::{PipelinePlan, Plan},
     source::AnyInput,
 };
@@ -153,6 +154,11 @@ impl StreamingContext {
     /// be had for it.
     pub fn add_listener(&self, listener: impl Listener) -> Result<()> {
         self.core().config.events.add(Arc::new(listener))
+    }
+
+    /// The key groups that this process owns.
+    pub(crate) fn part(&self) -> Part {
+        Part::of(own_groups(self.core().config.exchange.as_deref()))
     }
 
     /// Where the context is in its life.

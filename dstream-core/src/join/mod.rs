@@ -15,10 +15,10 @@ pub use forms::{FullOuter, Inner, JoinForm, LeftOuter, RightOuter};
 use crate::{
     Block, Key, Rdd,
     batch::{Batch, OpMeta, Step},
-    exec::exchange,
+    exec::transpose,
     ops::{FEW, HasLen, entries},
     rdd::run_items,
-    record::Data,
+    record::{Data, Portable},
     table::{Chunks, Lists, Room, Scatter, Spare},
 };
 use block::{Right, count};
@@ -73,8 +73,18 @@ fn largest(records: usize) -> usize {
 }
 
 impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Joined<K, V, W, F> {
-    /// What the tasks have for both sides.
-    pub(crate) fn new(
+    /// What the tasks of this process have for both sides.
+    pub(crate) fn of_tasks(
+        seed: u64,
+        join: &Join<(K, V), (K, W)>,
+        left: Vec<Vec<Chunks<K, V>>>,
+        right: Vec<Vec<Chunks<K, W>>>,
+    ) -> Self {
+        Joined::new(seed, join, transpose(left, join.buckets), transpose(right, join.buckets))
+    }
+
+    /// What all tasks have for both sides, by bucket.
+    fn new(
         seed: u64,
         join: &Join<(K, V), (K, W)>,
         left: Vec<Vec<Chunks<K, V>>>,
@@ -85,8 +95,7 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Joined<K, V,
         join.right.clear();
         let records = entries(&left) + entries(&right);
         let (few, most) = (records < FEW, largest(records));
-        let sides = exchange(left, join.buckets).into_iter().zip(exchange(right, join.buckets));
-        let sides: Vec<_> = sides.collect();
+        let sides: Vec<_> = left.into_iter().zip(right).collect();
         // Mostly there is nothing to do yet.
         let light = sides.iter().all(|(left, right)| size(left).max(size(right)) <= most);
         let buckets = run_items(sides, light, |(left, right)| {
@@ -205,7 +214,7 @@ fn cut<T>(chunks: Vec<Vec<T>>, most: usize, work: impl Fn(&T) -> usize) -> Vec<P
 
 impl Batch<'_> {
     /// Puts the tasks of both sides together, bucket by bucket; `_form` says what they yield.
-    pub fn join<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+    pub fn join<K: Key<Owned = K> + Portable, V: Portable, W: Portable, F: JoinForm<V, W>>(
         &self,
         op: &OpMeta,
         join: &Join<(K, V), (K, W)>,
@@ -213,6 +222,9 @@ impl Batch<'_> {
         right: Step<Vec<Vec<Chunks<K, W>>>>,
         _form: F,
     ) -> Step<Joined<K, V, W, F>> {
+        // Both, whichever fails: the other processes wait for each.
+        let left = self.exchange(op, join.buckets, left);
+        let right = self.exchange(op, join.buckets, right);
         let (left, right) = (left?, right?);
         self.guard(std::slice::from_ref(op), || Joined::new(self.seed(), join, left, right))
     }
@@ -267,7 +279,7 @@ mod tests {
     ) -> Joined<u64, u64, u64, F> {
         let join = Join::new(BUCKETS);
         let (left, right) = (tasks(|| join.left(5), left, lefts), tasks(|| join.right(5), right, rights));
-        Joined::new(5, &join, left, right)
+        Joined::of_tasks(5, &join, left, right)
     }
 
     fn heavy(n: usize) -> u64 {
@@ -333,7 +345,7 @@ mod tests {
             let (left, right) =
                 (tasks(|| join.left(5), even, records), tasks(|| join.right(5), even, records));
             let new = (join.left.len(), join.right.len());
-            assert_eq!(Joined::<_, _, _, Inner>::new(5, &join, left, right).count(), records as u64);
+            assert_eq!(Joined::<_, _, _, Inner>::of_tasks(5, &join, left, right).count(), records as u64);
             kept.push((new, join.left.len(), join.right.len()));
         }
         let (_, left, right) = kept[0];

@@ -3,8 +3,9 @@
 use crate::{
     DStream, Key, Rdd, Record,
     batch::{Batch, OpMeta, Step},
-    exec::{exchange, run},
+    exec::run,
     ops::combine_by_key::{FEW, entries},
+    record::Portable,
     table::{Chunks, Entry, Table},
 };
 
@@ -45,13 +46,15 @@ impl Batch<'_> {
         right: Step<Vec<Vec<Chunks<K, W>>>>,
     ) -> Step<Rdd<(K, (Vec<V>, Vec<W>))>>
     where
-        K: Key<Owned = K> + Send,
-        V: Send,
-        W: Send,
+        K: Key<Owned = K> + Portable,
+        V: Portable,
+        W: Portable,
     {
+        // Both, whichever fails: the other processes wait for each.
+        let (left, right) = (self.exchange(op, buckets, left), self.exchange(op, buckets, right));
         let (left, right) = (left?, right?);
         let small = entries(&left) + entries(&right) < FEW;
-        let sides = exchange(left, buckets).into_iter().zip(exchange(right, buckets)).collect();
+        let sides = left.into_iter().zip(right).collect();
         let gathered = run(sides, small, |(left, right)| {
             self.guard(std::slice::from_ref(op), || gather(self.seed(), left, right))
         });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     DStream, Key, Rdd, Record,
     batch::{Batch, OpMeta, Step},
-    exec::{exchange, run},
+    exec::run,
     record::Portable,
     table::{Combine, Entry, Portion, Share, Tally, merge},
 };
@@ -133,9 +133,9 @@ impl<K, V, C, F> CombineByKey<K, V, C, F> {
 /// Entries below which one thread merges all buckets.
 pub(crate) const FEW: usize = 2_000;
 
-/// How many entries all tasks have for all buckets.
-pub(crate) fn entries<S: HasLen>(tasks: &[Vec<S>]) -> usize {
-    tasks.iter().flatten().map(S::len).sum()
+/// How many entries all tasks have for all buckets, by either.
+pub(crate) fn entries<S: HasLen>(all: &[Vec<S>]) -> usize {
+    all.iter().flatten().map(S::len).sum()
 }
 
 /// What a task has for one bucket.
@@ -198,12 +198,12 @@ impl Batch<'_> {
     ) -> Step<Partials<K, C>>
     where
         // Not `Eq`: what is no key then gives the same error here as at `push`, and is reported once.
-        K: Key<Owned = K> + Send,
-        C: Send,
+        K: Key<Owned = K> + Portable,
+        C: Portable,
     {
-        let tasks = tasks?;
-        let small = entries(&tasks) < FEW;
-        let merged = run(exchange(tasks, buckets), small, |column| {
+        let columns = self.exchange(op, buckets, tasks)?;
+        let small = entries(&columns) < FEW;
+        let merged = run(columns, small, |column| {
             self.guard(std::slice::from_ref(op), || merge(self.seed(), column, &f))
         });
         Ok(Partials::new(merged.into_iter().collect::<Step<Vec<_>>>()?))

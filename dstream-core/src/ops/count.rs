@@ -2,7 +2,7 @@
 
 use crate::{
     DStream, Rdd,
-    batch::{Batch, Step},
+    batch::{Batch, OpMeta, Step},
 };
 
 impl<T> DStream<T> {
@@ -68,13 +68,13 @@ impl Counted for u64 {
 
 impl Batch<'_> {
     /// Counts a batch that is there as a whole.
-    pub fn count_all(&self, whole: &Step<impl Counted>) -> Step<Rdd<u64>> {
-        let n = whole.as_ref().map_err(Clone::clone)?.size();
-        Ok(Rdd::from_partitions([vec![n]]))
+    pub fn count_all(&self, op: &OpMeta, whole: &Step<impl Counted>) -> Step<Rdd<u64>> {
+        self.count(op, whole.as_ref().map(|whole| vec![whole.size()]).map_err(Clone::clone))
     }
 
-    /// Adds the counts of the tasks.
-    pub fn count(&self, tasks: Step<Vec<u64>>) -> Step<Rdd<u64>> {
-        Ok(Rdd::from_partitions([vec![tasks?.into_iter().sum()]]))
+    /// Adds the counts of the tasks, of all processes: their owner has the one record.
+    pub fn count(&self, op: &OpMeta, tasks: Step<Vec<u64>>) -> Step<Rdd<u64>> {
+        let counts = self.gather(op, tasks)?;
+        Ok(Rdd::from_partitions([counts.into_iter().map(|counts| counts.into_iter().sum()).collect()]))
     }
 }

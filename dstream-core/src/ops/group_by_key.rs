@@ -6,7 +6,8 @@ use super::{FEW, Partials, entries};
 use crate::{
     DStream, Data, Key, Record,
     batch::{Batch, OpMeta, Step},
-    exec::{exchange, run},
+    exec::run,
+    record::Portable,
     table::{Groups, Ungrouped, group},
 };
 
@@ -67,15 +68,20 @@ impl<K, V> Grouped<K, V> {
 
 impl Batch<'_> {
     /// Brings the values of each bucket together. Those of a key are behind one another when somebody reads them.
-    pub fn groups<K, V>(&self, buckets: usize, tasks: Step<Vec<Vec<Ungrouped<K, V>>>>) -> Step<Grouped<K, V>>
+    pub fn groups<K, V>(
+        &self,
+        op: &OpMeta,
+        buckets: usize,
+        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
+    ) -> Step<Grouped<K, V>>
     where
-        K: Key<Owned = K> + Data,
-        V: Data,
+        K: Key<Owned = K> + Portable,
+        V: Portable,
     {
-        let tasks = tasks?;
-        let (seed, len) = (self.seed(), entries(&tasks));
+        let columns = self.exchange(op, buckets, tasks)?;
+        let (seed, len) = (self.seed(), entries(&columns));
         let bucket = |column| Arc::new(Bucket::new(Box::new(move || group(seed, column))));
-        Ok(Grouped { len, buckets: exchange(tasks, buckets).into_iter().map(bucket).collect() })
+        Ok(Grouped { len, buckets: columns.into_iter().map(bucket).collect() })
     }
 
     /// A vector for each key: its values are moved if nobody else reads the groups, cloned if somebody does.

@@ -3,6 +3,7 @@
 use crate::{
     DStream, Rdd, Record,
     batch::{Batch, OpMeta, Step},
+    record::Portable,
 };
 
 impl<T: Record> DStream<T> {
@@ -22,7 +23,10 @@ impl<T: Record> DStream<T> {
     /// assert_eq!(out.values(), [vec![9], vec![]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn reduce(self, f: impl Fn(T::Owned, T::Owned) -> T::Owned) -> DStream<T::Owned> {
+    pub fn reduce(self, f: impl Fn(T::Owned, T::Owned) -> T::Owned) -> DStream<T::Owned>
+    where
+        T::Owned: Portable,
+    {
         drop(f);
         DStream::typed()
     }
@@ -56,14 +60,16 @@ impl<T> Reduce<T> {
 }
 
 impl Batch<'_> {
-    /// Reduces the results of the tasks, in order.
-    pub fn reduce<T>(
+    /// Reduces the results of the tasks, in order, of all processes: their owner has the one record.
+    pub fn reduce<T: Portable>(
         &self,
         op: &OpMeta,
         tasks: Step<Vec<Option<T>>>,
         f: impl FnMut(T, T) -> T,
     ) -> Step<Rdd<T>> {
-        let tasks = tasks?;
+        // Not as options, which could not be told from those that are the records.
+        let tasks = tasks.map(|tasks| tasks.into_iter().map(Vec::from_iter).collect());
+        let tasks = self.gather(op, tasks)?.unwrap_or_default();
         let sum = self.guard(std::slice::from_ref(op), || tasks.into_iter().flatten().reduce(f))?;
         Ok(Rdd::from_partitions([sum.into_iter().collect()]))
     }

@@ -2,8 +2,9 @@
 
 use crate::{
     DStream, Rdd, RddOps, Record,
-    batch::{Batch, Step},
-    record::Data,
+    batch::{Batch, OpMeta, Step},
+    rdd::{dealt, starts},
+    record::Portable,
 };
 
 impl<T: Record> DStream<T> {
@@ -21,15 +22,29 @@ impl<T: Record> DStream<T> {
     /// ssc.run_batches(1)?;
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn repartition(self, n: usize) -> DStream<T::Owned> {
+    pub fn repartition(self, n: usize) -> DStream<T::Owned>
+    where
+        T::Owned: Portable,
+    {
         let _ = n;
         DStream::typed()
     }
 }
 
 impl Batch<'_> {
-    /// Deals the records out over `n` partitions.
-    pub fn repartition<T: Data>(&self, n: usize, input: Step<Rdd<T>>) -> Step<Rdd<T>> {
-        input.map(|rdd| rdd.repartition(n))
+    /// Deals the records out over `n` partitions, whichever process they are in.
+    pub fn repartition<T: Portable>(&self, op: &OpMeta, n: usize, input: Step<Rdd<T>>) -> Step<Rdd<T>> {
+        if self.others().is_none() {
+            return input.map(|rdd| rdd.repartition(n));
+        }
+        let before = self.numbers_before(op, input.as_ref().map(Rdd::count).map_err(Clone::clone));
+        // Also if it failed: the others wait for the second exchange.
+        let tasks = input.and_then(|rdd| {
+            let first = before?.iter().sum::<u64>() as usize;
+            let starts = starts(&rdd).into_iter().map(|start| first + start);
+            Ok(dealt(rdd.into_parts().into_iter().zip(starts).collect(), n))
+        });
+        let columns = self.exchange(op, n, tasks)?;
+        Ok(Rdd::from_partitions(columns.into_iter().map(|column| column.into_iter().flatten().collect())))
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     DStream, Rdd, Record,
     batch::{Batch, OpMeta, Step},
     rdd::RddOps,
-    record::Data,
+    record::Portable,
 };
 
 impl<T: Record> DStream<T> {
@@ -26,7 +26,10 @@ impl<T: Record> DStream<T> {
     /// assert_eq!(out.values(), [["b", "a", "c"]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn sort_by<K: Ord>(self, key: impl Fn(&T::Owned) -> K) -> DStream<T::Owned> {
+    pub fn sort_by<K: Ord>(self, key: impl Fn(&T::Owned) -> K) -> DStream<T::Owned>
+    where
+        T::Owned: Portable,
+    {
         drop(key);
         DStream::typed()
     }
@@ -34,13 +37,20 @@ impl<T: Record> DStream<T> {
 
 impl Batch<'_> {
     /// Sorts the whole batch.
-    pub fn sort_by<T: Data, K: Ordered>(
+    pub fn sort_by<T: Portable, K: Ordered>(
         &self,
         op: &OpMeta,
         input: Step<Rdd<T>>,
         key: impl Fn(&T) -> K + Sync,
     ) -> Step<Rdd<T>> {
-        let input = input?;
+        let input = match self.others() {
+            None => input?,
+            // All of it ends at one owner.
+            Some(_) => {
+                let parts = self.gather(op, input.map(|rdd| rdd.into_vecs()))?;
+                Rdd::from_partitions(parts.unwrap_or_default())
+            }
+        };
         self.guard(std::slice::from_ref(op), || input.sort_by(key))
     }
 }

@@ -2,9 +2,12 @@
 
 use std::{cmp::Ordering, collections::BinaryHeap};
 
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
 use crate::{
     DStream, Rdd, Record,
     batch::{Batch, OpMeta, Step},
+    record::Portable,
 };
 
 impl<T: Record<Owned: Ord>> DStream<T> {
@@ -57,7 +60,7 @@ pub struct Top<K, T> {
 }
 
 /// A record with its key; the greatest is the first to be displaced: that with the smallest key, of equal ones the latest.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Ranked<K, T> {
     key: K,
     arrived: u64,
@@ -135,7 +138,7 @@ impl<K> Top<K, ()> {
 
 impl Batch<'_> {
     /// The best records of all tasks, which were compared by themselves.
-    pub fn top<K: Ordered>(
+    pub fn top<K: Ordered + Portable>(
         &self,
         op: &OpMeta,
         n: usize,
@@ -145,7 +148,7 @@ impl Batch<'_> {
     }
 
     /// The best records of all tasks, by their keys.
-    pub fn top_by<K: Ordered, T>(
+    pub fn top_by<K: Ordered + Serialize + DeserializeOwned + Send, T: Portable>(
         &self,
         op: &OpMeta,
         n: usize,
@@ -154,14 +157,18 @@ impl Batch<'_> {
         self.best(op, n, tasks, |ranked| ranked.record)
     }
 
-    fn best<K: Ord, T, R>(
+    fn best<K, T, R>(
         &self,
         op: &OpMeta,
         n: usize,
         tasks: Step<Vec<Vec<Ranked<K, T>>>>,
         record: impl Fn(Ranked<K, T>) -> R,
-    ) -> Step<Rdd<R>> {
-        let mut tasks = tasks?;
+    ) -> Step<Rdd<R>>
+    where
+        K: Ord + Serialize + DeserializeOwned + Send,
+        T: Serialize + DeserializeOwned + Send,
+    {
+        let Some(mut tasks) = self.gather(op, tasks)? else { return Ok(Rdd::from_partitions([Vec::new()])) };
         self.guard(std::slice::from_ref(op), || {
             // By key, then in the order of arrival: tasks are in order, and the second sort is stable.
             tasks.iter_mut().for_each(|task| task.sort());

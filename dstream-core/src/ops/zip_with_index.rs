@@ -2,7 +2,7 @@
 
 use crate::{
     DStream, Rdd, Record,
-    batch::{Batch, Step},
+    batch::{Batch, OpMeta, Step},
     rdd::RddOps,
     record::Data,
 };
@@ -32,7 +32,12 @@ impl<T: Record> DStream<T> {
 
 impl Batch<'_> {
     /// Numbers the records.
-    pub fn zip_with_index<T: Data>(&self, input: Step<Rdd<T>>) -> Step<Rdd<(T, u64)>> {
-        input.map(|rdd| rdd.zip_with_index().evaluate())
+    pub fn zip_with_index<T: Data>(&self, op: &OpMeta, input: Step<Rdd<T>>) -> Step<Rdd<(T, u64)>> {
+        let before = self.numbers_before(op, input.as_ref().map(Rdd::count).map_err(Clone::clone))?;
+        let first: u64 = before.into_iter().sum();
+        input.map(|rdd| match first {
+            0 => rdd.zip_with_index().evaluate(),
+            _ => rdd.zip_with_index().map(|(record, index)| (record, first + index)).evaluate(),
+        })
     }
 }

@@ -18,10 +18,11 @@ pub use actions::RddActions;
 pub use files::TextLine;
 pub(crate) use files::{batch_path, save_objects, save_text};
 pub use ops::RddOps;
+pub(crate) use ops::starts;
 pub use pairs::PairRddOps;
 pub use records::RddBlock;
 pub(crate) use run::run_items;
-pub(crate) use shuffle::dice;
+pub(crate) use shuffle::{dealt, dice};
 
 /// A collection of records: typed, partitioned, immutable, cheap to clone.
 ///

@@ -314,7 +314,7 @@ pub trait RddOps: Sized {
 }
 
 /// How many records there are before each partition.
-fn starts<T>(rdd: &Rdd<T>) -> Vec<usize> {
+pub(crate) fn starts<T>(rdd: &Rdd<T>) -> Vec<usize> {
     let mut before = 0;
     let start = |part: &[T]| {
         before += part.len();

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     Key, Pair, Record,
-    exec::exchange,
+    exec::transpose,
     join::{Join, JoinForm, Joined},
     ops::{CombineByKey, HasLen, entries, gather, pairs},
     record::Portable,
@@ -76,7 +76,7 @@ where
     F: JoinForm<V::Owned, W::Owned>,
 {
     let (left, right, buckets) = scatter_both(left, right);
-    Joined::<_, _, _, F>::new(SEED, &Join::new(buckets), left, right).rdd()
+    Joined::<_, _, _, F>::of_tasks(SEED, &Join::new(buckets), left, right).rdd()
 }
 
 /// Gathers the values that both sides have for each key.
@@ -206,7 +206,7 @@ fn reduce<A: HasLen + Send, T: Send>(
     f: impl Fn(Vec<A>) -> Vec<T> + Sync,
 ) -> Rdd<T> {
     let few = entries(&tasks) < FEW;
-    Rdd::from_partitions(run_items(exchange(tasks, buckets), few, f))
+    Rdd::from_partitions(run_items(transpose(tasks, buckets), few, f))
 }
 
 /// Runs `f` for each bucket, with what the tasks of both sides have for it.
@@ -215,7 +215,7 @@ fn reduce_both<A: HasLen + Send, B: HasLen + Send, T: Send>(
     f: impl Fn(Vec<A>, Vec<B>) -> Vec<T> + Sync,
 ) -> Rdd<T> {
     let few = entries(&left) + entries(&right) < FEW;
-    let columns = iter::zip(exchange(left, buckets), exchange(right, buckets)).collect();
+    let columns = iter::zip(transpose(left, buckets), transpose(right, buckets)).collect();
     Rdd::from_partitions(run_items(columns, few, |(left, right)| f(left, right)))
 }
 
@@ -244,17 +244,26 @@ pub(super) fn sort<R: RddOps>(
 
 /// Deals the records out over `n` partitions in turn. Each part comes with the number of records before it.
 pub(super) fn deal<T: Clone + Send + Sync>(parts: Vec<(RddBlock<T>, usize)>, n: usize) -> Rdd<T> {
-    let few = parts.last().is_none_or(|(part, before)| before + part.len() < FEW);
-    let tasks = run_items(parts, few, |(part, before)| {
+    let few = are_few(&parts);
+    Rdd::from_partitions(run_items(transpose(dealt(parts, n), n), few, |mut column| match column.len() {
+        1 => column.remove(0),
+        _ => column.into_iter().flatten().collect(),
+    }))
+}
+
+fn are_few<T>(parts: &[(RddBlock<T>, usize)]) -> bool {
+    parts.last().is_none_or(|(part, before)| before + part.len() < FEW)
+}
+
+/// What each part has for each of `n` partitions, dealt out as by [`deal`].
+pub(crate) fn dealt<T: Clone + Send + Sync>(parts: Vec<(RddBlock<T>, usize)>, n: usize) -> Vec<Vec<Vec<T>>> {
+    let few = are_few(&parts);
+    run_items(parts, few, |(part, before)| {
         let each = part.len().div_ceil(n);
         let mut buckets: Vec<Vec<T>> = (0..n).map(|_| Vec::with_capacity(each)).collect();
         part.into_iter().enumerate().for_each(|(i, record)| buckets[(before + i) % n].push(record));
         buckets
-    });
-    Rdd::from_partitions(run_items(exchange(tasks, n), few, |mut column| match column.len() {
-        1 => column.remove(0),
-        _ => column.into_iter().flatten().collect(),
-    }))
+    })
 }
 
 /// Numbers from 0 (inclusive) to 1 (exclusive), the same for the same seed and partition.

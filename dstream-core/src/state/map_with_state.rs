@@ -17,7 +17,6 @@ use crate::{
     Key, Rdd, Time,
     batch::{Batch, Missing, OpMeta, Step},
     checkpoint::{Changes, Stateful},
-    exec::exchange,
     ops::{FEW, entries},
     record::{Data, Portable},
     table::{Gathered, Ungrouped, gather},
@@ -117,7 +116,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
 
     /// Calls `f` for each record of a batch, in order, then for each key that times out: `|key, value, state|`. Yields what
     /// the calls gave, and the state after the batch.
-    pub fn step<V: Data, I: IntoIterator<Item: Data>>(
+    pub fn step<V: Portable, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
@@ -128,7 +127,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
     }
 
     /// As [`step`](Self::step): `|time, key, value, state|`.
-    pub fn step_timed<V: Data, I: IntoIterator<Item: Data>>(
+    pub fn step_timed<V: Portable, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
@@ -141,7 +140,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         }
     }
 
-    fn run<V: Data, I: IntoIterator<Item: Data>>(
+    fn run<V: Portable, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
@@ -149,9 +148,9 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> Result<Vec<Vec<I::Item>>, Missing> {
         self.open(batch);
-        let few = tasks.as_ref().is_ok_and(|tasks| entries(tasks) < FEW);
-        let buckets = self.deadlines.len();
-        let input = tasks.map(|tasks| exchange(tasks, buckets).into_iter().zip(&self.deadlines).collect());
+        let columns = batch.exchange(op, self.deadlines.len(), tasks);
+        let few = columns.as_ref().is_ok_and(|columns| entries(columns) < FEW);
+        let input = columns.map(|columns| columns.into_iter().zip(&self.deadlines).collect());
         let (seed, time, timeout) = (batch.seed(), batch.time(), self.timeout);
         self.stores.step(
             batch,

@@ -178,11 +178,9 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         if !self.is_new() {
             return;
         }
-        // What was converted is written anew.
-        let known = self.restored && !self.migration.converted();
-        let log = || known.then(|| Log { touched: Vec::new(), removed: Vec::new() });
+        let owned = batch.owned(self.wanted);
         let mut buckets: Vec<_> =
-            (0..self.wanted).map(|_| Bucket { keys: Table::new(batch.seed()), log: log() }).collect();
+            (0..self.wanted).map(|_| Bucket { keys: Table::new(batch.seed()), log: None }).collect();
         let initial =
             std::mem::take(&mut self.initial).into_iter().map(|(key, state)| (key, state, batch.time()));
         let mut back = std::mem::take(&mut self.back);
@@ -192,8 +190,18 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         // In the order in which they will time out.
         back.sort_by_key(|(_, _, seen)| *seen);
         let back = back.into_iter().map(|(key, state, seen)| (key, Held::new(Some(state), seen)));
-        for (bucket, entries) in buckets.iter_mut().zip(entries_of(batch.seed(), back, self.wanted)) {
-            entries.into_iter().for_each(|entry| bucket.keys.merge(entry, |_, last| last));
+        let mut foreign = false;
+        for (at, entries) in entries_of(batch.seed(), back, self.wanted).into_iter().enumerate() {
+            if !owned.contains(&at) {
+                foreign |= !entries.is_empty();
+                continue;
+            }
+            entries.into_iter().for_each(|entry| buckets[at].keys.merge(entry, |_, last| last));
+        }
+        // What was converted, or held keys that other processes own now, is written anew.
+        if self.restored && !self.migration.converted() && !foreign {
+            let log = || Log { touched: Vec::new(), removed: Vec::new() };
+            buckets.iter_mut().for_each(|bucket| bucket.log = Some(log()));
         }
         self.buckets = buckets.into_iter().map(Arc::new).collect();
     }

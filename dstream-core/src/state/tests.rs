@@ -26,7 +26,7 @@ fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Grouped<u8, i64>
         task.iter().for_each(|pair| sink.push(*pair));
         sink.done()
     });
-    b.groups(buckets, Ok(tasks.collect()))
+    b.groups(&OP, buckets, Ok(tasks.collect()))
 }
 
 /// What each task has for each bucket.
@@ -183,7 +183,7 @@ fn the_lecture_starts_with_hello_and_world() {
         let b = batch(k);
         let mut sink = Grouping::new(b.seed(), 2);
         words.iter().for_each(|word| sink.push((*word, 1u64)));
-        let input = b.groups(2, Ok(vec![sink.done()]));
+        let input = b.groups(&OP, 2, Ok(vec![sink.done()]));
         let view = operator
             .step(&b, &OP, input, |new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
         sorted(StateView::rdd(&view))

@@ -14,6 +14,7 @@ mod portion;
 mod scatter;
 mod spare;
 mod tally;
+mod wire;
 
 use crate::{Key, short::Short};
 pub(crate) use index::GROUP;

@@ -7,7 +7,7 @@ use super::{
     put_together,
     scatter::{Chunks, split},
 };
-use crate::{Key, exec::exchange, ops::HasLen, short::Short};
+use crate::{Key, exec::transpose, ops::HasLen, short::Short};
 
 /// What a task has for one bucket.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ fn merge_short<C>(seed: u64, mut tasks: Vec<Shorts<C>>, f: impl Fn(C, C) -> C) -
     let places = Places::new(seed);
     let parts = match tasks.iter().map(Shorts::len).sum::<usize>() {
         ..MANY => vec![tasks],
-        _ => exchange(tasks.into_iter().map(|task| task.into_parts(&places)).collect(), PARTS),
+        _ => transpose(tasks.into_iter().map(|task| task.into_parts(&places)).collect(), PARTS),
     };
     let mut index = Index::new(places);
     for tasks in parts {

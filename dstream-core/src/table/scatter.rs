@@ -42,8 +42,8 @@ pub struct Scatter<K, V> {
 /// bucket has few records; the others are all of one size, and can be used again.
 #[derive(Debug)]
 pub struct Chunks<K, V> {
-    full: Vec<Vec<(K, V)>>,
-    open: Vec<(K, V)>,
+    pub(super) full: Vec<Vec<(K, V)>>,
+    pub(super) open: Vec<(K, V)>,
 }
 
 /// How many records a first chunk holds.

@@ -7,6 +7,7 @@ use crate::{
     Rdd, Time,
     batch::{Batch, OpMeta, Step},
     checkpoint::{Changes, Stateful, decode},
+    exchange::Part,
     record::Portable,
 };
 
@@ -43,12 +44,14 @@ impl<T: Portable> Stateful for WindowOf<T> {
 
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let partitions: Option<Vec<Vec<T>>> = decode(value)?;
-        self.frame.restore(decode(key)?, partitions.map(Rdd::from_partitions));
+        if let Some(stored) = self.frame.stored(key, Part::has_start_of)? {
+            self.frame.restore(stored, partitions.map(Rdd::from_partitions));
+        }
         Ok(())
     }
 
     fn restored(&mut self) -> Result<(), String> {
-        self.frame.restored(true);
+        self.frame.restored(true, |before, after| Rdd::concat([&before, &after]));
         Ok(())
     }
 
@@ -80,7 +83,8 @@ impl CountByWindow {
             self.frame.keep(batch, counts.iter().sum());
         }
         self.frame.answer(batch, op)?;
-        Ok(Rdd::from_partitions([vec![self.frame.partials().sum()]]))
+        let sum = batch.owns_first().then(|| self.frame.partials().sum());
+        Ok(Rdd::from_partitions([sum.into_iter().collect()]))
     }
 }
 
@@ -94,12 +98,14 @@ impl Stateful for CountByWindow {
     }
 
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        self.frame.restore(decode(key)?, decode(value)?);
+        if let Some(stored) = self.frame.stored(key, Part::has_start_of)? {
+            self.frame.restore(stored, decode(value)?);
+        }
         Ok(())
     }
 
     fn restored(&mut self) -> Result<(), String> {
-        self.frame.restored(true);
+        self.frame.restored(true, |a, b| a + b);
         Ok(())
     }
 

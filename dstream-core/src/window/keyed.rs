@@ -6,13 +6,14 @@ use serde::de::DeserializeOwned;
 
 use super::{
     WindowSpec,
-    frame::Frame,
+    frame::{Frame, Stored},
     ring::{Derived, Ring},
 };
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, Missing, OpMeta, Step},
-    checkpoint::{Changes, Migration, Stateful, decode},
+    checkpoint::{Changes, Migration, Stateful},
+    exchange::Part,
     exec::run,
     ops::{FEW, Partials},
     record::{Data, Portable},
@@ -26,7 +27,7 @@ pub struct Keyed<K, V, D> {
     /// One for each bucket, from the first batch on: only a batch knows the seed.
     rings: Vec<Ring<K, V, D>>,
     /// What came back from a checkpoint, until the first batch.
-    back: Vec<(Time, Vec<(K, V)>)>,
+    back: Vec<(Stored, Vec<(K, V)>)>,
     migration: Migration<Kept<K, V>>,
 }
 
@@ -53,7 +54,7 @@ pub(super) struct Turn<K, V> {
 impl<K, V, D> Keyed<K, V, D> {
     /// An empty window, whose keys are shared out over `buckets`.
     pub fn new(spec: WindowSpec, buckets: usize) -> Self {
-        let (frame, rings, back) = (Frame::new(spec), Vec::new(), Vec::new());
+        let (frame, rings, back) = (Frame::by_key(spec, buckets), Vec::new(), Vec::new());
         Keyed { frame, buckets, rings, back, migration: Migration::default() }
     }
 }
@@ -91,7 +92,7 @@ where
     ) -> Step<Rdd<(K, V)>> {
         let input = self.frame.admit(batch, input)?;
         let guarded = std::slice::from_ref(op);
-        if let Err(Missing::Failed(failure)) = batch.guard(guarded, || self.open(batch.seed())) {
+        if let Err(Missing::Failed(failure)) = batch.guard(guarded, || self.open(batch)) {
             self.frame.lose(batch, Time::default(), failure);
         }
         let cutoff = self.frame.cutoff(batch);
@@ -137,15 +138,26 @@ where
     }
 
     /// Makes the buckets, and puts into them what came back from a checkpoint.
-    fn open(&mut self, seed: u64) {
+    fn open(&mut self, batch: &Batch<'_>) {
         if !self.rings.is_empty() {
             return;
         }
+        let (seed, owned) = (batch.seed(), batch.owned(self.buckets));
         self.rings.resize_with(self.buckets, || Ring::new(seed));
-        self.back.sort_by_key(|(time, _)| *time);
-        for (time, pairs) in std::mem::take(&mut self.back) {
+        self.back.sort_by_key(|(stored, _)| *stored);
+        let mut back: Vec<(Time, Vec<(K, V)>)> = Vec::new();
+        for (Stored { time, .. }, pairs) in std::mem::take(&mut self.back) {
+            // What several processes had of one batch comes together.
+            match back.last_mut() {
+                Some((last, all)) if *last == time => all.extend(pairs),
+                _ => back.push((time, pairs)),
+            }
+        }
+        for (time, pairs) in back {
             let entries = entries_of(seed, pairs.into_iter(), self.buckets);
-            for (ring, entries) in self.rings.iter_mut().zip(entries) {
+            for (ring, entries) in
+                self.rings[owned.clone()].iter_mut().zip(entries.into_iter().skip(owned.start))
+            {
                 // The user's functions are called when it is used.
                 ring.stale = true;
                 ring.enter(time, Share::of(entries), |_, _, _, _| ());
@@ -167,7 +179,7 @@ where
     fn changes(&mut self, out: &mut Changes) {
         let (rings, back) = (&self.rings, &self.back);
         self.frame.changes(out, |time, ()| {
-            let unopened = back.iter().filter(|(at, _)| *at == time).flat_map(|(_, pairs)| pairs);
+            let unopened = back.iter().filter(|(at, _)| at.time == time).flat_map(|(_, pairs)| pairs);
             let opened = rings.iter().flat_map(|ring| ring.partials(time));
             unopened.map(|(key, value)| (key, value)).chain(opened).collect::<Vec<_>>()
         });
@@ -178,14 +190,15 @@ where
     }
 
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        let (time, pairs): (Time, Kept<K, V>) = (decode(key)?, self.migration.read(value)?);
-        self.frame.restore(time, pairs.as_ref().map(|_| ()));
-        self.back.extend(pairs.map(|pairs| (time, pairs)));
+        let Some(stored) = self.frame.stored(key, Part::overlaps)? else { return Ok(()) };
+        let pairs = self.migration.read(value)?;
+        self.frame.restore(stored, pairs.as_ref().map(|_| ()));
+        self.back.extend(pairs.map(|pairs| (stored, pairs)));
         Ok(())
     }
 
     fn restored(&mut self) -> Result<(), String> {
-        self.frame.restored(!self.converted());
+        self.frame.restored(!self.converted(), |(), ()| ());
         Ok(())
     }
 

@@ -23,7 +23,7 @@ pub use inverse::InverseByKeyAndWindow;
 pub use reduce::{InverseByWindow, ReduceByWindow};
 pub use two_stacks::ReduceByKeyAndWindow;
 
-use crate::{Time, batch::Batch, time::millis};
+use crate::{Time, batch::Batch, exchange::Part, time::millis};
 
 /// How long a window is and how often it is looked at, both checked by
 /// [`Builder::window`](crate::private::Builder::window).
@@ -33,6 +33,8 @@ pub struct WindowSpec {
     pub length: Duration,
     /// It is looked at whenever this has passed, counted from the zero time.
     pub slide: Duration,
+    /// What this process owns.
+    pub(crate) part: Part,
 }
 
 impl WindowSpec {

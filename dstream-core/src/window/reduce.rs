@@ -58,6 +58,7 @@ impl<T: Data> InverseByWindow<T> {
 }
 
 fn single<T: Data>(batch: &Batch<'_>, input: Step<Rdd<T>>) -> Step<Partials<(), T>> {
+    // The one key is in the first group, whose owner has the value.
     let value = input?.into_vecs().into_iter().flatten().next();
     let entry = value.map(|value| Entry::new(batch.seed(), (), value));
     Ok(Partials::new(vec![Share::of(entry.into_iter().collect())]))

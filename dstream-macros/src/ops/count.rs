@@ -1,8 +1,9 @@
 //! `count`.
 
+use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 
-use super::{Join, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_it_is, no_hoist, plain_editor};
+use super::{Join, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, as_it_is, no_hoist, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count",
@@ -27,10 +28,19 @@ pub(super) const SINK: Sink = Sink {
         quote_spanned!(op.span() => #sink.push();)
     },
     needs_record: false,
-    of_whole: Some(|op, rdd| quote_spanned!(op.span() => __ds_batch.count_all(&#rdd))),
+    of_whole: Some(count_all),
     join: Some(Join {
         kind: "count",
         closures: 0,
-        step: |op, tasks| quote_spanned!(op.span() => __ds_batch.count(#(#tasks),*)),
+        step: |op, tasks| {
+            let meta = &op.meta;
+            quote_spanned!(op.span() => __ds_batch.count(&#meta, #(#tasks),*))
+        },
     }),
 };
+
+/// Counts what is there as a whole.
+pub(super) fn count_all(op: &Op<'_>, whole: &Ident) -> TokenStream {
+    let meta = &op.meta;
+    quote_spanned!(op.span() => __ds_batch.count_all(&#meta, &#whole))
+}

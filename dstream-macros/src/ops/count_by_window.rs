@@ -1,6 +1,6 @@
 //! `count_by_window`.
 
-use quote::{quote, quote_spanned};
+use quote::quote;
 
 use super::{
     Arg, Keeps, Kind, OpSpec, Reads, Sink, Wide, count, no_hoist, plain_editor,
@@ -17,9 +17,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: Some(|op| kept(op, "CountByWindow")),
         hoist: no_hoist,
         reads: Reads::Records(Sink {
-            of_whole: Some(|op, rdd| {
-                step(op, &[quote_spanned!(op.span() => __ds_batch.count_all(&#rdd))], &quote!())
-            }),
+            of_whole: Some(|op, rdd| step(op, &[count::count_all(op, rdd)], &quote!())),
             ..count::SINK
         }),
         finish: |op, counts| step(op, counts, &quote!()),

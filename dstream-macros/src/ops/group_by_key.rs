@@ -42,8 +42,8 @@ pub(super) const SINK: Sink = Sink {
         kind: "group_by_key",
         closures: 0,
         step: |op, tasks| {
-            let buckets = op.hoisted();
-            quote_spanned!(op.span() => __ds_batch.groups(#buckets, #(#tasks)*))
+            let (meta, buckets) = (&op.meta, op.hoisted());
+            quote_spanned!(op.span() => __ds_batch.groups(&#meta, #buckets, #(#tasks)*))
         },
     }),
 };

@@ -20,8 +20,8 @@ pub(super) static SPEC: OpSpec = OpSpec {
         },
         reads: Reads::Whole,
         finish: |op, rdd| {
-            let n = op.hoisted();
-            quote_spanned!(op.span() => __ds_batch.repartition(#n, #(#rdd),*))
+            let (meta, n) = (&op.meta, op.hoisted());
+            quote_spanned!(op.span() => __ds_batch.repartition(&#meta, #n, #(#rdd),*))
         },
     }),
     editor: plain_editor,

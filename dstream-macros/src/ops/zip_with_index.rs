@@ -14,7 +14,10 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::Whole,
-        finish: |op, rdd| quote_spanned!(op.span() => __ds_batch.zip_with_index(#(#rdd),*)),
+        finish: |op, rdd| {
+            let meta = &op.meta;
+            quote_spanned!(op.span() => __ds_batch.zip_with_index(&#meta, #(#rdd),*))
+        },
     }),
     editor: plain_editor,
 };

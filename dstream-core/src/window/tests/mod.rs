@@ -14,6 +14,7 @@ use crate::{
     Config, Key, Rdd, Time,
     batch::{Batch, Missing, OpMeta, Step},
     checkpoint::{Changes, Stateful},
+    exchange::Part,
     ops::{CombineByKey, Grouped, Partials},
     record::Portable,
     table::Grouping,
@@ -35,7 +36,7 @@ pub(crate) fn seconds(n: usize) -> Duration {
 }
 
 fn spec(length: usize, slide: usize) -> WindowSpec {
-    WindowSpec { length: seconds(length), slide: seconds(slide) }
+    WindowSpec { length: seconds(length), slide: seconds(slide), part: Part::ALL }
 }
 
 /// A checkpoint, as the operators see it.
@@ -132,7 +133,7 @@ fn groups<K: Key<Owned = K> + Portable, V: Portable>(
         task.iter().for_each(|pair| sink.push(pair.clone()));
         sink.done()
     });
-    batch.groups(buckets, Ok(tasks.collect()))
+    batch.groups(&OP, buckets, Ok(tasks.collect()))
 }
 
 /// What a step should yield: `Ok(None)` if it isn't due, `Err` if it fails.

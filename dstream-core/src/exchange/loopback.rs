@@ -1,0 +1,161 @@
+//! Several processes that are threads of one, for tests.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use super::{Exchange, ExchangeError, ExchangeStep};
+use crate::Time;
+
+/// A cluster in one process: contexts on threads of their own exchange bytes, as if they were on hosts of their own.
+///
+/// Each context gets the [`process`](LoopbackCluster::process) that it is, with
+/// [`Config::exchange`](crate::Config::exchange), which has an example. A process is gone when its context is
+/// dropped.
+#[derive(Clone)]
+pub struct LoopbackCluster {
+    processes: usize,
+    timeout: Duration,
+    shared: Arc<Shared>,
+}
+
+/// One process of a [`LoopbackCluster`].
+pub struct LoopbackProcess {
+    cluster: LoopbackCluster,
+    process: usize,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    /// What has been sent from one process to another: at `from * processes + to`, in order.
+    queues: Vec<VecDeque<(Tag, Bytes)>>,
+    gone: Vec<bool>,
+    bytes: u64,
+}
+
+/// Which step a message is for. Later ones are greater.
+type Tag = (Time, u32);
+
+impl LoopbackCluster {
+    /// A cluster of so many processes, at least one, which wait ten seconds for one another.
+    pub fn new(processes: usize) -> LoopbackCluster {
+        let processes = processes.max(1);
+        let state = State {
+            queues: vec![VecDeque::new(); processes * processes],
+            gone: vec![false; processes],
+            bytes: 0,
+        };
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new() };
+        LoopbackCluster { processes, timeout: Duration::from_secs(10), shared: Arc::new(shared) }
+    }
+
+    /// How long a process waits for another one, in real time.
+    pub fn timeout(mut self, timeout: Duration) -> LoopbackCluster {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The end of a process, counted from 0, to be given to its context. The process is gone when it is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such process.
+    pub fn process(&self, process: usize) -> LoopbackProcess {
+        assert!(process < self.processes, "there is no process {process} of {}", self.processes);
+        LoopbackProcess { cluster: self.clone(), process }
+    }
+
+    /// Lets a process be gone, as if it had been killed: who waits for it, or sends to it, is told.
+    pub fn kill(&self, process: usize) {
+        if let Some(gone) = self.shared.lock().gone.get_mut(process) {
+            *gone = true;
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// How many bytes have been sent in all.
+    pub fn bytes(&self) -> u64 {
+        self.shared.lock().bytes
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for LoopbackProcess {
+    fn drop(&mut self) {
+        self.cluster.kill(self.process);
+    }
+}
+
+impl Exchange for LoopbackProcess {
+    fn process(&self) -> usize {
+        self.process
+    }
+
+    fn processes(&self) -> usize {
+        self.cluster.processes
+    }
+
+    fn exchange(&self, step: &ExchangeStep<'_>, messages: Vec<Bytes>) -> Result<Vec<Bytes>, ExchangeError> {
+        let LoopbackCluster { processes, timeout, shared } = &self.cluster;
+        let tag = (step.batch, step.number);
+        let mut state = shared.lock();
+        for (to, message) in messages.into_iter().enumerate().filter(|(to, _)| *to != self.process) {
+            state.bytes += message.len() as u64;
+            state.queues[self.process * processes + to].push_back((tag, message));
+        }
+        shared.changed.notify_all();
+        let mut received = vec![Bytes::new(); *processes];
+        for from in (0..*processes).filter(|from| *from != self.process) {
+            let queue = from * processes + self.process;
+            let waits = |state: &mut State| {
+                // What this process has not taken part in to the end.
+                while state.queues[queue].pop_front_if(|(of, _)| *of < tag).is_some() {}
+                state.queues[queue].is_empty() && !state.gone[from] && !state.gone[self.process]
+            };
+            let waited = shared.changed.wait_timeout_while(state, *timeout, waits);
+            let (now, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = now;
+            let failed = |what: String| Err(ExchangeError::with(from, what));
+            match state.queues[queue].pop_front_if(|(of, _)| *of == tag) {
+                Some((_, message)) => received[from] = message,
+                None if state.gone[self.process] => {
+                    return Err(ExchangeError::with(self.process, "has been killed"));
+                }
+                None => match state.queues[queue].front() {
+                    Some(((batch, number), _)) => {
+                        return failed(format!("has gone on to exchange {number} of the batch {batch}"));
+                    }
+                    None if state.gone[from] => return failed("is gone".into()),
+                    None => return failed(format!("has not answered within {timeout:?}")),
+                },
+            }
+        }
+        Ok(received)
+    }
+}
+
+impl fmt::Debug for LoopbackCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopbackCluster").field("processes", &self.processes).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LoopbackProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoopbackProcess").field("process", &self.process).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! What tasks have for a bucket, as it goes to another process.
+//!
+//! Short forms travel in the place of the keys that they are, and the hash of a long key beside it, so no key is hashed again:
+//! all processes have the same seed. A value is written as it is, never as an `Option`, which the encoding could not tell
+//! from what is in it where that is `()` or an `Option` itself.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{
+    Chunks, Entry, Portion, Ungrouped,
+    portion::{PARTS, Shorts},
+};
+use crate::{
+    exchange::{Wire, chunks_of, collect_seq},
+    ops::HasLen,
+    record::Portable,
+    short::Short,
+};
+
+impl<K: Serialize, V: Serialize> Serialize for Chunks<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        collect_seq(serializer, self.len(), self.iter().flatten())
+    }
+}
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Chunks<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Chunks { full: chunks_of(deserializer)?, open: Vec::new() })
+    }
+}
+
+impl<K: Portable, V: Portable> Wire for Chunks<K, V> {
+    fn is_nothing(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<C: Serialize> Serialize for Shorts<C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (once, parts) = match self {
+            Shorts::Once(entries) => (&entries[..], &[][..]),
+            Shorts::Parts(parts) => (&[][..], &parts[..]),
+        };
+        (Once(once), parts).serialize(serializer)
+    }
+}
+
+struct Once<'a, C>(&'a [(Short, Option<C>)]);
+
+impl<C: Serialize> Serialize for Once<'_, C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let held = self.0.iter().filter_map(|(id, value)| value.as_ref().map(|value| (id, value)));
+        collect_seq(serializer, self.0.len(), held)
+    }
+}
+
+impl<'de, C: Deserialize<'de>> Deserialize<'de> for Shorts<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (once, parts): (Vec<(Short, C)>, Vec<Chunks<Short, C>>) = Deserialize::deserialize(deserializer)?;
+        Ok(match parts.is_empty() {
+            true => Shorts::Once(once.into_iter().map(|(id, value)| (id, Some(value))).collect()),
+            false => Shorts::Parts(parts),
+        })
+    }
+}
+
+impl<K: Serialize, C: Serialize> Serialize for Entry<K, C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Some(value) = &self.value else { return Err(serde::ser::Error::custom("a value is missing")) };
+        (self.id, &self.key, value).serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de>, C: Deserialize<'de>> Deserialize<'de> for Entry<K, C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (id, key, value) = Deserialize::deserialize(deserializer)?;
+        Ok(Entry { id, key, value: Some(value) })
+    }
+}
+
+impl<K: Serialize, C: Serialize> Serialize for Portion<K, C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.short, &self.long).serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de>, C: Deserialize<'de>> Deserialize<'de> for Portion<K, C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (short, long) = Deserialize::deserialize(deserializer)?;
+        Ok(Portion { short, long })
+    }
+}
+
+impl<K: Portable, C: Portable> Wire for Portion<K, C> {
+    fn is_nothing(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn is_sound(&self) -> bool {
+        match &self.short {
+            Shorts::Once(_) => true,
+            Shorts::Parts(parts) => parts.len() == PARTS,
+        }
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for Ungrouped<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.short, &self.long, &self.records).serialize(serializer)
+    }
+}
+
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Ungrouped<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (short, long, records) = Deserialize::deserialize(deserializer)?;
+        Ok(Ungrouped { short, long, records })
+    }
+}
+
+impl<K: Portable, V: Portable> Wire for Ungrouped<K, V> {
+    fn is_nothing(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn is_sound(&self) -> bool {
+        let keys = self.short.len() + self.long.len();
+        self.records.iter().flatten().all(|(number, _)| (*number as usize) < keys)
+    }
+}
