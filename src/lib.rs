@@ -22,6 +22,9 @@
 //! * An output such as [`foreach_rdd`](DStream::foreach_rdd) is handed an [`Rdd`] a batch, which can also be had without a stream.
 //! * [`testing`] helps to test a pipeline, without a clock.
 
+/// The compiler's messages name what an expansion calls by the first name that there is: one that can be read.
+#[doc(hidden)]
+pub use dstream_core::private as runtime;
 #[doc(hidden)]
 pub use dstream_core::private as __private;
 pub use dstream_core::*;

@@ -192,6 +192,11 @@ impl<T> Handing<T> {
 }
 
 /// What the loops of a chain take their blocks from, batch by batch.
+#[diagnostic::on_unimplemented(
+    message = "the records of `{Self}` are not known to be `dstream::Data`, so no chain can start from it",
+    label = "a chain starts from records that own all they have",
+    note = "bound the type parameters of the function: `T: dstream::Data`, and a key by `K: dstream::Data + dstream::Key`"
+)]
 pub trait Feed: Send + 'static {
     /// One partition.
     type Block: Block + 'static;
@@ -227,6 +232,7 @@ impl<S: Source> Feed for Input<S> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Data> Feed for StreamHandle<T> {
     type Block = RddBlock<T>;
 
@@ -265,7 +271,7 @@ pub struct FromHandle;
 
 // What is no source should hardly become a handle.
 #[diagnostic::do_not_recommend]
-impl<T: Data> IntoSource<FromHandle> for StreamHandle<T> {
+impl<T> IntoSource<FromHandle> for StreamHandle<T> {
     type Feed = Self;
 
     fn into_source(self) -> Self {
@@ -274,7 +280,7 @@ impl<T: Data> IntoSource<FromHandle> for StreamHandle<T> {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Data> IntoSource<FromHandle> for &StreamHandle<T> {
+impl<T> IntoSource<FromHandle> for &StreamHandle<T> {
     type Feed = StreamHandle<T>;
 
     fn into_source(self) -> StreamHandle<T> {

@@ -83,6 +83,87 @@ pub fn split<A, R>(tasks: Step<Vec<(A, R)>>) -> (Step<Vec<A>>, Step<Vec<R>>) {
     }
 }
 
+/// What a closure of the loop may capture. Implemented by itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be captured by a closure of a pipeline, which runs in tasks on several threads at once",
+    label = "captured here",
+    note = "in place of an `Rc`, write an `Arc`; in place of a `RefCell` or a `Cell`, a `Mutex` or an atomic number",
+    note = "a type parameter: bound it by `{Self}: Send + Sync + 'static`"
+)]
+pub trait InTasks {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + Sync + ?Sized> InTasks for T {}
+
+/// What a closure may capture that sees whole batches. Implemented by itself.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't be captured by a closure of a pipeline, which runs on another thread",
+    label = "captured here",
+    note = "in place of an `Rc`, write an `Arc`, and in place of a `RefCell` in it, a `Mutex`",
+    note = "a type parameter: bound it by `{Self}: Send + 'static`"
+)]
+pub trait InBatches {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Send + ?Sized> InBatches for T {}
+
+/// Checks a captured variable.
+#[inline(always)]
+pub fn in_tasks<T: InTasks + ?Sized + 'static>(_captured: &T) {}
+
+/// Checks a captured variable.
+#[inline(always)]
+pub fn in_batches<T: InBatches + ?Sized + 'static>(_captured: &T) {}
+
+/// Checks that what a closure captures lives as long as the pipeline.
+#[inline(always)]
+pub fn kept<F: 'static>(_captures: F) {}
+
+/// A record that several operators read: all but the last get a clone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is read by several operators, but it can't be cloned for them",
+    label = "more operators than this one read the stream: each has a record of its own",
+    note = "a type of your own: write `#[derive(Clone)]` above it",
+    note = "a foreign type: map the records to an `Arc` of it first, which all of them share"
+)]
+pub trait Several {
+    /// One more of it.
+    fn another(&self) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Several for T {
+    #[inline(always)]
+    fn another(&self) -> T {
+        self.clone()
+    }
+}
+
+/// The key of the right side of a join, which must be of the type `K` of the left side. Implemented by itself alone.
+#[diagnostic::on_unimplemented(
+    message = "the streams have keys of different types: `{K}` and `{Self}`",
+    label = "brings equal keys of both streams together",
+    note = "map the keys of one stream to the type of the other's, for example `.map(|(key, value)| (dstream::CompactString::from(key), value))`",
+    note = "a `&str` that leaves its stage is a `CompactString`, which a `String` is not"
+)]
+pub trait SameKey<K>: Sized {
+    /// The same join.
+    fn join<V, W>(join: &Join<(K, V), (Self, W)>) -> &Join<(K, V), (K, W)>;
+
+    /// The same tasks.
+    fn tasks<W>(tasks: Vec<Vec<Chunks<Self, W>>>) -> Vec<Vec<Chunks<K, W>>>;
+}
+
+impl<K> SameKey<K> for K {
+    fn join<V, W>(join: &Join<(K, V), (K, W)>) -> &Join<(K, V), (K, W)> {
+        join
+    }
+
+    fn tasks<W>(tasks: Vec<Vec<Chunks<K, W>>>) -> Vec<Vec<Chunks<K, W>>> {
+        tasks
+    }
+}
+
 /// Tasks whose records are of the same type. Implemented by itself alone.
 #[diagnostic::on_unimplemented(
     message = "the streams of a union have records of different types",
@@ -118,7 +199,7 @@ pub fn not_compiled<T>() -> Result<T> {
 }
 
 /// For editors: the stream of a source.
-pub fn stream_of<M, S: IntoSource<M>>(
+pub fn stream_of<M, S: IntoSource<M, Feed: Feed>>(
     source: S,
 ) -> DStream<<<S::Feed as Feed>::Block as Block>::Record<'static>> {
     drop(source);

@@ -56,7 +56,8 @@ use crate::{Time, short::Short};
     message = "`{Self}` is not a record: it can't leave its stage",
     label = "a record that is kept beyond its stage must implement `dstream::Record`",
     note = "a type of your own: write `#[derive(Clone, dstream::Record)]` above it",
-    note = "a foreign type: map it to a record first, or wrap it: `#[derive(Clone, dstream::Record)] struct Mine({Self});`"
+    note = "a foreign type: map it to a record first, or wrap it: `#[derive(Clone, dstream::Record)] struct Mine({Self});`",
+    note = "a type parameter: bound it by `{Self}: dstream::Data`, and, if it is a key, by `dstream::Key`"
 )]
 pub trait Record: Sized {
     /// The form that lives as long as it is needed.
@@ -80,7 +81,8 @@ impl<T: Record<Owned = T> + Clone + Send + Sync + 'static> Data for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't cross a shuffle: it can't be serialised",
     note = "a type of your own: write `#[derive(Clone, serde::Serialize, serde::Deserialize, dstream::Record)]` above it",
-    note = "a foreign type: the same above `struct Mine({Self});`, with the feature `serde` of its crate"
+    note = "a foreign type: the same above `struct Mine({Self});`, with the feature `serde` of its crate",
+    note = "a type parameter: bound it by `{Self}: dstream::Portable`"
 )]
 pub trait Portable: Data + Serialize + DeserializeOwned {}
 
@@ -116,6 +118,7 @@ impl<T: Data + Serialize + DeserializeOwned> Portable for T {}
     label = "keys are hashed and compared",
     note = "a type of your own: write `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, dstream::Record)] #[record(key)]` above it; if it borrows, `#[derive(Clone, Hash, dstream::Record)] #[record(key)]`",
     note = "a foreign type: wrap it: `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, dstream::Record)] #[record(key)] struct Id({Self});`",
+    note = "a type parameter: bound it by `{Self}: dstream::Data + dstream::Key`",
     note = "floating-point numbers are no keys: map them to an integer or to their bits"
 )]
 pub trait Key: Record<Owned: Portable + Eq + Hash> + Hash {

@@ -6,6 +6,7 @@ use crate::{
     ast::Pipeline,
     diag::{Diags, did_you_mean, one_of},
     duration,
+    expand::captures,
     graph::{Graph, NodeKind},
     ops::{Arg, Keeps},
 };
@@ -16,6 +17,7 @@ const SETTINGS: [&str; 5] = ["batch", "checkpoint", "forget", "name", "conf"];
 pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     settings(pipeline, diags);
     slides(pipeline, graph, diags);
+    captured_streams(graph, diags);
     state(pipeline, graph, diags);
     // While something else is wrong, an output may only seem to be missing.
     if diags.is_empty() {
@@ -51,6 +53,25 @@ fn settings(pipeline: &Pipeline, diags: &mut Diags) {
             pipeline.settings.iter().any(|s| !did_you_mean(&s.name.to_string(), ["batch"]).is_empty());
         if !misspelt {
             diags.error(pipeline.block, "the batch interval is missing: `stream!(batch = 1s, { .. })`");
+        }
+    }
+}
+
+/// A closure sees one record, or one batch: there is no value that is another stream.
+fn captured_streams(graph: &Graph, diags: &mut Diags) {
+    for node in &graph.nodes {
+        let NodeKind::Op { call, .. } = &node.kind else { continue };
+        for word in call.args.iter().flat_map(captures::variables) {
+            let mut streams = graph.nodes.iter().filter_map(|node| node.name.as_ref());
+            if streams.any(|name| *name == word) {
+                diags.error(
+                    word.span(),
+                    format_args!(
+                        "`{word}` is a stream, which a closure can't look into: bring the two together with `join` or `transform_with`; \
+                         a variable of this name needs another one"
+                    ),
+                );
+            }
         }
     }
 }

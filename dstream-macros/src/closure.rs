@@ -164,6 +164,14 @@ pub(crate) fn arity(f: &Expr) -> Option<usize> {
     }
 }
 
+/// Whether a closure literal gives a future.
+pub(crate) fn is_async(f: &Expr) -> bool {
+    match f {
+        Expr::Closure(closure) => closure.asyncness.is_some() || matches!(&*closure.body, Expr::Async(_)),
+        _ => false,
+    }
+}
+
 /// Whether a closure literal has a single argument, and says its type; whatever is no literal may.
 pub(crate) fn takes_one_of_a_type(f: &Expr) -> bool {
     match f {
@@ -245,19 +253,34 @@ fn jumps(tokens: TokenStream) -> bool {
     })
 }
 
+/// The names that patterns bind.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Visit<'_> for Names {
+    fn visit_pat_ident(&mut self, pat: &syn::PatIdent) {
+        self.0.insert(pat.ident.to_string());
+        syn::visit::visit_pat_ident(self, pat);
+    }
+
+    fn visit_item_fn(&mut self, item: &syn::ItemFn) {
+        self.0.insert(item.sig.ident.to_string());
+    }
+}
+
 /// The names that a closure literal's arguments bind.
 pub(crate) fn bound(f: &Expr) -> BTreeSet<String> {
-    struct Names(BTreeSet<String>);
-    impl Visit<'_> for Names {
-        fn visit_pat_ident(&mut self, pat: &syn::PatIdent) {
-            self.0.insert(pat.ident.to_string());
-            syn::visit::visit_pat_ident(self, pat);
-        }
-    }
-    let mut names = Names(BTreeSet::new());
+    let mut names = Names::default();
     if let Expr::Closure(closure) = f {
         closure.inputs.iter().for_each(|pat| names.visit_pat(pat));
     }
+    names.0
+}
+
+/// The names that anything in an expression binds.
+pub(crate) fn all_bound(f: &Expr) -> BTreeSet<String> {
+    let mut names = Names::default();
+    names.visit_expr(f);
     names.0
 }
 

@@ -252,14 +252,7 @@ impl Build<'_> {
             if call.broken {
                 return self.poison();
             }
-            let names = ops::OPS.iter().map(|spec| spec.name);
-            let mut hint = did_you_mean(&call.name.to_string(), names.clone());
-            if hint.is_empty() {
-                hint = format!(": the operators are {}", one_of(names));
-                if matches!(self.graph.nodes[input].kind, NodeKind::Source { .. }) {
-                    hint.push_str("; a source that is built by methods stands in parentheses: `(source.method()).map(..)`");
-                }
-            }
+            let hint = self.unknown(input, call);
             self.diags.error(call.name.span(), format_args!("unknown operator `{}`{hint}", call.name));
             return self.poison();
         };
@@ -290,6 +283,33 @@ impl Build<'_> {
         self.graph.add(NodeKind::Op { spec, call: call.clone() }, inputs)
     }
 
+    /// What was meant by an operator that there is not.
+    fn unknown(&self, input: NodeId, call: &Call) -> String {
+        let name = call.name.to_string();
+        let near = did_you_mean(&name, ops::OPS.iter().map(|spec| spec.name));
+        if !near.is_empty() {
+            return near;
+        }
+        if let Some(instead) = ops::instead(&name) {
+            return format!(": {instead}");
+        }
+        if let NodeKind::Source { expr, .. } = &self.graph.nodes[input].kind {
+            let source = expr.clone().into_iter().next().map(|word| word.to_string()).unwrap_or_default();
+            return format!(
+                ": if it is a method of the source, put the source and its methods in parentheses, `({source}(..).{name}(..)).map(..)`"
+            );
+        }
+        let names = ops::OPS.iter().map(|spec| spec.name);
+        let begins =
+            |other: &&str| name.split('_').any(|word| word.len() > 3 && other.split('_').any(|w| w == word));
+        let akin: Vec<&str> = names.filter(begins).collect();
+        match akin.as_slice() {
+            [] => ": the operators are the methods of `dstream::DStream`; docs/operators.md lists them"
+                .to_owned(),
+            akin => format!(": there are {}", one_of(akin.iter().copied())),
+        }
+    }
+
     /// Checks the arguments of one call; the first mistake is reported.
     fn check(&mut self, spec: &OpSpec, call: &Call) -> bool {
         let count = call.args.len();
@@ -306,6 +326,17 @@ impl Build<'_> {
                 let plural = if found == 1 { "" } else { "s" };
                 let message = format!("this closure has {found} argument{plural}: expected `{}`", spec.usage);
                 self.diags.error_at(arg, message);
+                return false;
+            }
+            if closure::is_async(arg) && !spec.name.ends_with("_async") {
+                self.diags.error_at(
+                    arg,
+                    format_args!(
+                        "`{}` calls its closure and does not wait for a future, so nothing would run: wait in the closure, for example \
+                         with `runtime.block_on(..)`",
+                        spec.name
+                    ),
+                );
                 return false;
             }
             if let (Arg::Stream | Arg::Streams, syn::Expr::Closure(_) | syn::Expr::Lit(_)) = (kind, arg) {

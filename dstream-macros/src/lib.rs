@@ -14,6 +14,7 @@ mod derive;
 mod diag;
 mod duration;
 mod expand;
+mod foreign;
 mod graph;
 mod groups;
 mod ops;

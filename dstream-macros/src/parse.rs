@@ -1,6 +1,6 @@
 //! Tokens to [`Pipeline`]. Never fails as a whole: it gives what it could read, and errors.
 
-use proc_macro2::{Delimiter, Group, Ident, Spacing, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
 use syn::{
     Expr, Token,
     parse::{ParseStream, Parser},
@@ -10,6 +10,7 @@ use syn::{
 use crate::{
     ast::{Call, Chain, Pipeline, Setting, Statement},
     diag::Diags,
+    foreign,
 };
 
 /// Reads `settings.., { statements }`.
@@ -87,7 +88,10 @@ fn setting(piece: &[TokenTree]) -> Option<Setting> {
 fn statements(tokens: TokenStream, diags: &mut Diags) -> Vec<Statement> {
     let pieces: Vec<_> =
         split(tokens, ';').into_iter().flat_map(|piece| split_at_let(piece, diags)).collect();
-    pieces.into_iter().map(|piece| statement(piece, diags)).collect()
+    let pieces =
+        pieces.into_iter().map(|piece| (piece.is_empty(), foreign::strip(piece, diags))).collect::<Vec<_>>();
+    let left = pieces.into_iter().filter(|(was_empty, piece)| *was_empty || !piece.is_empty());
+    left.map(|(_, piece)| statement(piece, diags)).collect()
 }
 
 /// Where a `;` is missing before a `let`, there are two statements all the same.
@@ -95,7 +99,10 @@ fn split_at_let(piece: Vec<TokenTree>, diags: &mut Diags) -> Vec<Vec<TokenTree>>
     let mut out: Vec<Vec<TokenTree>> = vec![Vec::new()];
     for tree in piece {
         if let Some(current) = out.last_mut() {
-            if !current.is_empty() && is_ident(&tree, "let") {
+            // `if let`, `while let` and `&& let` are no statements.
+            let condition =
+                current.last().is_some_and(|t| is_ident(t, "if") || is_ident(t, "while") || is_punct(t, '&'));
+            if !current.is_empty() && !condition && is_ident(&tree, "let") {
                 // A dangling `.` before it is an error of its own.
                 if !current.last().is_some_and(|t| is_punct(t, '.')) {
                     diags.error(tree.span(), "expected `;` before the next statement");
@@ -110,6 +117,13 @@ fn split_at_let(piece: Vec<TokenTree>, diags: &mut Diags) -> Vec<Vec<TokenTree>>
 }
 
 fn statement(tokens: Vec<TokenTree>, diags: &mut Diags) -> Statement {
+    if let [TokenTree::Ident(name), TokenTree::Punct(eq), chain @ ..] = tokens.as_slice()
+        && eq.as_char() == '='
+        && eq.spacing() == Spacing::Alone
+    {
+        diags.error(name.span(), format_args!("a stream gets its name from `let`: write `let {name} = ..;`"));
+        return Statement { bindings: Some(vec![name.clone()]), chain: self::chain(chain.to_vec(), diags) };
+    }
     if !tokens.first().is_some_and(|t| is_ident(t, "let")) {
         return Statement { bindings: None, chain: chain(tokens, diags) };
     }
@@ -154,7 +168,7 @@ fn bindings(pattern: &[TokenTree], diags: &mut Diags) -> Vec<Ident> {
 
 /// `head.op(..).op(..)`.
 pub(crate) fn chain(tokens: Vec<TokenTree>, diags: &mut Diags) -> Chain {
-    let mut rest = tokens.into_iter().peekable();
+    let mut rest = loose_dots(tokens).into_iter().peekable();
     let mut head = Vec::new();
     let mut previous_dot = false;
     while let Some(tree) = rest.next_if(|t| previous_dot || !is_single_dot(t)) {
@@ -165,6 +179,13 @@ pub(crate) fn chain(tokens: Vec<TokenTree>, diags: &mut Diags) -> Chain {
     let mut chain = Chain { head: head.into_iter().collect(), calls: Vec::new(), dangling: false };
     while let Some(tree) = rest.next() {
         if !is_single_dot(&tree) {
+            if is_punct(&tree, '?') {
+                diags.error(
+                    tree.span(),
+                    "operators don't fail while a pipeline is built: remove the `?` here, and write one behind `stream!(..)`",
+                );
+                continue;
+            }
             let left: TokenStream = std::iter::once(tree).chain(rest).collect();
             diags.error_at(&left, "expected `.` and an operator, or `;`");
             break;
@@ -183,6 +204,13 @@ pub(crate) fn chain(tokens: Vec<TokenTree>, diags: &mut Diags) -> Chain {
         let paren =
             |t: &TokenTree| matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Parenthesis);
         let Some(TokenTree::Group(group)) = rest.next_if(paren) else {
+            if name == "await" {
+                diags.error(
+                    name.span(),
+                    "a pipeline is built without waiting: `.await` what is needed before `stream!`",
+                );
+                continue;
+            }
             diags.error(name.span(), format_args!("expected arguments in parentheses: `{name}(..)`"));
             let close = name.span();
             let (tokens, args, options) = (TokenStream::new(), Vec::new(), Vec::new());
@@ -239,8 +267,24 @@ fn is_ident(tree: &TokenTree, text: &str) -> bool {
     matches!(tree, TokenTree::Ident(ident) if ident == text)
 }
 
-fn is_punct(tree: &TokenTree, mark: char) -> bool {
+pub(crate) fn is_punct(tree: &TokenTree, mark: char) -> bool {
     matches!(tree, TokenTree::Punct(p) if p.as_char() == mark)
+}
+
+/// In `x.;`, as while somebody is typing, the `.` is joined to the `;`: only that of `..` belongs to what is behind it.
+fn loose_dots(mut tokens: Vec<TokenTree>) -> Vec<TokenTree> {
+    for at in 0..tokens.len() {
+        let range = tokens.get(at + 1).is_some_and(|next| is_punct(next, '.'));
+        if let Some(TokenTree::Punct(dot)) = tokens.get_mut(at)
+            && dot.as_char() == '.'
+            && !range
+        {
+            let mut loose = Punct::new('.', Spacing::Alone);
+            loose.set_span(dot.span());
+            *dot = loose;
+        }
+    }
+    tokens
 }
 
 /// A `.` that is not the first of `..`.

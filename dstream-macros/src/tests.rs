@@ -340,3 +340,32 @@ fn stages_of_typical_pipelines() {
         check_stages(&format!("batch = 1s, {{ {program} }}"), expected);
     }
 }
+
+/// What stands before the dot is the stream itself, with the dot and with a name behind it: at one place editors look it up.
+#[test]
+fn a_dot_before_a_semicolon_waits_for_an_operator() {
+    for text in ["x.;", "x. ;", "x.coun;"] {
+        let code = compile(tokens(&format!("batch = 1s, {{ let x = s(); {text} x.print(); }}"))).to_string();
+        assert!(
+            code.contains("; x . __dstream_incomplete ;") || code.contains("; x . coun ()"),
+            "{text}: {code}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_statement_is_reported_once() {
+    for text in [
+        "if a { x.print(); } else if b { x.print(); } else { x.print(); }",
+        "for n in 0..3 { x.print(); }",
+        "println!(\"a\");",
+        "return;",
+        "#[cfg(test)]",
+        "use a::b;",
+        "fn f() { x.print(); }",
+        "if let Some(n) = m { x.print(); }",
+    ] {
+        let code = compile(tokens(&format!("batch = 1s, {{ let x = s(); {text} x.print(); }}"))).to_string();
+        assert_eq!(code.matches("compile_error").count(), 1, "{text}: {code}");
+    }
+}

@@ -54,7 +54,7 @@ impl Builder {
     }
 
     /// Adds what a chain starts from, at `op`.
-    pub fn source<M, S: IntoSource<M>>(&mut self, op: &OpMeta, source: S) -> S::Feed {
+    pub fn source<M, S: IntoSource<M, Feed: Feed>>(&mut self, op: &OpMeta, source: S) -> S::Feed {
         let feed = source.into_source();
         self.facts.push((*op, Fact::Name(feed.name())));
         self.then(|context| feed.join(context));

@@ -17,6 +17,7 @@ use crate::{
     batch::{Batch, OpMeta, Step},
     exec::transpose,
     ops::{FEW, HasLen, entries},
+    private::SameKey,
     rdd::run_items,
     record::{Data, Portable},
     table::{Chunks, Lists, Room, Scatter, Spare},
@@ -214,17 +215,18 @@ fn cut<T>(chunks: Vec<Vec<T>>, most: usize, work: impl Fn(&T) -> usize) -> Vec<P
 
 impl Batch<'_> {
     /// Puts the tasks of both sides together, bucket by bucket; `_form` says what they yield.
-    pub fn join<K: Key<Owned = K> + Portable, V: Portable, W: Portable, F: JoinForm<V, W>>(
+    pub fn join<K: Key<Owned = K> + Portable, Q: SameKey<K>, V: Portable, W: Portable, F: JoinForm<V, W>>(
         &self,
         op: &OpMeta,
-        join: &Join<(K, V), (K, W)>,
+        join: &Join<(K, V), (Q, W)>,
         left: Step<Vec<Vec<Chunks<K, V>>>>,
-        right: Step<Vec<Vec<Chunks<K, W>>>>,
+        right: Step<Vec<Vec<Chunks<Q, W>>>>,
         _form: F,
     ) -> Step<Joined<K, V, W, F>> {
+        let join = Q::join(join);
         // Both, whichever fails: the other processes wait for each.
         let left = self.exchange(op, join.buckets, left);
-        let right = self.exchange(op, join.buckets, right);
+        let right = self.exchange(op, join.buckets, right.map(Q::tasks));
         let (left, right) = (left?, right?);
         self.guard(std::slice::from_ref(op), || Joined::new(self.seed(), join, left, right))
     }

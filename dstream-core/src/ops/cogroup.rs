@@ -5,6 +5,7 @@ use crate::{
     batch::{Batch, OpMeta, Step},
     exec::run,
     ops::combine_by_key::{FEW, entries},
+    private::SameKey,
     record::Portable,
     table::{Chunks, Entry, Table},
 };
@@ -38,19 +39,21 @@ impl<K: Key, V: Record> DStream<(K, V)> {
 
 impl Batch<'_> {
     /// Gathers the buckets of both sides.
-    pub fn cogroup<K, V, W>(
+    pub fn cogroup<K, Q, V, W>(
         &self,
         op: &OpMeta,
         buckets: usize,
         left: Step<Vec<Vec<Chunks<K, V>>>>,
-        right: Step<Vec<Vec<Chunks<K, W>>>>,
+        right: Step<Vec<Vec<Chunks<Q, W>>>>,
     ) -> Step<Rdd<(K, (Vec<V>, Vec<W>))>>
     where
         K: Key<Owned = K> + Portable,
+        Q: SameKey<K>,
         V: Portable,
         W: Portable,
     {
         // Both, whichever fails: the other processes wait for each.
+        let right = right.map(Q::tasks);
         let (left, right) = (self.exchange(op, buckets, left), self.exchange(op, buckets, right));
         let (left, right) = (left?, right?);
         let small = entries(&left) + entries(&right) < FEW;

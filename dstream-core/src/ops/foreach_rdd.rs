@@ -34,7 +34,8 @@ impl<T: Record> DStream<T> {
 #[diagnostic::on_unimplemented(
     message = "an output can't use a `{Self}`",
     label = "must return `()` or `Result<(), E>`",
-    note = "end the closure's last statement with `;`, or return `Ok(())`"
+    note = "end the closure's last statement with `;`, or return `Ok(())`",
+    note = "nothing waits for a future here: wait for it in the closure, for example with `runtime.block_on(..)`"
 )]
 pub trait Outcome {
     /// As a result of this crate.

@@ -60,6 +60,7 @@ pub trait RecordStream<T>:
     type Block: for<'a> Block<Record<'a> = T> + 'static;
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, S> RecordStream<T> for S
 where
     S: Source,
@@ -133,6 +134,7 @@ pub trait TextStream {
     fn into_feed(self) -> Self::Feed;
 }
 
+#[diagnostic::do_not_recommend]
 impl<S: Source<Block: TextRecords>> TextStream for S {
     type Feed = Input<S>;
 

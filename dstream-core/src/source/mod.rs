@@ -22,7 +22,7 @@ mod text;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Result, Time, checkpoint::Stateful, handle::Feed};
+use crate::{Result, Time, checkpoint::Stateful};
 
 pub use any::{Borrowed, FromText, RecordStream, TextFeed, TextRecords, TextStream, text_stream};
 pub use checkpointed::Checkpointed;
@@ -239,11 +239,12 @@ pub trait Source: Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a source of records",
     label = "a chain starts at a stream of this block or at a source",
-    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::Source` or `dstream::Receiver`; a `StreamHandle` is one, too"
+    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::Source` or `dstream::Receiver`; a `StreamHandle` is one, too",
+    note = "a parameter that is an `impl TextStream` becomes one by `text_stream(lines)`"
 )]
 pub trait IntoSource<M> {
     /// What the blocks of the batches come from.
-    type Feed: Feed;
+    type Feed;
 
     /// Turns the value into that.
     fn into_source(self) -> Self::Feed;

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{meta, op, result, view};
+use super::{captures, meta, op, result, view};
 use crate::{
     closure::local,
     graph::{Graph, NodeId, NodeKind},
@@ -64,16 +64,25 @@ pub(super) fn stage(graph: &Graph, at: usize, stage: &Stage) -> TokenStream {
             quote_spanned!(span => let (#tasks, __ds_rest) = ::dstream::__private::split(__ds_rest);)
         })
         .collect();
-    quote_spanned!(span =>
-        let __ds_rest = __ds_batch.stage(&__DS_PLAN.stages[#at], #input, |__ds_task, __ds_blocks| {
-            #sinks
-            for __ds_block in __ds_blocks {
-                for #record in #records {
-                    #body
-                }
+    let mut members = Vec::new();
+    super::plan::operators_of(graph, &stage.tree, &mut members);
+    let calls = members.iter().filter_map(|id| match &graph.nodes[*id].kind {
+        NodeKind::Op { call, .. } => Some(call),
+        _ => None,
+    });
+    let loops = captures::place(calls.flat_map(|call| &call.args), span);
+    let body = quote_spanned!(span =>
+        #sinks
+        for __ds_block in __ds_blocks {
+            for #record in #records {
+                #body
             }
-            #done
-        });
+        }
+        #done
+    );
+    let run = quote_spanned!(loops => |__ds_task, __ds_blocks| { #body });
+    quote_spanned!(span =>
+        let __ds_rest = __ds_batch.stage(&__DS_PLAN.stages[#at], #input, #run);
         #bind
     )
 }

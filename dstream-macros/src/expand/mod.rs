@@ -1,5 +1,6 @@
 //! Writes the expansion: what is hoisted, one function a batch, and the copy for editors.
 
+pub(crate) mod captures;
 mod fuse;
 mod ide;
 mod plan;
@@ -99,19 +100,27 @@ fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenSt
     let outputs = outputs.count();
     let (handle, finish) = handed_out(pipeline, graph);
     let migrations = (0..graph.nodes.len()).filter_map(|id| migrate(graph, id));
+    let captures = captures::checks(graph);
+    let calls = graph.nodes.iter().filter_map(|node| match &node.kind {
+        NodeKind::Op { call, .. } => Some(call),
+        _ => None,
+    });
+    let loops = captures::place(calls.flat_map(|call| &call.args), pipeline.block.resolved_at(site));
+    let run = quote_spanned!(loops => move |__ds_batch| {
+        let __ds_seed = __ds_batch.seed();
+        #body
+        #emitted
+    });
     quote_spanned!(site =>
         #places
         #plan
         let mut __ds_builder = #builder;
         #hoisted
         #handle
+        #captures
         // Inlined closures are written for the reader of the closure, not of the loop.
         #[allow(unused_braces, unused_parens, for_loops_over_fallibles, clippy::all)]
-        __ds_builder.pipeline(&__DS_PLAN, #outputs, move |__ds_batch| {
-            let __ds_seed = __ds_batch.seed();
-            #body
-            #emitted
-        });
+        __ds_builder.pipeline(&__DS_PLAN, #outputs, #run);
         #(#migrations)*
         #finish
     )

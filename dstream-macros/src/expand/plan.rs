@@ -70,7 +70,7 @@ fn operator(graph: &Graph, id: NodeId) -> TokenStream {
 }
 
 /// The operators of a stage below its root, in the order of the program; with those that share a sink.
-fn operators_of(graph: &Graph, tree: &[Branch], out: &mut Vec<NodeId>) {
+pub(super) fn operators_of(graph: &Graph, tree: &[Branch], out: &mut Vec<NodeId>) {
     for branch in tree {
         let nodes = match &branch.then {
             Then::Sink(_) => share::alike(graph, branch.node),

@@ -292,7 +292,7 @@ impl Flow {
         if self.moved {
             quote!(#record)
         } else {
-            quote_spanned!(consumer => ::core::clone::Clone::clone(&#record))
+            quote_spanned!(consumer => ::dstream::__private::Several::another(&#record))
         }
     }
 
@@ -476,4 +476,59 @@ pub(crate) use map_with_state::SNAPSHOTS;
 /// The operator of this name.
 pub(crate) fn find(name: &Ident) -> Option<&'static OpSpec> {
     OPS.iter().find(|spec| name == spec.name).copied()
+}
+
+/// What does the same as an operator that other libraries have, and iterators.
+pub(crate) fn instead(name: &str) -> Option<&'static str> {
+    const INSTEAD: [(&[&str], &str); 21] = [
+        (
+            &["for_each", "foreach", "subscribe", "sink", "add_sink"],
+            "an output is `foreach_rdd(|rdd| ..)`, or, a partition at a time, `foreach_partition(..)`",
+        ),
+        (
+            &["collect", "to_vec"],
+            "the records of each batch are kept by `collect_to(&out)`, with `let out = Collected::new();` above `stream!`",
+        ),
+        (&["sum", "product"], "write `reduce(|a, b| a + b)`"),
+        (
+            &["max", "min", "max_by_key", "min_by_key"],
+            "write `reduce(|a, b| ..)` with what is to be kept of two, or `top(1)`",
+        ),
+        (
+            &["fold", "aggregate"],
+            "write `map(..)` and `reduce(|a, b| ..)`; over all batches, `update_state_by_key(..)`",
+        ),
+        (&["fold_by_key", "aggregate_by_key"], "write `combine_by_key(..)` or `reduce_by_key(..)`"),
+        (
+            &["group_by", "key_by", "keyed_by"],
+            "map the records to pairs first: `map(|record| (key, record)).group_by_key()`",
+        ),
+        (&["count_by_key"], "write `keys().count_by_value()`"),
+        (&["flatten"], "write `flat_map(|records| records)`"),
+        (&["enumerate"], "write `zip_with_index()`"),
+        (
+            &["sort", "sort_by_key", "sorted", "order_by"],
+            "write `sort_by(|record| key)`, or, if few are wanted, `top(n)`",
+        ),
+        (&["dedup", "unique"], "write `distinct()`"),
+        (&["chain", "merge", "concat", "concatenate"], "write `union(other)`"),
+        (
+            &["take", "limit", "head"],
+            "the first records of a batch are in no order: write `top(n)`, or `transform(..)`",
+        ),
+        (&["scan", "stateful_map"], "write `map_with_state(..)` or `update_state_by_key(..)`, over pairs"),
+        (
+            &["tumbling_window", "sliding_window", "time_window"],
+            "write `window(length, slide)`, for example `window(10s, 5s)`",
+        ),
+        (&["unwrap", "expect"], "a stream is no `Result`: handle the `Result` behind `stream!(..)`"),
+        (&["clone", "to_owned"], "a stream can be used several times as it is: remove it"),
+        (&["iter", "into_iter", "par_iter"], "operators are called on the stream itself: remove it"),
+        (&["await_termination", "start", "stop"], "it is a method of the context, which `stream!(..)` gives"),
+        (
+            &["dedup_by_key", "distinct_by"],
+            "map the records to pairs and keep one of two: `map(|r| (key, r)).reduce_by_key(|a, _| a).values()`",
+        ),
+    ];
+    INSTEAD.iter().find(|(names, _)| names.contains(&name)).map(|(_, instead)| *instead)
 }
