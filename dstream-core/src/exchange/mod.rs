@@ -23,6 +23,8 @@
 //! `docs/architecture.md` says which operators end in an exchange, and what is local by definition.
 
 pub(crate) mod loopback;
+#[cfg(test)]
+mod restarts;
 mod round;
 mod wire;
 
