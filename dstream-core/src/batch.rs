@@ -203,39 +203,70 @@ impl<'a> Batch<'a> {
         let watch = StageWatch::start(events, blocks.len());
         let tasks: Vec<_> = group(blocks).into_iter().enumerate().collect();
         let count = tasks.len();
-        let done = run(tasks, false, |(task, mut blocks): (usize, Vec<B>)| {
+        let done = run(tasks, false, |(task, blocks): (usize, Vec<B>)| {
             let _busy = watch.as_ref().map(StageWatch::task);
-            catch(|| {
-                let mut lost = None;
-                blocks.retain_mut(|block| match block.open() {
-                    Ok(()) => true,
-                    Err(error @ Error::Checkpoint(_)) => {
-                        lost.get_or_insert(error);
-                        false
-                    }
-                    Err(error) => {
-                        self.config.reports.report(error);
-                        false
-                    }
-                });
-                if let Some(watch) = &watch {
-                    watch.opened(blocks.iter().map(Block::record_count).sum());
-                }
-                match lost {
-                    Some(error) => Err(Caught { message: error.to_string(), place: None }),
-                    None => Ok(body(task, &mut blocks)),
-                }
-            })
-            .flatten()
+            catch(|| self.task(task, blocks, watch.as_ref(), &body)).flatten()
         });
-        let done = done.into_iter().collect::<std::result::Result<Vec<O>, Caught>>();
+        let done = done.into_iter().collect::<std::result::Result<Vec<Vec<O>>, Caught>>();
         let done = done.map_err(|caught| Box::new(self.locate(&stage.ops(), caught)));
         if let Some(watch) = watch {
             let error = done.as_ref().err().map(|error| &**error);
             let read = watch.done(events, self.time, (self.pipeline, stage), count, error);
             self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
         }
-        done.map_err(Missing::Failed)
+        done.map(|tasks| tasks.into_iter().flatten().collect()).map_err(Missing::Failed)
+    }
+
+    /// One task of a stage: opens its blocks and runs `body` over them. As soon as more is held than belongs into a task, or a block has
+    /// its records in pieces, `body` runs over what is there, and what that takes goes.
+    fn task<B: Block, O>(
+        &self,
+        task: usize,
+        blocks: Vec<B>,
+        watch: Option<&StageWatch>,
+        body: &impl Fn(usize, &mut [B]) -> O,
+    ) -> std::result::Result<Vec<O>, Caught> {
+        let failed = |error: Error| Caught { message: error.to_string(), place: None };
+        let mut results: Vec<O> = Vec::with_capacity(1);
+        // Far from the numbers of other tasks.
+        let mut run = |blocks: &mut [B]| {
+            let number = task.wrapping_add(results.len() << 20);
+            if let Some(watch) = watch {
+                watch.opened(blocks.iter().map(Block::record_count).sum());
+            }
+            results.push(body(number, blocks));
+        };
+        let mut open = Vec::with_capacity(blocks.len());
+        let mut held = 0;
+        let mut ran = false;
+        for mut block in blocks {
+            match block.open() {
+                Ok(()) => {}
+                // It was acknowledged, so it must not be left out.
+                Err(error @ Error::Checkpoint(_)) => return Err(failed(error)),
+                Err(error) => {
+                    self.config.reports.report(error);
+                    continue;
+                }
+            }
+            held += block.weight();
+            let in_pieces = block.has_more();
+            open.push(block);
+            if in_pieces || held > LARGE_TASK {
+                run(&mut open);
+                ran = true;
+                while let Some(last) = open.last_mut().filter(|last| last.has_more()) {
+                    last.advance().map_err(failed)?;
+                    run(std::slice::from_mut(last));
+                }
+                open.clear();
+                held = 0;
+            }
+        }
+        if !open.is_empty() || !ran {
+            run(&mut open);
+        }
+        Ok(results)
     }
 
     /// Runs `step`, which may call the user's code, on the driver's thread.

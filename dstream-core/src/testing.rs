@@ -44,10 +44,13 @@ use crate::{
     events::{Event, Listener},
 };
 
+mod check_source;
+
 pub use crate::{
     ManualClock, Signal,
     exchange::loopback::{LoopbackCluster, LoopbackProcess},
 };
+pub use check_source::check_source;
 
 /// What the output `collect_to(&out)` has seen, batch by batch. Clones see the same.
 ///

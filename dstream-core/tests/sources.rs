@@ -5,6 +5,8 @@ mod bounded;
 #[cfg(all(feature = "gzip", feature = "zstd"))]
 #[path = "sources/compressed.rs"]
 mod compressed;
+#[path = "sources/conformance.rs"]
+mod conformance;
 #[path = "sources/decoders.rs"]
 mod decoders;
 #[path = "sources/files.rs"]
@@ -50,7 +52,12 @@ where
     let mut blocks = next_batch(source, time).expect("the source has a batch");
     let read = |block: &mut S::Block| {
         block.open().map_err(|error| error.to_string())?;
-        Ok(block.records().map(Record::own).collect())
+        let mut records: Vec<O> = block.records().map(Record::own).collect();
+        while block.has_more() {
+            block.advance().map_err(|error| error.to_string())?;
+            records.extend(block.records().map(Record::own));
+        }
+        Ok(records)
     };
     blocks.iter_mut().map(read).collect()
 }

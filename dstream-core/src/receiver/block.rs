@@ -140,6 +140,14 @@ impl<B: Block> Block for Unlogged<B> {
     fn record_count(&self) -> Option<u64> {
         self.0.record_count()
     }
+
+    fn has_more(&self) -> bool {
+        self.0.has_more()
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.0.advance()
+    }
 }
 
 impl<B: TextRecords> TextRecords for Unlogged<B> {
@@ -254,6 +262,17 @@ impl<B: Loggable> Block for Received<B> {
             Held::Here { block, .. } => block.weight(),
             Held::InLog { weight, .. } => *weight,
         }
+    }
+
+    fn has_more(&self) -> bool {
+        match &self.held {
+            Held::Here { block, .. } => block.has_more(),
+            Held::InLog { .. } => false,
+        }
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.block().advance()
     }
 }
 

@@ -194,6 +194,11 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         Ok(blocks)
     }
 
+    /// Without a log nobody has the blocks of an earlier run.
+    fn can_replay(&self) -> bool {
+        self.running.as_ref().is_some_and(|running| running.context.shared.context.log.is_some())
+    }
+
     fn has_pending(&self) -> bool {
         self.running.as_ref().is_some_and(|r| !r.ready.is_empty() || r.context.has_pending())
     }

@@ -295,4 +295,12 @@ impl<B: TextRecords> Block for Borrowed<B> {
     fn weight(&self) -> usize {
         self.0.weight()
     }
+
+    fn has_more(&self) -> bool {
+        self.0.has_more()
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        self.0.advance()
+    }
 }

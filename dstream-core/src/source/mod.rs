@@ -82,6 +82,18 @@ pub trait Block: Send {
     /// About how many bytes the block holds. Small neighbouring blocks are processed as one partition.
     fn weight(&self) -> usize;
 
+    /// Whether the records that it has yielded were not all: a block that is too large to be held at once has them in pieces. After
+    /// the first one, [`advance`](Block::advance) goes on to each next one, which is read like a block of its own; the partitions of
+    /// the pieces are one behind the other. A block around another one should hand both calls on.
+    fn has_more(&self) -> bool {
+        false
+    }
+
+    /// Goes on to the next piece, of which there is one. An error fails the batch, since some of the records have been read.
+    fn advance(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// How many records the block holds, if that is known before they are read. Asked of the blocks that a receiver stores,
     /// if there is a limit (see [`Config::max_rate`](crate::Config::max_rate)); a block that does not know counts as one record.
     /// Asked of an open block, in its task, if somebody [listens](crate::events).

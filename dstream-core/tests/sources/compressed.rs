@@ -1,10 +1,14 @@
-use std::io::Write;
+use std::{fs, io::Write};
 
-use dstream_core::{binary_records_stream, text_file_stream};
+use dstream_core::{
+    Block, Config, Error, Limits, Source, Time, binary_records_stream,
+    testing::{Collected, next_batch},
+    text_file_stream,
+};
 use flate2::{Compression, write::GzEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
-use crate::{Folder, Watched};
+use crate::{Folder, Watched, at};
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -90,4 +94,126 @@ fn fixed_records_may_be_compressed() {
     assert_eq!(reported.len(), 1);
     let expected = "a.gz`: ends in 2 bytes that are no whole record of 3 bytes: they are left out";
     assert!(reported[0].ends_with(expected), "{reported:?}");
+}
+
+/// 20 MiB of lines, each with its number.
+fn large() -> String {
+    (0..20 << 14).map(|n| format!("{n:063}\n")).collect()
+}
+
+#[test]
+fn a_large_file_is_read_in_pieces_of_whole_records() {
+    let folder = Folder::new();
+    let text = large();
+    let mut files = Watched::start(text_file_stream(folder.path()));
+    let mut records = Watched::start(binary_records_stream(folder.path(), 640).new_files_only(false));
+    folder.write("a.gz", gzip(text.as_bytes()), 9_001);
+    let blocks = files.blocks::<dstream_core::CompactString>(11_000);
+    assert!(blocks.concat_lines().iter().eq(text.lines()));
+    let found = records.batch::<dstream_core::Bytes>(11_000);
+    assert_eq!(found.len(), text.len() / 640);
+    assert!(found.concat() == text.as_bytes());
+
+    // No partition is larger than a piece, and there is no empty one behind the last.
+    let sizes = Collected::new();
+    let conf = Config::new().threads(1);
+    let ssc = dstream::stream!(batch = 1s, conf = conf, {
+        let lines = text_file_stream(folder.path());
+        lines.glom().map(|lines| lines.len()).collect_to(&sizes);
+    })
+    .unwrap();
+    ssc.run_to_end().unwrap();
+    assert_eq!(sizes.values(), [[4_usize << 14; 5]]);
+}
+
+#[test]
+fn of_a_large_file_that_is_damaged_nothing_counts() {
+    let folder = Folder::new();
+    let text = large();
+    let mut files = Watched::start(text_file_stream(folder.path()));
+    let whole = gzip(text.as_bytes());
+    folder.write("cut.gz", &whole[..whole.len() - 1], 9_000);
+    let mut damaged = whole.clone();
+    let checksum = damaged.len() - 6;
+    damaged[checksum] ^= 1;
+    folder.write("damaged.gz", &damaged, 9_000);
+    // Read to its end, but with a line that nobody has room for.
+    let long = [gzip(text.as_bytes()), gzip("x".repeat(17 << 20).as_bytes())].concat();
+    folder.write("long.gz", long, 9_000);
+    folder.write("good", "good\n", 9_500);
+    let blocks = files.blocks::<dstream_core::CompactString>(11_000);
+    let errors: Vec<&String> = blocks.iter().filter_map(|block| block.as_ref().err()).collect();
+    assert_eq!((errors.len(), blocks.len()), (3, 4));
+    assert!(errors[2].contains("long.gz`: has a line of more than 16777216 bytes"), "{}", errors[2]);
+    assert_eq!(blocks.concat_lines(), ["good"]);
+}
+
+/// What was read of it can't be taken back, so its batch fails.
+#[test]
+fn a_large_file_that_changes_while_it_is_read_is_an_error_of_its_batch() {
+    let folder = Folder::new();
+    let mut files = Watched::start(text_file_stream(folder.path()));
+    folder.write("a.gz", gzip(large().as_bytes()), 9_000);
+    let mut blocks = next_batch(&mut files.stream, at(11_000)).unwrap();
+    blocks[0].open().unwrap();
+    assert!(blocks[0].has_more());
+    let file = fs::File::options().write(true).open(folder.join("a.gz")).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    let error = loop {
+        assert!(blocks[0].has_more(), "the rest can't be read");
+        if let Err(error) = blocks[0].advance() {
+            break error.to_string();
+        }
+    };
+    assert!(error.contains("a.gz`: has changed while it was read"), "{error}");
+
+    let out = Collected::new();
+    let changed = Changes;
+    let ssc = dstream::stream!(batch = 1s, {
+        changed.collect_to(&out);
+    })
+    .unwrap();
+    let error = ssc.run_batches(1).unwrap_err().to_string();
+    assert!(error.contains("collect_to") && error.contains("has changed"), "{error}");
+    assert!(out.values().is_empty());
+}
+
+/// A block with a second piece that can't be read, and the source of it.
+struct Changes;
+
+impl Block for Changes {
+    type Record<'a> = u64;
+
+    fn records(&mut self) -> impl Iterator<Item = u64> {
+        [1].into_iter()
+    }
+
+    fn weight(&self) -> usize {
+        1
+    }
+
+    fn has_more(&self) -> bool {
+        true
+    }
+
+    fn advance(&mut self) -> dstream_core::Result<()> {
+        Err(Error::source("changes", "has changed"))
+    }
+}
+
+impl Source for Changes {
+    type Block = Changes;
+    type Plan = ();
+
+    fn name(&self) -> String {
+        "changes".into()
+    }
+
+    fn plan(&mut self, _: Time, _: &Limits) -> dstream_core::Result<Option<()>> {
+        Ok(Some(()))
+    }
+
+    fn blocks(&mut self, _: Time, _: &()) -> dstream_core::Result<Vec<Changes>> {
+        Ok(vec![Changes])
+    }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{FileStream, FoundFile, OpenFile, PIECE, open::is_compressed};
+use super::{FileStream, FoundFile, PIECE, open::is_compressed, pieces::Pieces};
 use crate::{Block, Error, Result};
 
 /// The records of `length` bytes each out of the files that appear in a folder, or in the folders that match a pattern.
@@ -52,6 +52,7 @@ fn pieces(file: &Arc<FoundFile>, length: usize) -> Vec<BinaryRecords> {
         piece: start..start.saturating_add(size).min(file.len),
         length: length as usize,
         bytes: Bytes::new(),
+        left: None,
     };
     (0..file.len.div_ceil(size.max(1))).map(|at| piece(at * size)).collect()
 }
@@ -63,16 +64,24 @@ pub struct BinaryRecords {
     piece: Range<u64>,
     length: usize,
     bytes: Bytes,
+    /// What is left of a large compressed file.
+    left: Option<Pieces>,
 }
 
 impl BinaryRecords {
-    fn read(&self) -> io::Result<Vec<u8>> {
-        let FoundFile { path, len, .. } = &*self.file;
-        let mut bytes = Vec::new();
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let FoundFile { path, .. } = &*self.file;
         if is_compressed(path) {
-            OpenFile::new(path, *len)?.read_to_end(&mut bytes)?;
-            return Ok(bytes);
+            return match Pieces::open(&self.file, |_| Ok(()))? {
+                Ok(bytes) => Ok(bytes),
+                Err(mut pieces) => {
+                    let bytes = pieces.next(|bytes| whole_records(bytes, self.length))?;
+                    self.left = Some(pieces);
+                    Ok(bytes)
+                }
+            };
         }
+        let mut bytes = Vec::new();
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(self.piece.start))?;
         let n = self.piece.end - self.piece.start;
@@ -83,18 +92,29 @@ impl BinaryRecords {
     }
 }
 
-impl Block for BinaryRecords {
-    type Record<'a> = Bytes;
+/// How many of these bytes are whole records.
+fn whole_records(bytes: &[u8], length: usize) -> usize {
+    bytes.len() / length * length
+}
 
-    fn open(&mut self) -> Result<()> {
-        self.bytes = self.read().map_err(|error| self.file.error(error))?.into();
-        let left = self.bytes.len() % self.length;
+impl BinaryRecords {
+    fn check_end(&self) {
+        let left = self.bytes.len() - whole_records(&self.bytes, self.length);
         if left > 0 {
             self.file.context.report(self.file.error(format_args!(
                 "ends in {left} bytes that are no whole record of {} bytes: they are left out",
                 self.length
             )));
         }
+    }
+}
+
+impl Block for BinaryRecords {
+    type Record<'a> = Bytes;
+
+    fn open(&mut self) -> Result<()> {
+        self.bytes = self.read().map_err(|error| self.file.error(error))?.into();
+        self.check_end();
         Ok(())
     }
 
@@ -104,6 +124,21 @@ impl Block for BinaryRecords {
     }
 
     fn weight(&self) -> usize {
-        self.file.weight(self.piece.end - self.piece.start)
+        match self.bytes.len() {
+            0 => self.file.weight(self.piece.end - self.piece.start),
+            read => read,
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        self.left.as_ref().is_some_and(Pieces::has_more)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        let Some(pieces) = &mut self.left else { return Ok(()) };
+        let whole = |bytes: &[u8]| whole_records(bytes, self.length);
+        self.bytes = pieces.next(whole).map_err(|error| self.file.changed(error))?.into();
+        self.check_end();
+        Ok(())
     }
 }

@@ -126,6 +126,20 @@ impl Seen {
         }
     }
 
+    /// How many files are left in each folder since they were there at this start; none are if it goes on from a checkpoint.
+    pub(super) fn left(&self, rules: &Rules) -> Vec<(PathBuf, usize)> {
+        let folders = self.folders.iter().filter(|_| !self.restored).map(|(folder, marks)| {
+            let left = marks.iter().filter(|(name, mark)| {
+                let path = folder.join(name);
+                mark.state == MarkState::Left
+                    && path.is_file()
+                    && rules.filter.as_ref().is_none_or(|accept| accept(&path))
+            });
+            (folder.clone(), left.count())
+        });
+        folders.filter(|(_, files)| *files > 0).collect()
+    }
+
     /// What belongs to the batch at `time`.
     pub(super) fn take(&mut self, listing: &Listing, time: Time, rules: &Rules) -> (Found, Broken) {
         let settled = since_epoch(time - rules.settle);

@@ -3,6 +3,7 @@
 mod binary;
 mod listing;
 mod open;
+mod pieces;
 mod records;
 mod text;
 #[cfg(feature = "zstd")]
@@ -48,8 +49,9 @@ const PIECE: u64 = 4 << 20;
 /// - A path is taken once. A file that is written anew is not taken again. One that was gone when a batch was made, and
 ///   came back, is a new file.
 /// - What was there before the start is left, unless it is modified after the start, or
-///   [`new_files_only(false)`](FileStream::new_files_only) asks for it. A file that is moved in after the start is taken,
-///   however old.
+///   [`new_files_only(false)`](FileStream::new_files_only) asks for it; how many files that are is logged, once for a folder. A
+///   file that is moved in after the start is taken, however old. With a checkpoint only the first start counts: what comes
+///   while the program is down is taken after the restart.
 /// - A folder that is missing or can't be listed is a warning, at most once a minute, and has no files; it may appear later.
 ///
 /// # How they are read
@@ -57,8 +59,10 @@ const PIECE: u64 = 4 << 20;
 /// Opening and reading happens in the tasks that use the records. A file holds what it held when it was listed: what is
 /// appended later is not read. Files of text or fixed records are cut into partitions of about 4 MiB; each other file is one.
 ///
-/// Files that end in `.gz` and `.zst` are decompressed (features `gzip` and `zstd`, both on by default). Such a file is one
-/// partition, and as a whole in memory while that is processed.
+/// Files that end in `.gz` and `.zst` are decompressed (features `gzip` and `zstd`, both on by default), by one task. If
+/// text or fixed records come to more than 16 MiB, the task reads the file twice: once to its end, to see that it is whole, and
+/// once more in pieces of about 4 MiB, each a partition. So it may hold more than the memory. What a reader of
+/// [`file_stream`] makes of a file is held whole.
 ///
 /// A file that can't be read is reported with its path (see [`Config::on_report`](crate::Config::on_report)) and has no
 /// records; the other files of the batch do. If compressed content is cut off or damaged, nothing of it counts.
@@ -72,6 +76,8 @@ pub struct FileStream<B> {
     context: Option<Arc<SourceContext>>,
     /// All files were taken, by `run_to_end`.
     ended: bool,
+    /// Whether it was said what is left.
+    told: bool,
     unlisted: Occasionally,
     /// Cuts a file into partitions, without opening it.
     cut: Cut<B>,
@@ -95,14 +101,31 @@ impl<B> FileStream<B> {
             seen: Seen::default(),
             context: None,
             ended: false,
+            told: false,
             unlisted: Occasionally::new(),
             cut: Box::new(cut),
             invalid: None,
         }
     }
 
-    /// Whether files that were there before the start are left. `false` takes all there are, however old.
-    /// Default: `true`.
+    /// Whether files that were there before the start, with a checkpoint the first one, are left. `false` takes all there
+    /// are, however old: with a checkpoint once, without one at every start. Default: `true`, a live stream is of what
+    /// comes.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// std::fs::write(folder.path().join("a.txt"), "from before\n")?;
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     (text_file_stream(folder.path()).new_files_only(false).settle(std::time::Duration::ZERO)).collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// assert_eq!(out.values(), [["from before"]]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new_files_only(mut self, only: bool) -> Self {
         self.new_files_only = only;
         self
@@ -172,6 +195,11 @@ impl FoundFile {
         Error::source(&self.stream, format_args!("`{}`: {message}", self.path.display()))
     }
 
+    /// It could be read to its end, and can't be any more.
+    fn changed(&self, error: std::io::Error) -> Error {
+        self.error(format_args!("has changed while it was read: {error}"))
+    }
+
     /// About how much work a part of the file is: opening it costs something too.
     fn weight(&self, bytes: u64) -> usize {
         const OPENING: u64 = 4 << 10;
@@ -206,6 +234,15 @@ impl<B: Block + 'static> Source for FileStream<B> {
     fn plan(&mut self, time: Time, _limits: &Limits) -> Result<Option<Vec<PlannedFile>>> {
         let Some(context) = self.context.clone().filter(|_| !self.ended) else { return Ok(None) };
         self.ended = context.to_end;
+        if !std::mem::replace(&mut self.told, true) {
+            for (folder, files) in self.seen.left(&self.rules) {
+                tracing::info!(
+                    "{}: {files} files in `{}` were there before the start and are left; `new_files_only(false)` takes them",
+                    self.name,
+                    folder.display()
+                );
+            }
+        }
         let listing = self.list(&context);
         if context.to_end
             && let Some(problem) = listing.problems.first()

@@ -12,14 +12,19 @@ use std::{
 /// Its bytes are had by the methods of [`Read`].
 pub struct OpenFile {
     path: PathBuf,
-    content: Box<dyn Read>,
+    content: Box<dyn Read + Send>,
 }
 
 impl OpenFile {
     /// The first `len` bytes of a file are all that belongs to it.
     pub(super) fn new(path: &Path, len: u64) -> io::Result<OpenFile> {
-        let file = BufReader::with_capacity(64 << 10, File::open(path)?.take(len));
-        let content: Box<dyn Read> = match compression(path) {
+        OpenFile::of(File::open(path)?, path, len)
+    }
+
+    /// As `new`, for a file that is open.
+    pub(super) fn of(file: File, path: &Path, len: u64) -> io::Result<OpenFile> {
+        let file = BufReader::with_capacity(64 << 10, file.take(len));
+        let content: Box<dyn Read + Send> = match compression(path) {
             None => Box::new(file),
             #[cfg(feature = "gzip")]
             Some(Compression::Gzip) => Box::new(flate2::bufread::MultiGzDecoder::new(file)),

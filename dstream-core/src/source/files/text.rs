@@ -8,13 +8,14 @@ use std::{
     sync::Arc,
 };
 
-use super::{FileStream, FoundFile, OpenFile, PIECE, open::is_compressed};
+use super::{FileStream, FoundFile, PIECE, open::is_compressed, pieces::Pieces};
 use crate::{Block, Result, Text, TextBlock};
 
 /// The lines of the text files that appear in a folder, or in the folders that match a pattern such as `logs/2026-*`.
 ///
 /// See [`FileStream`] for which files these are and when. A line ends in `\n` or `\r\n`, and the last one of a file may do
-/// without; bytes that are not UTF-8 are replaced by U+FFFD. Lines may have any length, but a partition holds its own whole.
+/// without; bytes that are not UTF-8 are replaced by U+FFFD. Lines may have any length, but a partition holds its own whole; a
+/// large compressed file with a line that is longer than [`Config::max_line_bytes`](crate::Config::max_line_bytes) is reported and left out.
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -44,6 +45,7 @@ fn pieces(file: &Arc<FoundFile>) -> Vec<TextFile> {
             file: Arc::clone(file),
             piece: start..start.saturating_add(size).min(len),
             lines: TextBlock::new(""),
+            left: None,
         })
         .collect()
 }
@@ -54,19 +56,52 @@ pub struct TextFile {
     file: Arc<FoundFile>,
     piece: Range<u64>,
     lines: TextBlock,
+    /// What is left of a large compressed file.
+    left: Option<Pieces>,
 }
 
 impl TextFile {
-    fn read(&self) -> io::Result<Vec<u8>> {
-        let FoundFile { path, len, .. } = &*self.file;
-        if is_compressed(path) {
-            let mut bytes = Vec::new();
-            OpenFile::new(path, *len)?.read_to_end(&mut bytes)?;
-            return Ok(bytes);
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let FoundFile { path, len, context, .. } = &*self.file;
+        if !is_compressed(path) {
+            return lines_from(File::open(path)?.take(0), &self.piece, *len);
         }
-        let file = File::open(path)?;
-        let bytes = lines_from(file.take(0), &self.piece, *len)?;
-        Ok(bytes)
+        match Pieces::open(&self.file, longest_line(context.config.max_line_bytes))? {
+            Ok(bytes) => Ok(bytes),
+            Err(mut pieces) => {
+                let bytes = pieces.next(whole_lines)?;
+                self.left = Some(pieces);
+                Ok(bytes)
+            }
+        }
+    }
+}
+
+/// How many of these bytes are whole lines.
+fn whole_lines(bytes: &[u8]) -> usize {
+    memchr::memrchr(b'\n', bytes).map_or(0, |at| at + 1)
+}
+
+/// Refuses lines of more than `max` bytes in what it is shown part by part.
+fn longest_line(max: usize) -> impl FnMut(&[u8]) -> io::Result<()> {
+    let mut open = 0;
+    move |bytes| {
+        let ends = memchr::memchr_iter(b'\n', bytes);
+        let mut begin = 0;
+        for end in ends.chain([bytes.len()]) {
+            open += end - begin;
+            if open > max {
+                return Err(io::Error::other(format!(
+                    "has a line of more than {max} bytes: of a large compressed file no longer one is held (see \
+                     `Config::max_line_bytes`)"
+                )));
+            }
+            if end < bytes.len() {
+                open = 0;
+            }
+            begin = end + 1;
+        }
+        Ok(())
     }
 }
 
@@ -134,6 +169,22 @@ impl Block for TextFile {
     }
 
     fn weight(&self) -> usize {
-        self.file.weight(self.piece.end - self.piece.start)
+        match self.lines.weight() {
+            0 => self.file.weight(self.piece.end - self.piece.start),
+            read => read,
+        }
+    }
+
+    fn has_more(&self) -> bool {
+        self.left.as_ref().is_some_and(Pieces::has_more)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        let Some(pieces) = &mut self.left else { return Ok(()) };
+        // Before the next piece is there: one is enough.
+        self.lines = TextBlock::new("");
+        let bytes = pieces.next(whole_lines).map_err(|error| self.file.changed(error))?;
+        self.lines = TextBlock::new(bytes);
+        Ok(())
     }
 }
