@@ -42,6 +42,7 @@ pub struct Config {
     pub(crate) graceful_stop_timeout: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hash_seed: Option<u64>,
+    pub(crate) accept_older_checkpoint: bool,
     pub(crate) reports: Reports,
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
     /// Tells the listeners; of a context that is made, and nobody before.
@@ -69,6 +70,7 @@ impl Default for Config {
             graceful_stop_timeout: None,
             clock: Arc::new(SystemClock),
             hash_seed: None,
+            accept_older_checkpoint: false,
             reports: Reports::default(),
             listeners: Vec::new(),
             events: Bus::default(),
@@ -285,6 +287,16 @@ impl Config {
     /// ```
     pub fn exchange(mut self, exchange: impl Exchange + 'static) -> Config {
         self.exchange = Some(Arc::new(exchange));
+        self
+    }
+
+    /// Whether to go on from an older checkpoint where the newest is damaged, also if records are lost by that.
+    ///
+    /// By itself a start goes back only within the batch that had begun, which runs again over the same records. Else it is an
+    /// error, which names the damaged file, the batches that would be taken back, and what each source would lose of them. If a copy
+    /// of the file can't be put back, set this for one start; what is given up is logged as an error. Default: no.
+    pub fn accept_older_checkpoint(mut self, accept: bool) -> Config {
+        self.accept_older_checkpoint = accept;
         self
     }
 

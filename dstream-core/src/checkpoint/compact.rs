@@ -16,7 +16,7 @@ use super::{
     frame::Kind,
     manifest::{Segment, object_name, parse_name},
     merge::merge,
-    recovery::list,
+    recovery::{list, readable},
     segment::SegmentWriter,
     store::{StoreLock, delete},
     writer::Kept,
@@ -168,6 +168,26 @@ impl Worker {
         whole: bool,
         operators: &BTreeSet<String>,
     ) -> Result<Compaction, CheckpointError> {
+        let replaced = segments.iter().map(|s| s.object.clone()).collect();
+        let merged = match self.write_merged(segments, whole, operators) {
+            Err(CheckpointError::Damaged { .. }) => {
+                let (segments, problems) = readable(&*self.store, segments)?;
+                problems
+                    .iter()
+                    .for_each(|error| tracing::warn!("{error}: what it was merged from is read instead"));
+                self.write_merged(&segments, whole, operators)?
+            }
+            merged => merged?,
+        };
+        Ok(Compaction { replaced, merged })
+    }
+
+    fn write_merged(
+        &self,
+        segments: &[Segment],
+        whole: bool,
+        operators: &BTreeSet<String>,
+    ) -> Result<Segment, CheckpointError> {
         let object = object_name(Kind::Merged, self.numbers.fetch_add(1, Ordering::Relaxed));
         let failed = |e| CheckpointError::io(format_args!("writing `{}`", self.store.describe(&object)), e);
         let mut size = (0, 0);
@@ -188,8 +208,8 @@ impl Worker {
         let fresh: BTreeSet<_> = segments.iter().flat_map(|s| s.fresh.iter().cloned()).collect();
         // Before the first segment there is nothing that would have to be hidden.
         let fresh = if whole { Vec::new() } else { fresh.into_iter().collect() };
-        let replaced = segments.iter().map(|s| s.object.clone()).collect();
-        Ok(Compaction { replaced, merged: Segment { object, entries, bytes, fresh } })
+        let instead = segments.iter().map(|s| Segment { instead: Vec::new(), ..s.clone() }).collect();
+        Ok(Segment { object, entries, bytes, fresh, instead })
     }
 
     fn collect(&mut self, kept: &[Kept], spare: Option<u64>) -> Result<(), CheckpointError> {

@@ -56,6 +56,22 @@ pub enum CheckpointError {
         /// What is wrong with each of the files.
         problems: Vec<String>,
     },
+    /// Newer checkpoints are damaged, and going on from this one would not give what they had.
+    #[error(
+        "`{file}` is the newest checkpoint that is whole, but there is a newer one ({}). Going on from here would take back {batches}: {}; \
+         their outputs run again. Put back a copy of what is damaged, or allow this with `Config::accept_older_checkpoint(true)`",
+        .damaged.join("; "), .losses.join("; ")
+    )]
+    Older {
+        /// The newest whole checkpoint.
+        file: String,
+        /// What is wrong with newer ones.
+        damaged: Vec<String>,
+        /// How many batches would be taken back, and which.
+        batches: String,
+        /// What each source would lose, or give to other batches.
+        losses: Vec<String>,
+    },
     /// Two programs can't go on from the same checkpoint.
     #[error(
         "checkpoint `{place}` is in use by {owner}: stop that program first, or give this one another directory"

@@ -40,8 +40,8 @@ pub fn inspect_checkpoint(dir: &Path, out: &mut dyn Write) -> Result<(), Checkpo
     let Some(recovered) = Recovered::find(&store, &names)? else {
         return writeln!(out, "no checkpoint in `{}`", store.describe("")).map_err(failed);
     };
-    for (_, error) in recovered.passed_over() {
-        writeln!(out, "passed over: {error}").map_err(failed)?;
+    for passed in recovered.passed_over() {
+        writeln!(out, "passed over: {}", passed.error).map_err(failed)?;
     }
     writeln!(out, "\nthe program goes on from `{}`", recovered.file()).map_err(failed)?;
     write_progress(recovered.progress(), out).map_err(failed)?;

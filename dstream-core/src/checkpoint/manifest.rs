@@ -71,6 +71,9 @@ pub(crate) struct Segment {
     pub(crate) bytes: u64,
     /// The operators of which nothing counts that is in earlier segments.
     pub(crate) fresh: Vec<String>,
+    /// Of a merged object, what it was merged from, as long as that is stored too: read in its place if it is damaged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) instead: Vec<Segment>,
 }
 
 /// The beginning of a checkpoint.

@@ -17,6 +17,7 @@ mod recovery;
 mod segment;
 pub(crate) mod sim;
 mod store;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -32,10 +33,12 @@ pub(crate) use manifest::{PendingBatch, Progress};
 pub(crate) use migrate::Migration;
 #[cfg(test)]
 pub(crate) use recovery::Restored;
-pub(crate) use recovery::{Session, Slot};
+pub(crate) use recovery::{Recovered, Session, Slot};
 #[cfg(test)]
 pub(crate) use wal::Found;
-pub(crate) use wal::{LogBlock, LogOptions, LogPosition, LogReader, Place, UsedUp, WriteAheadLog};
+pub(crate) use wal::{
+    LogBlock, LogOptions, LogPosition, LogReader, Place, UsedUp, WriteAheadLog, log_reaches,
+};
 pub(crate) use writer::{Checkpointer, Policy};
 
 /// What an operator keeps between batches. A checkpoint holds it as a map from keys to values, both in bytes.

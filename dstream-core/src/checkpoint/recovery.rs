@@ -13,6 +13,7 @@ use super::{
     merge::merge,
     segment::SegmentReader,
     store::StoreLock,
+    tail::{ENTRY, Tail},
     wal::LOG_PREFIX,
     writer::{Kept, Policy},
 };
@@ -37,8 +38,20 @@ pub(crate) struct Recovered {
     manifest: Manifest,
     /// Other manifests that can be read, the oldest first.
     older: Vec<(u64, Manifest)>,
-    /// Newer checkpoints that are not whole, and why.
-    passed_over: Vec<(u64, CheckpointError)>,
+    /// Newer checkpoints that are not whole, the newest first.
+    passed_over: Vec<PassedOver>,
+    /// Merged objects that are damaged, in place of which others are read.
+    replaced: Vec<CheckpointError>,
+}
+
+/// A checkpoint that is not whole.
+#[derive(Debug)]
+pub(crate) struct PassedOver {
+    pub(super) number: u64,
+    /// What is wrong with it, or with what it needs.
+    pub(crate) error: CheckpointError,
+    /// What it says itself, if that can be read.
+    pub(crate) progress: Option<Progress>,
 }
 
 /// An operator of the program, and its state.
@@ -67,18 +80,15 @@ pub(crate) struct Restored {
 impl Session {
     /// Looks for the newest whole checkpoint, and reads all of it once to know that it is whole.
     ///
-    /// If a newer one is damaged, that is logged as a warning. If there are files but no whole checkpoint, that is an error: a program
+    /// Newer ones that are damaged are in [`Recovered::passed_over`]. If there are files but no whole checkpoint, that is an error: a program
     /// starts empty only where there is nothing.
     pub(crate) fn open(store: Arc<dyn CheckpointStore>) -> Result<Session> {
         let lock = Arc::from(store.lock()?);
         let names = list(&*store)?;
         let recovered = Recovered::find(&*store, &names)?;
         if let Some(recovered) = &recovered {
-            for (_, error) in &recovered.passed_over {
-                tracing::warn!(
-                    "a newer checkpoint can't be used, the program goes on from `{}`: {error}",
-                    recovered.file
-                );
+            for error in &recovered.replaced {
+                tracing::warn!("{error}: what it was merged from is read instead, so nothing is lost");
             }
         }
         let numbers = names.iter().filter_map(|name| parse_name(name)).map(|(_, number)| number);
@@ -110,8 +120,12 @@ impl Session {
                 "two operators with state have the same name, expected each its own".into(),
             ));
         }
+        // What is little is written anew, whole, with the first commit.
+        let segments = self.recovered.iter().flat_map(Recovered::segments);
+        let size: u64 = segments.map(|s| s.bytes + ENTRY * s.entries).sum();
+        let mut tail = (size <= policy.tail_bytes).then(Tail::default);
         let mut restored = match &self.recovered {
-            Some(recovered) => recovered.restore(&*self.store, operators, forget)?,
+            Some(recovered) => recovered.restore(&*self.store, operators, forget, tail.as_mut())?,
             None => Restored::default(),
         };
         let stored = self.recovered.iter().flat_map(Recovered::operators);
@@ -133,7 +147,7 @@ impl Session {
         if let Some(recovered) = self.recovered {
             kept.extend(recovered.older.iter().map(|(number, manifest)| Kept::new(*number, manifest)));
             kept.push(Kept::new(recovered.number, &recovered.manifest));
-            doubtful = recovered.passed_over.iter().map(|(number, _)| *number).max();
+            doubtful = recovered.passed_over.iter().map(|passed| passed.number).max();
             segments = recovered.manifest.segments;
         }
         let begun = restored.continued.iter().cloned().collect();
@@ -143,6 +157,7 @@ impl Session {
             converting,
             begun,
             segments,
+            tail,
             kept,
             doubtful,
         };
@@ -173,8 +188,18 @@ impl Recovered {
     }
 
     /// Newer checkpoints that are not whole, and why.
-    pub(crate) fn passed_over(&self) -> &[(u64, CheckpointError)] {
+    pub(crate) fn passed_over(&self) -> &[PassedOver] {
         &self.passed_over
+    }
+
+    #[cfg(test)]
+    pub(super) fn replaced(&self) -> &[CheckpointError] {
+        &self.replaced
+    }
+
+    /// How many commits newer ones there were at most, of those that can be seen.
+    pub(crate) fn commits_behind(&self) -> u64 {
+        self.passed_over.first().map_or(0, |newest| newest.number - self.number)
     }
 
     pub(super) fn segments(&self) -> &[Segment] {
@@ -191,7 +216,7 @@ impl Recovered {
         while let Some(number) = checkpoints.pop() {
             let object = object_name(Kind::Checkpoint, number);
             match whole(store, &object) {
-                Ok(manifest) => {
+                Ok((manifest, replaced)) => {
                     let older = checkpoints.into_iter().filter_map(|number| {
                         Some((number, Manifest::read(store, &object_name(Kind::Checkpoint, number)).ok()?))
                     });
@@ -202,14 +227,18 @@ impl Recovered {
                         manifest,
                         older: older.collect(),
                         passed_over,
+                        replaced,
                     }));
                 }
-                Err(error @ CheckpointError::Damaged { .. }) => passed_over.push((number, error)),
+                Err(error @ CheckpointError::Damaged { .. }) => {
+                    let progress = Manifest::read(store, &object).ok().map(|manifest| manifest.progress);
+                    passed_over.push(PassedOver { number, error, progress });
+                }
                 // What can't be read now may be whole: to pass it over would lose what it holds.
                 Err(error) => return Err(error),
             }
         }
-        let mut problems: Vec<_> = passed_over.iter().map(|(_, error)| error.to_string()).collect();
+        let mut problems: Vec<_> = passed_over.iter().map(|passed| passed.error.to_string()).collect();
         // Several checkpoints often need the same file.
         problems.dedup();
         problems.extend(names.iter().filter_map(|name| match parse_name(name) {
@@ -230,6 +259,7 @@ impl Recovered {
         store: &dyn CheckpointStore,
         operators: &mut [Slot<'_>],
         forget: &[String],
+        mut tail: Option<&mut Tail>,
     ) -> Result<Restored> {
         let stored: BTreeMap<&str, &Operator> = self.operators().iter().map(|o| (&*o.name, o)).collect();
         let mut slots: BTreeMap<&str, &mut Slot<'_>> =
@@ -258,6 +288,9 @@ impl Recovered {
             if let (Some(slot), Some(value)) = (slots.get_mut(operator), value) {
                 entries += 1;
                 slot.state.restore(key, value).map_err(|what| unfit(slot, what))?;
+                if let Some(tail) = &mut tail {
+                    tail.put(operator, key, Some(value), true);
+                }
             }
             Ok(())
         })?;
@@ -278,19 +311,44 @@ pub(super) fn list(store: &dyn CheckpointStore) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Reads a checkpoint to the last byte of its last segment.
-fn whole(store: &dyn CheckpointStore, object: &str) -> Result<Manifest> {
-    let manifest = Manifest::read(store, object)?;
-    let read = |segment: &Segment| -> Result<()> {
-        let mut reader = SegmentReader::open(store, segment)?;
-        while reader.advance()? {}
-        Ok(())
-    };
+/// Reads a checkpoint to the last byte of its last segment; what it says, and what is wrong with objects that it can do without.
+fn whole(store: &dyn CheckpointStore, object: &str) -> Result<(Manifest, Vec<CheckpointError>)> {
+    let mut manifest = Manifest::read(store, object)?;
     // One that changes nothing is no segment, but has an end all the same.
     let own = manifest.segments.iter().any(|s| s.object == object);
     if !own {
-        read(&Segment { object: object.to_owned(), ..Segment::default() })?;
+        read(store, &Segment { object: object.to_owned(), ..Segment::default() })?;
     }
-    manifest.segments.iter().try_for_each(read)?;
-    Ok(manifest)
+    let (segments, problems) = readable(store, &manifest.segments)?;
+    manifest.segments = segments;
+    Ok((manifest, problems))
+}
+
+/// The segments, with what a damaged one was merged from in its place; and what is wrong with those that are damaged.
+pub(super) fn readable(
+    store: &dyn CheckpointStore,
+    segments: &[Segment],
+) -> Result<(Vec<Segment>, Vec<CheckpointError>)> {
+    let (mut usable, mut problems) = (Vec::new(), Vec::new());
+    for segment in segments {
+        match read(store, segment) {
+            Ok(()) => usable.push(segment.clone()),
+            Err(error @ CheckpointError::Damaged { .. }) if !segment.instead.is_empty() => {
+                if segment.instead.iter().any(|segment| read(store, segment).is_err()) {
+                    return Err(error);
+                }
+                usable.extend(segment.instead.iter().cloned());
+                problems.push(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((usable, problems))
+}
+
+/// Reads a segment to its last byte.
+fn read(store: &dyn CheckpointStore, segment: &Segment) -> Result<()> {
+    let mut reader = SegmentReader::open(store, segment)?;
+    while reader.advance()? {}
+    Ok(())
 }

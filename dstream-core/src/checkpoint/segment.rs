@@ -73,7 +73,7 @@ impl<W: Write> SegmentWriter<W> {
 }
 
 /// What an entry counts when the sizes of segments are compared.
-fn entry_bytes(key: &[u8], value: Option<&[u8]>) -> u64 {
+pub(super) fn entry_bytes(key: &[u8], value: Option<&[u8]>) -> u64 {
     key.len() as u64 + value.map_or(0, |value| value.len() as u64)
 }
 

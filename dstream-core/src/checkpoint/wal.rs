@@ -202,7 +202,7 @@ impl WriteAheadLog {
             highest: 0,
             cleaned: 0,
         };
-        let numbers = log.numbers()?;
+        let numbers = numbers(&*log.store)?;
         log.highest = numbers.last().copied().unwrap_or(0);
         log.before = log.recover(&numbers, from, each)?;
         if log.before.file > 0 {
@@ -266,7 +266,7 @@ impl WriteAheadLog {
         if until.file <= self.cleaned {
             return Ok(());
         }
-        for number in self.numbers()? {
+        for number in numbers(&*self.store)? {
             // The last file that counts stays, so that the next one can be checked against it.
             if number < until.file && number < self.before.file {
                 delete(&*self.store, &file_name(number))?;
@@ -315,20 +315,6 @@ impl WriteAheadLog {
 
     fn name(&self, number: u64) -> String {
         self.store.describe(&file_name(number))
-    }
-
-    /// The numbers of all files, in order.
-    fn numbers(&self) -> Result<Vec<u64>> {
-        let names = self.store.list(LOG_PREFIX).map_err(|e| {
-            CheckpointError::io(format_args!("listing the log in `{}`", self.store.describe("")), e)
-        })?;
-        let number = |name: &String| {
-            let number = name.strip_prefix(LOG_PREFIX)?.parse().ok()?;
-            (file_name(number) == *name).then_some(number)
-        };
-        let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
     }
 
     /// Reads what counts; returns its end.
@@ -461,6 +447,25 @@ impl WriteAheadLog {
         }
         Ok(())
     }
+}
+
+/// Whether the log still has everything from this position on.
+pub(crate) fn log_reaches(store: &dyn CheckpointStore, from: LogPosition) -> Result<bool> {
+    Ok(from.file == 0 || numbers(store)?.first().is_some_and(|first| *first <= from.file))
+}
+
+/// The numbers of all files, in order.
+fn numbers(store: &dyn CheckpointStore) -> Result<Vec<u64>> {
+    let names = store
+        .list(LOG_PREFIX)
+        .map_err(|e| CheckpointError::io(format_args!("listing the log in `{}`", store.describe("")), e))?;
+    let number = |name: &String| {
+        let number = name.strip_prefix(LOG_PREFIX)?.parse().ok()?;
+        (file_name(number) == *name).then_some(number)
+    };
+    let mut numbers: Vec<u64> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// Begins the names of the log's objects.

@@ -14,8 +14,9 @@ use super::{
     compact::{Compaction, Housekeeper, Job},
     frame::Kind,
     manifest::{Manifest, Operator, Progress, Segment, object_name},
-    segment::{SegmentWriter, measure},
+    segment::{SegmentWriter, entry_bytes, measure},
     store::StoreLock,
+    tail::{ENTRY, Tail},
     wal::{LogPosition, UsedUp},
 };
 
@@ -28,6 +29,10 @@ pub(crate) struct Policy {
     pub(crate) max_segments: usize,
     /// Changes of fewer bytes than this are no reason to write the base again.
     pub(crate) min_bytes: u64,
+    /// Up to how many bytes the newest changes are written again with each checkpoint.
+    pub(crate) tail_bytes: u64,
+    /// How many segments may be in one file alone before they are merged, so that each is in two.
+    pub(crate) max_single: usize,
     /// Whether segments are merged by a thread of their own; a simulation wants every call in its order.
     pub(crate) background: bool,
 }
@@ -35,13 +40,20 @@ pub(crate) struct Policy {
 impl Policy {
     /// Small enough that all that happens in months happens in some batches, and each call in its order.
     pub(crate) fn simulated() -> Policy {
-        Policy { keep: 3, max_segments: 5, min_bytes: 60, background: false }
+        Policy { keep: 3, max_segments: 5, min_bytes: 60, tail_bytes: 48, max_single: 3, background: false }
     }
 }
 
 impl Default for Policy {
     fn default() -> Policy {
-        Policy { keep: 3, max_segments: 32, min_bytes: 1 << 20, background: true }
+        Policy {
+            keep: 3,
+            max_segments: 16,
+            min_bytes: 1 << 20,
+            tail_bytes: 64 << 10,
+            max_single: 8,
+            background: true,
+        }
     }
 }
 
@@ -58,6 +70,9 @@ pub(crate) struct Checkpointer {
     /// Changes that no checkpoint holds yet: those of a commit that failed belong to the next.
     carried: BTreeMap<String, Changes>,
     segments: Vec<Segment>,
+    /// What the segments from this one on come to, if that is little.
+    tail: Tail,
+    tail_from: usize,
     /// The newest checkpoints, the newest last.
     kept: VecDeque<Kept>,
     /// The newest checkpoint that could not be read. It is left alone until enough newer ones stand.
@@ -81,7 +96,8 @@ pub(super) struct Kept {
 
 impl Kept {
     pub(super) fn new(number: u64, manifest: &Manifest) -> Kept {
-        let mut objects: BTreeSet<_> = manifest.segments.iter().map(|s| s.object.clone()).collect();
+        let all = manifest.segments.iter().flat_map(|s| s.instead.iter().chain([s]));
+        let mut objects: BTreeSet<_> = all.map(|s| s.object.clone()).collect();
         objects.insert(object_name(Kind::Checkpoint, number));
         let used_up = manifest.progress.wal.values();
         let log = used_up.map(|bytes| Some(UsedUp::from_bytes(bytes)?.position)).min().flatten();
@@ -96,6 +112,8 @@ pub(super) struct Start {
     pub(super) converting: BTreeMap<String, String>,
     pub(super) begun: BTreeSet<String>,
     pub(super) segments: Vec<Segment>,
+    /// What all segments come to, if that is little.
+    pub(super) tail: Option<Tail>,
     pub(super) kept: Vec<Kept>,
     pub(super) doubtful: Option<u64>,
 }
@@ -107,7 +125,7 @@ impl Checkpointer {
         policy: Policy,
         start: Start,
     ) -> Checkpointer {
-        let Start { next, operators, converting, begun, segments, kept, doubtful } = start;
+        let Start { next, operators, converting, begun, segments, tail, kept, doubtful } = start;
         let numbers = Arc::new(AtomicU64::new(next));
         let housekeeper = Housekeeper::new(store.clone(), lock.clone(), numbers.clone(), policy.background);
         Checkpointer {
@@ -117,6 +135,8 @@ impl Checkpointer {
             converting,
             begun,
             carried: BTreeMap::new(),
+            tail_from: if tail.is_some() { 0 } else { segments.len() },
+            tail: tail.unwrap_or_default(),
             segments,
             kept: kept.into(),
             doubtful,
@@ -157,8 +177,9 @@ impl Checkpointer {
 
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let object = object_name(Kind::Checkpoint, number);
-        let mut segments = self.segments.clone();
-        segments.extend(self.segment(&object));
+        let in_tail = self.extend_tail();
+        let mut segments = self.segments.get(..self.tail_from).unwrap_or_default().to_vec();
+        segments.extend(self.segment(&object, in_tail));
         let writer = concat!("dstream ", env!("CARGO_PKG_VERSION")).to_owned();
         let mut converting = self.converting.clone();
         converting.retain(|name, _| !self.carried.get(name).is_some_and(Changes::is_cleared));
@@ -174,9 +195,13 @@ impl Checkpointer {
         self.store.put(&object, &mut |out| {
             let mut file = SegmentWriter::new(out, Kind::Checkpoint, &object).map_err(failed)?;
             file.manifest(&encoded).map_err(failed)?;
-            for (operator, changes) in &self.carried {
-                for (key, value) in changes.iter() {
-                    file.entry(operator, key, value).map_err(failed)?;
+            if in_tail {
+                self.tail.each(|operator, key, value| file.entry(operator, key, value).map_err(failed))?;
+            } else {
+                for (operator, changes) in &self.carried {
+                    for (key, value) in changes.iter() {
+                        file.entry(operator, key, value).map_err(failed)?;
+                    }
                 }
             }
             file.finish().map_err(failed)?;
@@ -191,6 +216,9 @@ impl Checkpointer {
             self.kept.pop_front();
         }
         self.segments = manifest.segments;
+        if !in_tail {
+            self.tail_from = self.segments.len();
+        }
         self.tidy();
         Ok(bytes + encoded.len() as u64)
     }
@@ -200,19 +228,53 @@ impl Checkpointer {
         self.kept.iter().map(|kept| kept.log).min().flatten()
     }
 
-    /// The segment that the carried changes make, if there are any.
-    fn segment(&self, object: &str) -> Option<Segment> {
+    /// Takes the carried changes into the tail if they are few, and begins a new one if it has grown too large. Returns whether the tail is
+    /// what is to be written.
+    fn extend_tail(&mut self) -> bool {
+        let size = Tail::size_of(&self.carried);
+        let limit = self.policy.tail_bytes;
+        let new = || self.operators.iter().map(|o| &o.name).filter(|name| !self.begun.contains(*name));
+        if size <= limit {
+            self.tail.apply(&self.carried, new(), self.tail_from == 0);
+            if self.tail.size() <= limit {
+                return true;
+            }
+        }
+        // What the tail held stays in the file of the last commit.
+        self.tail_from = self.segments.len();
+        self.tail = Tail::default();
+        if size <= limit {
+            self.tail.apply(&self.carried, new(), self.tail_from == 0);
+        }
+        size <= limit
+    }
+
+    /// The segment that the tail makes, or the carried changes alone, if there is anything to write.
+    fn segment(&self, object: &str, in_tail: bool) -> Option<Segment> {
+        let object = object.to_owned();
+        if in_tail {
+            let (mut entries, mut bytes) = (0, 0);
+            let count = |_: &str, key: &[u8], value: Option<&[u8]>| {
+                entries += 1;
+                bytes += entry_bytes(key, value);
+                Ok::<(), std::convert::Infallible>(())
+            };
+            let Ok(()) = self.tail.each(count);
+            let fresh = self.tail.fresh().iter().cloned().collect();
+            return (!self.tail.is_empty()).then(|| Segment {
+                object,
+                entries,
+                bytes,
+                fresh,
+                ..Segment::default()
+            });
+        }
         let new = self.operators.iter().map(|o| &o.name).filter(|name| !self.begun.contains(*name));
         let cleared = self.carried.iter().filter(|(_, changes)| changes.is_cleared()).map(|(name, _)| name);
         let fresh: BTreeSet<_> = new.chain(cleared).cloned().collect();
         let (entries, bytes) = measure(self.carried.values());
-        let object = object.to_owned();
-        (entries > 0 || !fresh.is_empty()).then(|| Segment {
-            object,
-            entries,
-            bytes,
-            fresh: fresh.into_iter().collect(),
-        })
+        let fresh = fresh.into_iter().collect();
+        Some(Segment { object, entries, bytes, fresh, ..Segment::default() })
     }
 
     /// Puts a segment that was merged meanwhile in the place of what it was merged of.
@@ -222,6 +284,7 @@ impl Checkpointer {
                 let same = |window: &[Segment]| window.iter().map(|s| &s.object).eq(&replaced);
                 if let Some(at) = self.segments.windows(replaced.len()).position(same) {
                     self.segments.splice(at..at + replaced.len(), [merged]);
+                    self.tail_from -= replaced.len() - 1;
                 }
                 self.patience = 0;
             }
@@ -241,8 +304,10 @@ impl Checkpointer {
         self.housekeeper
             .run(Job::Collect { kept: self.kept.iter().cloned().collect(), spare: self.doubtful });
         let may_merge = !self.housekeeper.is_merging() && self.segments.len() >= self.patience;
-        if let Some(from) = due(&self.segments, &self.policy).filter(|_| may_merge) {
-            let segments = self.segments.get(from..).unwrap_or_default().to_vec();
+        // The tail is written anew with each commit.
+        let settled = self.segments.get(..self.tail_from).unwrap_or_default();
+        if let Some(from) = due(settled, &self.policy).filter(|_| may_merge) {
+            let segments = settled.get(from..).unwrap_or_default().to_vec();
             let operators = self.operators.iter().map(|o| o.name.clone()).collect();
             self.housekeeper.run(Job::Merge { segments, whole: from == 0, operators });
         }
@@ -266,8 +331,9 @@ impl Checkpointer {
 /// most about doubled. Else, when there are too many, those from the oldest on that is no larger than what follows it, so that a large segment is
 /// not written again for a few small ones.
 fn due(segments: &[Segment], policy: &Policy) -> Option<usize> {
+    let single = segments.iter().rposition(|s| !s.instead.is_empty()).map_or(0, |at| at + 1);
     // An entry costs something even if it is empty.
-    let sizes: Vec<u64> = segments.iter().map(|s| s.bytes + 8 * s.entries).collect();
+    let sizes: Vec<u64> = segments.iter().map(|s| s.bytes + ENTRY * s.entries).collect();
     let (base, log) = sizes.split_first().filter(|(_, log)| !log.is_empty())?;
     if log.iter().sum::<u64>() >= (*base).max(policy.min_bytes) {
         return Some(0);
@@ -278,7 +344,10 @@ fn due(segments: &[Segment], policy: &Policy) -> Option<usize> {
         *size <= later
     };
     let from = sizes.iter().position(worthwhile)?;
-    (segments.len() > policy.max_segments.max(2)).then_some(from.min(segments.len() - 2))
+    if segments.len() > policy.max_segments.max(2) {
+        return Some(from.min(segments.len() - 2));
+    }
+    (segments.len() - single >= policy.max_single).then_some(single)
 }
 
 impl fmt::Debug for Checkpointer {

@@ -14,7 +14,10 @@ use std::{
     time::Duration,
 };
 
-use super::core::{Core, Life};
+use super::{
+    core::{Core, Life},
+    older::check_older,
+};
 use crate::{
     Error, Result, Time,
     checkpoint::{
@@ -72,6 +75,8 @@ pub(super) struct Opened {
     pub(super) log: OpenLog,
     session: Session,
     policy: Policy,
+    /// Receivers whose blocks of the batch that had begun are not all in the log, and need not be.
+    given_up: Vec<String>,
 }
 
 /// The log; it is closed when this is dropped, although a receiver that has not stopped may still have it.
@@ -99,13 +104,17 @@ impl Opened {
             let life = core.lock();
             (life.name.clone(), life.forget.clone())
         };
-        let mut used_up = BTreeMap::new();
+        let (mut used_up, mut older) = (BTreeMap::new(), false);
         if let Some(recovered) = session.recovered() {
             check(recovered.progress(), &name, core.interval, &storage.store.describe(""))?;
+            older = check_older(core, storage, recovered)?;
             used_up.clone_from(&recovered.progress().wal);
         }
-        let log = Log::open(session.lock(), storage, &core.config, &used_up, &forget)?;
-        Ok(Opened { log: OpenLog(Arc::new(log)), session, policy: storage.policy })
+        let log = Log::open(session.lock(), storage, &core.config, &used_up, &forget, older)?;
+        let pending = session.recovered().and_then(|recovered| recovered.progress().pending.first());
+        let receivers = pending.iter().flat_map(|batch| batch.inputs.keys());
+        let given_up = receivers.filter(|name| older && log.lacks(name)).cloned().collect();
+        Ok(Opened { log: OpenLog(Arc::new(log)), session, policy: storage.policy, given_up })
     }
 
     /// The seed of the hash in the checkpoint to go on from.
@@ -128,7 +137,7 @@ impl Checkpoints {
     /// Goes on from the checkpoint of a context whose sources have started. If there is one, operators and
     /// sources get back what they had.
     pub(super) fn resume(core: &Core, opened: Opened) -> Result<(Checkpoints, Option<Resumed>)> {
-        let Opened { log, session, policy } = opened;
+        let Opened { log, session, policy, given_up } = opened;
         log.check_claimed()?;
         let (operators, sources, mut progress, outputs, forget) = {
             let life = core.lock();
@@ -175,7 +184,10 @@ impl Checkpoints {
         let resumed = match found {
             None => None,
             Some(found) => {
-                let pending = found.pending.into_iter().next();
+                let mut pending = found.pending.into_iter().next();
+                if let Some(batch) = &mut pending {
+                    batch.inputs.retain(|name, _| !given_up.contains(name));
+                }
                 if let Some(batch) = &pending {
                     replay(batch, &sources, &forget)?;
                 }

@@ -7,6 +7,7 @@ mod core;
 mod generator;
 mod hoisted;
 mod jobs;
+mod older;
 mod planners;
 mod signals;
 #[cfg(test)]

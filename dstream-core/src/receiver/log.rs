@@ -13,7 +13,9 @@ use std::{
 use super::budget::Permit;
 use crate::{
     Bytes, CheckpointError, Config, Error, Result, SourceContext, Time,
-    checkpoint::{LogBlock, LogPosition, LogReader, Place, Storage, StoreLock, UsedUp, WriteAheadLog},
+    checkpoint::{
+        LogBlock, LogPosition, LogReader, Place, Storage, StoreLock, UsedUp, WriteAheadLog, log_reaches,
+    },
 };
 
 /// How many bytes of blocks are written in one piece.
@@ -81,13 +83,15 @@ pub(super) trait Open: Send + Sync {
 }
 
 impl Log {
-    /// Opens the log, of which that much is used up as the checkpoint has it; `forget` names receivers whose blocks are let go.
+    /// Opens the log, of which that much is used up as the checkpoint has it; `forget` names receivers whose blocks are let go. From an
+    /// `older` checkpoint, the beginning may be missing.
     pub(crate) fn open(
         lock: &Arc<dyn StoreLock>,
         storage: &Storage,
         config: &Config,
         used_up: &BTreeMap<String, Bytes>,
         forget: &[String],
+        older: bool,
     ) -> Result<Log> {
         let mut streams: BTreeMap<Arc<str>, Stream> = BTreeMap::new();
         let mut from: Option<LogPosition> = None;
@@ -104,6 +108,11 @@ impl Log {
             streams.insert(name.as_str().into(), Stream { next, used: next, ..Stream::default() });
         }
         let Storage { store, log: options, .. } = storage;
+        if let Some(position) = from.filter(|_| older)
+            && !log_reaches(&**store, position)?
+        {
+            from = None;
+        }
         let clock = Arc::clone(&config.clock);
         let log = WriteAheadLog::open(Arc::clone(store), clock, *options, from, &mut |found| {
             let stream = streams.entry(found.stream.into()).or_default();
@@ -195,6 +204,13 @@ impl Log {
             (name.to_string(), UsedUp { next: stream.used, position }.to_bytes())
         });
         used.collect()
+    }
+
+    /// Whether the first block of a receiver that is in no finished batch is not in the log.
+    pub(crate) fn lacks(&self, stream: &str) -> bool {
+        let state = self.state();
+        let found = state.streams.get(stream);
+        found.is_some_and(|stream| stream.logged.front().is_none_or(|(first, _)| *first > stream.used))
     }
 
     /// How many bytes of blocks were ever written.

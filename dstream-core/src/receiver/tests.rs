@@ -71,7 +71,7 @@ fn open(
 ) -> crate::Result<Log> {
     static LOCK: LazyLock<Arc<dyn StoreLock>> = LazyLock::new(|| Arc::new(Unlocked));
     let storage = LocalDir::with_fs(Arc::new(fs.clone()), "/ckpt".into()).into_checkpoint_store();
-    Log::open(&LOCK, &storage, config, used_up, forget)
+    Log::open(&LOCK, &storage, config, used_up, forget, false)
 }
 
 struct Unlocked;
