@@ -45,7 +45,9 @@ use crate::{
 };
 
 mod check_source;
+mod check_store;
 
+pub use self::check_store::check_store;
 pub use crate::{
     ManualClock, Signal,
     exchange::loopback::{LoopbackCluster, LoopbackProcess},
