@@ -93,12 +93,11 @@ fn no_damaged_file_takes_a_program_back_in_silence() -> Outcome<()> {
                 copy(whole.path(), &folder)?;
                 let file = folder.join(file.file_name().unwrap_or_default());
                 damage(&file, way)?;
-                let missing = number + 1 == files.len() && way == 24;
                 match count(&folder, 1, bytes, conf()) {
-                    // As after a crash before it was written.
-                    Ok(sum) if missing => assert_eq!(sum, before - KEYS, "{file:?}"),
                     Ok(sum) => {
-                        assert_eq!(sum, before + KEYS, "{file:?} {way}");
+                        // The newest is the end of a batch, which runs again and gives what it gave.
+                        let rerun = number + 1 == files.len() && sum == before;
+                        assert!(rerun || sum == before + KEYS, "{file:?} {way}: {sum}, before {before}");
                         exact += 1;
                     }
                     Err(error) => {

@@ -71,15 +71,15 @@ fn losses(
     let ours = recovered.progress();
     let sources = sources(&core.lock());
     let mut losses = Vec::new();
-    for name in sources.iter().map(|(name, _)| name) {
-        let again = ours.pending.first().is_some_and(|batch| batch.inputs.contains_key(name));
+    for (name, input) in &sources {
+        let in_plan = ours.pending.first().is_some_and(|batch| batch.inputs.contains_key(name));
         let listed = recovered.operators().iter().any(|o| o.kind == "source" && o.name == *name);
         let logged = ours.wal.get(name).and_then(|bytes| UsedUp::from_bytes(bytes));
-        let in_log = match logged.filter(|_| again || core.config.write_ahead_log) {
+        let in_log = match logged.filter(|_| in_plan || core.config.write_ahead_log) {
             Some(used_up) => log_reaches(&*storage.store, used_up.position)?,
             None => false,
         };
-        let in_batch = if logged.is_some() { in_log } else { again || listed };
+        let in_batch = if logged.is_some() { in_log } else { input.can_replay() };
         if same_batch && in_batch {
             continue;
         }

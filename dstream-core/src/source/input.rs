@@ -151,6 +151,8 @@ pub(crate) trait AnyInput: Send + Sync {
     /// Plans a batch that had begun before a restart: what it had then, nothing without a plan.
     fn replay(&self, time: Time, plan: Option<&[u8]>) -> Result<()>;
     fn is_planned(&self, time: Time) -> bool;
+    /// Whether the checkpoint of a batch can say what the source gave to it.
+    fn can_replay(&self) -> bool;
     /// What a checkpoint must know of the batch at `time`, which is planned; once.
     fn progress(&self, time: Time) -> SourceProgress;
     /// From now on a checkpoint is told of each batch.
@@ -213,6 +215,10 @@ impl<S: Source> AnyInput for Input<S> {
         // The checkpoint knows already.
         drop(self.progress(time));
         Ok(())
+    }
+
+    fn can_replay(&self) -> bool {
+        self.source().can_replay()
     }
 
     fn is_planned(&self, time: Time) -> bool {
