@@ -47,12 +47,12 @@ use crate::{
 mod check_source;
 mod check_store;
 
-pub use self::check_store::check_store;
 pub use crate::{
     ManualClock, Signal,
     exchange::loopback::{LoopbackCluster, LoopbackProcess},
 };
 pub use check_source::check_source;
+pub use check_store::check_store;
 
 /// What the output `collect_to(&out)` has seen, batch by batch. Clones see the same.
 ///
