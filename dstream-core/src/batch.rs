@@ -14,6 +14,7 @@ use crate::{
     exec::run,
     handle::{Feed, Handing},
     plan::StageMeta,
+    sink::{OutputPolicy, OutputScope, SinkBatch, SinkError},
 };
 
 /// What a step of a batch yields: a value, or why there is none.
@@ -64,6 +65,10 @@ impl OpMeta {
 pub(crate) trait OutputLog: Sync {
     fn is_done(&self, time: Time, output: usize) -> bool;
     fn done(&self, time: Time, output: usize);
+    /// Whether outputs of the batch may have run in an earlier process.
+    fn may_be_written(&self, time: Time) -> bool;
+    /// What outputs need of the context.
+    fn scope(&self) -> OutputScope;
 }
 
 /// One batch on its way through the pipelines of a context.
@@ -275,24 +280,41 @@ impl<'a> Batch<'a> {
     }
 
     /// Runs one output, if its input is due. Its failure is noted and the outputs after it still run.
-    pub fn output<T>(&mut self, op: &OpMeta, input: &Step<T>, emit: impl FnOnce(&T, Time) -> Result<()>) {
-        let time = self.time;
+    ///
+    /// `emit` is called again after an error that may pass, as the policy says.
+    pub fn output<T>(
+        &mut self,
+        op: &OpMeta,
+        input: &Step<Rdd<T>>,
+        policy: &mut OutputPolicy<T>,
+        emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
+    ) {
         let output = self.outputs;
         self.outputs += 1;
-        if self.log.is_done(time, output) {
+        if self.log.is_done(self.time, output) {
             return;
         }
         let watch = OutputWatch::start(self, op.name, input.as_ref().err());
         let outcome = match input {
-            Ok(value) => self
-                .guard(std::slice::from_ref(op), || emit(value, time))
-                .and_then(|emitted| emitted.map_err(|error| self.failed(op, error.to_string()))),
+            Ok(rdd) => policy.run(self, (op.name, op), rdd, emit),
             Err(inherited) => Err(inherited.clone()),
         };
         if let Some(watch) = watch {
             self.run.push(watch.done(self, u32::from(input.is_ok()), outcome.as_ref().err()));
         }
         self.note(output, outcome);
+    }
+
+    pub(crate) fn output_scope(&self) -> OutputScope {
+        self.log.scope()
+    }
+
+    pub(crate) fn may_be_written(&self) -> bool {
+        self.log.may_be_written(self.time)
+    }
+
+    pub(crate) fn default_partitions(&self) -> usize {
+        self.config.partitions
     }
 
     /// Hands a stream to whoever holds a handle on it. Counts as an output, but a batch that runs again does it again: what the
@@ -463,4 +485,17 @@ impl OutputLog for NothingDone {
     }
 
     fn done(&self, _: Time, _: usize) {}
+
+    fn may_be_written(&self, _: Time) -> bool {
+        false
+    }
+
+    fn scope(&self) -> OutputScope {
+        OutputScope {
+            application: String::new(),
+            clock: std::sync::Arc::new(crate::SystemClock),
+            abandoned: crate::Signal::new(),
+            started: false,
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod receiver;
 mod record;
 mod report;
 mod short;
+pub mod sink;
 mod source;
 mod state;
 mod table;

@@ -10,10 +10,11 @@ pub use crate::{
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
         Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
-        Save, SplitAny, SplitText, Splits, Top, collect_to, foreach_partition, foreach_rdd, pieces, words,
+        SplitAny, SplitText, Splits, Top, collect_to, foreach_partition, foreach_rdd, pieces, words, WriteTo,
     },
     plan::{Keeps, OperatorKind, OperatorMeta, PipelineMeta, StageMeta},
     rdd::RddBlock,
+    sink::{ObjectFiles, OutputPolicy, TextFiles},
     receiver::Received,
     source::{Block, Borrowed, FromText, Input, TextFeed},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},

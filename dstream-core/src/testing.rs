@@ -50,6 +50,7 @@ mod check_store;
 pub use crate::{
     ManualClock, Signal,
     exchange::loopback::{LoopbackCluster, LoopbackProcess},
+    sink::check::{SinkFixture, check_sink},
 };
 pub use check_source::check_source;
 pub use check_store::check_store;

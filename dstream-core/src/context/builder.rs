@@ -199,6 +199,7 @@ mod tests {
     use crate::{
         Rdd,
         batch::Missing,
+        sink::OutputPolicy,
         window::{CountByWindow, tests::OP},
     };
 
@@ -259,7 +260,7 @@ mod tests {
             let input =
                 if k == 1 { Err(batch.failed(&OP, "lost".into())) } else { Ok(Rdd::parallelize(vec![1])) };
             let step = counts.lock().step(batch, &OP, input);
-            batch.output(&OP, &step, |_, _| Ok(()));
+            batch.output(&OP, &step, &mut OutputPolicy::new(None, None), |_, _| Ok(()));
         });
         let context = builder.finish().unwrap();
         let failed: Vec<bool> = (0..6).map(|_| context.run_batches(1).is_err()).collect();
@@ -284,7 +285,7 @@ mod tests {
             };
             let _ = out.send((k, found));
             // Is not called where the step isn't due.
-            batch.output(&OP, &step, |counts, _| {
+            batch.output(&OP, &step, &mut OutputPolicy::new(None, None), |counts, _| {
                 assert_eq!(counts.collect(), [2]);
                 Ok(())
             });

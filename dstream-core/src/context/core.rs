@@ -25,6 +25,7 @@ use crate::{
     exec::Executor,
     plan::{PipelinePlan, Plan},
     receiver::Log,
+    sink::OutputScope,
     source::AnyInput,
     table::random_seed,
 };
@@ -51,6 +52,9 @@ pub(super) struct Core {
     seed: OnceLock<u64>,
     /// Tells listeners of batches.
     pub(super) watch: Arc<Watch>,
+    /// The last batch that an earlier process may have written, if it has left one that had begun: all until the restart, since
+    /// behind a batch that failed the checkpoint does not say.
+    rerun_until: OnceLock<Time>,
     /// Set when the sources are to stop.
     pub(super) stopping: Signal,
     pub(super) life: Mutex<Life>,
@@ -147,6 +151,7 @@ impl Core {
             zero: OnceLock::new(),
             seed: OnceLock::new(),
             watch: Arc::new(Watch::new(&config)),
+            rerun_until: OnceLock::new(),
             config,
             stopping: Signal::new(),
             life: Mutex::new(life),
@@ -255,6 +260,9 @@ impl Core {
         Ok(match resumed {
             Some(Resumed { pending, zero, next }) => {
                 self.zero.get_or_init(|| zero);
+                if let Some(pending) = pending {
+                    self.rerun_until.get_or_init(|| pending.max(self.config.clock.now()));
+                }
                 (pending, next)
             }
             None => (None, fresh()),
@@ -483,5 +491,21 @@ impl OutputLog for Core {
     fn done(&self, time: Time, output: usize) {
         // If it could not be written the end of the batch can't either, and says so.
         let _ = self.checkpoint(|checkpoints| checkpoints.done(time, output));
+    }
+
+    fn may_be_written(&self, time: Time) -> bool {
+        // Batches that are stepped run ahead of the clock.
+        self.rerun_until.get().is_some_and(|until| time <= *until || self.lock().run.is_none())
+    }
+
+    fn scope(&self) -> OutputScope {
+        let life = self.lock();
+        let abandoned = life.run.as_ref().map_or(&self.stopping, |run| &run.jobs.abandoned);
+        OutputScope {
+            application: life.name.clone(),
+            clock: Arc::clone(&self.config.clock),
+            abandoned: abandoned.clone(),
+            started: life.run.is_some(),
+        }
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn spawn(
     core: &Arc<Core>,
     jobs: &Arc<Jobs>,
     planners: &Arc<Planners>,
-    mut pipelines: Vec<Pipeline>,
+    pipelines: Vec<Pipeline>,
 ) -> Result<()> {
     let (core, jobs, planners) = (Arc::clone(core), Arc::clone(jobs), Arc::clone(planners));
     thread::Builder::new()
@@ -102,6 +102,8 @@ pub(super) fn spawn(
         .spawn(move || {
             let _done = DoneOnDrop(&jobs);
             core.exec.enter(|| {
+                // Dropped in here: sinks are closed before the last batch counts as done.
+                let mut pipelines = pipelines;
                 while let Some(time) = jobs.next() {
                     if !planners.wait_planned(time, &jobs) {
                         break;

@@ -16,6 +16,7 @@ use crate::{
     batch::{OpMeta, Pipeline},
     plan::StageMeta,
     receiver_stream,
+    sink::OutputPolicy,
     testing::{Collected, ManualClock, TestSource},
 };
 
@@ -60,10 +61,11 @@ where
         let tasks = batch.stage(&STAGE, blocks, |_, blocks| {
             blocks.iter_mut().flat_map(|block| block.records().collect::<Vec<T>>()).collect::<Vec<T>>()
         });
-        batch.output(&OP, &tasks, |tasks, time| {
-            let records = tasks.concat();
+        let rdd = batch.collect(tasks);
+        batch.output(&OP, &rdd, &mut OutputPolicy::new(None, None), |rdd, batch| {
+            let records = rdd.collect();
             each(&records)?;
-            seen.push(time, records);
+            seen.push(batch.time(), records);
             Ok(())
         });
     };

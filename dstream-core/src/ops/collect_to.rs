@@ -1,14 +1,17 @@
 //! `collect_to`, and the sink of every output that keeps whole batches.
 
 use crate::{
-    DStream, Rdd, Record, Result, Time,
+    DStream, Rdd, Record, Result,
     batch::{Batch, Step},
     record::Data,
+    sink::{SinkBatch, SinkError},
     testing::Collected,
 };
 
 impl<T: Record> DStream<T> {
     /// Keeps each batch in `out`, for tests: see [`Collected`].
+    ///
+    /// It takes the options `retry` and `on_error` as every [output](crate::sink), but never fails by itself.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -57,7 +60,11 @@ impl Batch<'_> {
 }
 
 /// Emits one batch of `collect_to`.
-pub fn collect_to<T: Data>(out: &Collected<T>, rdd: &Rdd<T>, time: Time) -> Result<()> {
-    out.push(time, rdd.collect());
+pub fn collect_to<T: Data>(
+    out: &Collected<T>,
+    rdd: &Rdd<T>,
+    batch: &SinkBatch,
+) -> Result<(), SinkError> {
+    out.push(batch.time(), rdd.collect());
     Ok(())
 }

@@ -1,6 +1,10 @@
 //! `foreach_partition`.
 
-use crate::{DStream, Outcome, Rdd, Record, Result, Time, exec::run, record::Data};
+use crate::{
+    DStream, Outcome, Rdd, Record, Result, Time,
+    record::Data,
+    sink::{Sink, SinkBatch, SinkError, write_batch},
+};
 
 impl<T: Record> DStream<T> {
     /// Calls `f` with each partition of each batch: `|partition|`, or `|partition, time|` with the batch's time.
@@ -8,7 +12,9 @@ impl<T: Record> DStream<T> {
     /// For one connection, transaction or file a partition. `f` runs on several threads at once. Batch time and
     /// [`Partition::index`] name what `f` is given: a batch that is run again has the same partitions, so an output
     /// that replaces what it wrote under that name writes everything exactly once. `f` returns nothing or a `Result`, as in
-    /// [`foreach_rdd`](DStream::foreach_rdd).
+    /// [`foreach_rdd`](DStream::foreach_rdd); after an error that may pass it is called with all partitions again.
+    ///
+    /// Options `retry` and `on_error`: see [`sink`](crate::sink).
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -28,14 +34,26 @@ impl<T: Record> DStream<T> {
     }
 }
 
-/// One partition of a batch, as `foreach_partition` hands it out.
-#[derive(Debug, Clone, Copy)]
+/// One partition of a batch, as `foreach_partition` and sinks are handed it.
+#[derive(Debug)]
 pub struct Partition<'a, T> {
     index: usize,
     records: &'a [T],
 }
 
+impl<T> Clone for Partition<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Partition<'_, T> {}
+
 impl<'a, T> Partition<'a, T> {
+    pub(crate) fn new(index: usize, records: &'a [T]) -> Partition<'a, T> {
+        Partition { index, records }
+    }
+
     /// Which partition of the batch it is, from 0.
     pub fn index(&self) -> usize {
         self.index
@@ -69,11 +87,23 @@ impl<'a, T> IntoIterator for Partition<'a, T> {
 /// Emits one batch; the first error in the order of the partitions is the output's.
 pub fn foreach_partition<T: Data, O: Outcome>(
     rdd: &Rdd<T>,
-    time: Time,
+    batch: &SinkBatch,
     f: impl Fn(Partition<'_, T>, Time) -> O + Sync,
-) -> Result<()> {
-    let partitions = rdd.partitions().enumerate().collect();
-    let outcomes =
-        run(partitions, false, |(index, records)| f(Partition { index, records }, time).into_result());
-    outcomes.into_iter().collect()
+) -> Result<(), SinkError> {
+    write_batch(&mut Each(&f), rdd, batch)
+}
+
+/// A sink that calls a function with each partition.
+struct Each<'a, F>(&'a F);
+
+impl<T, O: Outcome, F: Fn(Partition<'_, T>, Time) -> O + Sync> Sink<T> for Each<'_, F> {
+    type Part = ();
+
+    fn write(&self, batch: &SinkBatch, partition: Partition<'_, T>) -> Result<(), SinkError> {
+        (self.0)(partition, batch.time()).into_result()
+    }
+
+    fn commit(&mut self, _: &SinkBatch, _: Vec<()>) -> Result<(), SinkError> {
+        Ok(())
+    }
 }

@@ -1,15 +1,19 @@
 //! `foreach_rdd`.
 
-use std::{error::Error as StdError, fmt::Display};
-
-use crate::{DStream, Error, Rdd, Record, Result, Time};
+use crate::{
+    DStream, Rdd, Record, Result, Time,
+    sink::{SinkBatch, SinkError},
+};
 
 impl<T: Record> DStream<T> {
     /// Calls `f` with each batch: `|rdd|`, or `|rdd, time|` with the batch's time.
     ///
     /// `f` runs on the driver's thread, one batch at a time, in the order of the batches; it may change what it captured. It returns
-    /// nothing, or a `Result`: an `Err` fails this output of the batch, no other, and is what
+    /// nothing, or a `Result` with any error, so that it can use `?`. An error that [may pass](SinkError) is retried: `f` is called with
+    /// the same batch again. Any other `Err` fails this output of the batch, no other, and is what
     /// [`await_termination`](crate::StreamingContext::await_termination) returns.
+    ///
+    /// Options `retry` and `on_error`: see [`sink`](crate::sink).
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -38,46 +42,27 @@ impl<T: Record> DStream<T> {
     note = "nothing waits for a future here: wait for it in the closure, for example with `runtime.block_on(..)`"
 )]
 pub trait Outcome {
-    /// As a result of this crate.
-    fn into_result(self) -> Result<()>;
+    /// As the result of an output.
+    fn into_result(self) -> Result<(), SinkError>;
 }
 
 impl Outcome for () {
-    fn into_result(self) -> Result<()> {
+    fn into_result(self) -> Result<(), SinkError> {
         Ok(())
     }
 }
 
-impl<E: Into<Box<dyn StdError + Send + Sync>>> Outcome for Result<(), E> {
-    fn into_result(self) -> Result<()> {
-        self.map_err(|e| {
-            let error: Box<dyn StdError + Send + Sync> = e.into();
-            Error::Invalid(causes(&*error))
-        })
-    }
-}
-
-/// An error with its causes: `can't insert: connection refused`.
-fn causes(error: &(impl StdError + ?Sized)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        append(&mut text, cause);
-        source = cause.source();
-    }
-    text
-}
-
-fn append(text: &mut String, cause: &dyn Display) {
-    let cause = cause.to_string();
-    // Some errors print their causes themselves.
-    if !text.ends_with(&cause) {
-        text.push_str(": ");
-        text.push_str(&cause);
+impl<E: Into<SinkError>> Outcome for Result<(), E> {
+    fn into_result(self) -> Result<(), SinkError> {
+        self.map_err(E::into)
     }
 }
 
 /// Emits one batch.
-pub fn foreach_rdd<T, O: Outcome>(rdd: &Rdd<T>, time: Time, f: impl FnOnce(Rdd<T>, Time) -> O) -> Result<()> {
-    f(rdd.clone(), time).into_result()
+pub fn foreach_rdd<T, O: Outcome>(
+    rdd: &Rdd<T>,
+    batch: &SinkBatch,
+    f: impl FnOnce(Rdd<T>, Time) -> O,
+) -> Result<(), SinkError> {
+    f(rdd.clone(), batch.time()).into_result()
 }

@@ -47,6 +47,7 @@ mod update_state_by_key;
 mod values;
 mod window;
 mod words;
+mod write_to;
 mod zip_with_index;
 
 use std::{fmt, marker::PhantomData};
@@ -65,12 +66,12 @@ pub use group_by_key::Grouped;
 pub use print::{First, Print};
 pub use reduce::Reduce;
 pub use sample::Sample;
-pub use save::Save;
 pub use split::pieces;
 pub use top::Top;
 pub use top_by_key::Largest;
 pub use union::Streams;
 pub use words::words;
+pub use write_to::WriteTo;
 
 /// A stream inside `stream!`: each of its batches holds records of type `T`.
 ///

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use crate::{DStream, Error, Rdd, Record, Result, Time};
+use crate::{
+    DStream, Error, Rdd, Record, Result, Time,
+    sink::{SinkBatch, SinkError},
+};
 
 impl<T: Record<Owned: Debug>> DStream<T> {
     /// Prints the first `n` records of each batch to standard output, `print()` the first 10:
@@ -22,6 +25,8 @@ impl<T: Record<Owned: Debug>> DStream<T> {
     ///
     /// A record is written as its `Debug` form; `...` stands below if there are more. An empty batch prints the header. The time
     /// is local, with `.mmm` when the batch interval is not in whole seconds.
+    ///
+    /// Options `retry` and `on_error`: see [`sink`](crate::sink). Dead letters are the records that would have been printed.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -85,13 +90,14 @@ impl Print {
     }
 
     /// Prints one batch.
-    pub fn emit<T: Debug>(&self, rdd: &Rdd<T>, time: Time) -> Result<()> {
-        let text = self.layout(rdd, time);
+    pub fn emit<T: Debug>(&self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError> {
+        let text = self.layout(rdd, batch.time());
         let mut out = std::io::stdout().lock();
         // One write a batch: lines of other threads do not get in between.
         out.write_all(text.as_bytes())
             .and_then(|()| out.flush())
-            .map_err(|e| Error::io("writing to standard output", e))
+            // A reader that is gone does not come back.
+            .map_err(|e| SinkError::permanent(Error::io("writing to standard output", e)))
     }
 
     fn layout<T: Debug>(&self, rdd: &Rdd<T>, time: Time) -> String {

@@ -2,11 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{
-    DStream, Rdd, Record, Result, Time,
-    rdd::{TextLine, batch_path, save_objects, save_text},
-    record::Data,
-};
+use crate::{DStream, Record, rdd::TextLine};
 
 impl<T: Record<Owned: TextLine>> DStream<T> {
     /// Writes each batch into a folder of text files, `prefix-TIME.suffix`, or `prefix-TIME` without a suffix; `TIME` is the
@@ -16,7 +12,8 @@ impl<T: Record<Owned: TextLine>> DStream<T> {
     /// and `_SUCCESS` stands beside them. The folder appears with all that is in it, or not at all; a batch that is run
     /// again replaces it with the same files.
     ///
-    /// Option `skip_empty = true`: an empty batch writes nothing, instead of a folder of empty files.
+    /// Option `skip_empty = true`: an empty batch writes nothing, instead of a folder of empty files. Options `retry` and
+    /// `on_error`: see [`sink`](crate::sink). The same files can be had as a sink, [`TextFiles`](crate::sink::TextFiles).
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -59,42 +56,5 @@ impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
     /// ```
     pub fn save_as_object_files(self, prefix: impl Into<String>, suffix: impl Into<String>) {
         let _ = (prefix.into(), suffix.into());
-    }
-}
-
-/// The outputs `save_as_text_files` and `save_as_object_files`.
-#[derive(Debug)]
-pub struct Save {
-    prefix: String,
-    suffix: String,
-    skip_empty: bool,
-}
-
-impl Save {
-    /// Writes to `prefix-TIME.suffix`.
-    pub fn new(prefix: impl Into<String>, suffix: impl Into<String>, skip_empty: bool) -> Save {
-        Save { prefix: prefix.into(), suffix: suffix.into(), skip_empty }
-    }
-
-    /// Writes one batch as text.
-    pub fn text<T: Data + TextLine>(&self, rdd: &Rdd<T>, time: Time) -> Result<()> {
-        self.write(rdd, |path| save_text(rdd, path), time)
-    }
-
-    /// Writes one batch as objects.
-    pub fn objects<T: Data + Serialize + DeserializeOwned>(&self, rdd: &Rdd<T>, time: Time) -> Result<()> {
-        self.write(rdd, |path| save_objects(rdd, path), time)
-    }
-
-    fn write<T>(
-        &self,
-        rdd: &Rdd<T>,
-        save: impl FnOnce(&std::path::Path) -> Result<()>,
-        time: Time,
-    ) -> Result<()> {
-        if self.skip_empty && rdd.is_empty() {
-            return Ok(());
-        }
-        save(&batch_path(&self.prefix, &self.suffix, time))
     }
 }

@@ -16,7 +16,7 @@ use std::{collections::HashMap, fmt, hash::Hash, sync::Arc};
 
 pub use actions::RddActions;
 pub use files::TextLine;
-pub(crate) use files::{batch_path, save_objects, save_text};
+pub(crate) use files::{FolderWriter, batch_path, write_objects, write_text};
 pub use ops::RddOps;
 pub(crate) use ops::starts;
 pub use pairs::PairRddOps;

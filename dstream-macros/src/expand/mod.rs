@@ -227,6 +227,7 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
                 _ => None,
             };
             let value = value.map(|value| quote_spanned!(op.span() => let #hoisted = #value;));
+            let policy = (node.is_output() && !(graph.hands_out && id + 1 == graph.nodes.len())).then(|| policy(&op));
             let kept = match &spec.kind {
                 Kind::Wide(Wide { keep: Some(keep), .. }) if node.live => {
                     Some(keep_between(graph, &op, spec, *keep))
@@ -234,10 +235,21 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
                 _ => None,
             };
             let warning = name.filter(|_| unused).map(|name| quote_spanned!(op.span() => let #name = ();));
-            quote!(#value #kept #warning)
+            quote!(#value #policy #kept #warning)
         }
         NodeKind::Poison => TokenStream::new(),
     }
+}
+
+/// The options that every output has.
+fn policy(op: &Op<'_>) -> TokenStream {
+    let (span, policy) = (op.span(), op.policy());
+    let option = |name| match op.call.option(name) {
+        Some(value) => quote_spanned!(span => ::core::option::Option::Some(#value)),
+        None => quote_spanned!(span => ::core::option::Option::None),
+    };
+    let (retry, on_error) = (option("retry"), option("on_error"));
+    quote_spanned!(span => let mut #policy = ::dstream::__private::OutputPolicy::new(#retry, #on_error);)
 }
 
 /// Streams that meet in an operator must have batches at the same times. What literals say is checked while compiling.
@@ -442,12 +454,12 @@ fn emit(graph: &Graph, id: NodeId) -> TokenStream {
     let op = op(id, call, graph);
     let span = op.span();
     let input = graph.nodes[id].inputs[0];
-    let batch = if stage::taken_whole(graph, id, input) { input } else { id };
-    let (from, meta) = (result(batch, span), &op.meta);
-    let (rdd, time) = (local("rdd", id, span), local("time", id, span));
+    let from = if stage::taken_whole(graph, id, input) { input } else { id };
+    let (from, meta) = (result(from, span), &op.meta);
+    let (rdd, batch, policy) = (local("rdd", id, span), local("batch", id, span), op.policy());
     if graph.hands_out && id + 1 == graph.nodes.len() {
         return quote_spanned!(span => __ds_batch.hand_out(&#from, &__ds_handing););
     }
-    let emit = (output.emit)(&op, &rdd, &time);
-    quote_spanned!(span => __ds_batch.output(&#meta, &#from, |#rdd, #time| #emit);)
+    let emit = (output.emit)(&op, &rdd, &batch);
+    quote_spanned!(span => __ds_batch.output(&#meta, &#from, &mut #policy, |#rdd, #batch| #emit);)
 }

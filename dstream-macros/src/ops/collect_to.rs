@@ -2,13 +2,13 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Kind, OpSpec, Output, collect, plain_editor};
+use super::{Arg, Kind, OUTPUT_OPTIONS, OpSpec, Output, collect, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "collect_to",
     usage: "collect_to(&out)",
     forms: &[&[Arg::Value]],
-    options: &[],
+    options: &OUTPUT_OPTIONS,
     kind: Kind::Output(Output {
         hoist: |op| {
             let out = op.call.args.first();
@@ -16,9 +16,9 @@ pub(super) static SPEC: OpSpec = OpSpec {
         },
         sink: collect,
         whole: true,
-        emit: |op, rdd, time| {
+        emit: |op, rdd, batch| {
             let out = op.hoisted();
-            quote_spanned!(op.span() => ::dstream::__private::collect_to(&#out, #rdd, #time))
+            quote_spanned!(op.span() => ::dstream::__private::collect_to(&#out, #rdd, #batch))
         },
     }),
     editor: plain_editor,

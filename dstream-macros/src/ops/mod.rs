@@ -44,6 +44,7 @@ mod update_state_by_key;
 mod values;
 mod window;
 mod words;
+mod write_to;
 mod zip_with_index;
 
 use std::collections::BTreeSet;
@@ -253,9 +254,12 @@ pub(crate) struct Output {
     pub(crate) sink: fn(&Op<'_>) -> TokenStream,
     /// Whether it looks at every record; else its sink keeps only what it needs.
     pub(crate) whole: bool,
-    /// Emits the batch `rdd` of `time`.
-    pub(crate) emit: fn(&Op<'_>, rdd: &Ident, time: &Ident) -> TokenStream,
+    /// Emits the records `rdd` of the batch `batch`. It may be called several times for a batch.
+    pub(crate) emit: fn(&Op<'_>, rdd: &Ident, batch: &Ident) -> TokenStream,
 }
+
+/// The options of every output.
+const OUTPUT_OPTIONS: [&str; 2] = ["retry", "on_error"];
 
 /// What stands, for an editor, behind the arguments of a call, and which view of the stream has the method.
 #[derive(Default)]
@@ -349,6 +353,11 @@ impl Op<'_> {
         local("old", self.id, self.span())
     }
 
+    /// The `OutputPolicy` of an output.
+    pub(crate) fn policy(&self) -> Ident {
+        local("policy", self.id, self.span())
+    }
+
     /// What it needs of every batch.
     pub(crate) fn hoisted(&self) -> Ident {
         local("h", self.id, self.span())
@@ -417,7 +426,7 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 50] = [
+pub(crate) static OPS: [&OpSpec; 51] = [
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
@@ -467,6 +476,7 @@ pub(crate) static OPS: [&OpSpec; 50] = [
     &values::SPEC,
     &window::SPEC,
     &words::SPEC,
+    &write_to::SPEC,
     &zip_with_index::SPEC,
 ];
 

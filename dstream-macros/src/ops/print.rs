@@ -2,13 +2,13 @@
 
 use quote::{quote, quote_spanned};
 
-use super::{Arg, Editor, Kind, OpSpec, Output};
+use super::{Arg, Editor, Kind, OUTPUT_OPTIONS, OpSpec, Output};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "print",
     usage: "print()` or `print(n)",
     forms: &[&[], &[Arg::Value]],
-    options: &[],
+    options: &OUTPUT_OPTIONS,
     kind: Kind::Output(Output {
         hoist: |op| {
             let n = op.call.args.first().map_or_else(|| quote!(10), |n| quote!(#n));
@@ -19,9 +19,9 @@ pub(super) static SPEC: OpSpec = OpSpec {
             quote_spanned!(op.span() => ::dstream::__private::First::new(#print.needs()))
         },
         whole: false,
-        emit: |op, rdd, time| {
+        emit: |op, rdd, batch| {
             let print = op.hoisted();
-            quote_spanned!(op.span() => #print.emit(#rdd, #time))
+            quote_spanned!(op.span() => #print.emit(#rdd, #batch))
         },
     }),
     editor: |call| Editor {

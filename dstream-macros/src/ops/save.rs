@@ -1,39 +1,33 @@
-//! `save_as_text_files` and `save_as_object_files`.
+//! `save_as_text_files` and `save_as_object_files`: `write_to` with the sinks `TextFiles` and `ObjectFiles`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{quote, quote_spanned};
 
-use super::{Arg, Editor, Kind, Op, OpSpec, Output, collect};
+use super::{Arg, Editor, Kind, Op, OpSpec, Output, collect, write_to};
 
 pub(super) static TEXT: OpSpec = spec(
     "save_as_text_files",
     "save_as_text_files(prefix)` or `save_as_text_files(prefix, suffix)",
-    |op, rdd, time| {
-        let save = op.hoisted();
-        quote_spanned!(op.span() => #save.text(#rdd, #time))
-    },
+    |op| hoist(op, "TextFiles"),
 );
 
 pub(super) static OBJECTS: OpSpec = spec(
     "save_as_object_files",
     "save_as_object_files(prefix)` or `save_as_object_files(prefix, suffix)",
-    |op, rdd, time| {
-        let save = op.hoisted();
-        quote_spanned!(op.span() => #save.objects(#rdd, #time))
-    },
+    |op| hoist(op, "ObjectFiles"),
 );
 
 const fn spec(
     name: &'static str,
     usage: &'static str,
-    emit: fn(&Op<'_>, &proc_macro2::Ident, &proc_macro2::Ident) -> TokenStream,
+    hoist: fn(&Op<'_>) -> Option<TokenStream>,
 ) -> OpSpec {
     OpSpec {
         name,
         usage,
         forms: &[&[Arg::Value], &[Arg::Value, Arg::Value]],
-        options: &["skip_empty"],
-        kind: Kind::Output(Output { hoist, sink: collect, whole: true, emit }),
+        options: &["skip_empty", "retry", "on_error"],
+        kind: Kind::Output(Output { hoist, sink: collect, whole: true, emit: write_to::emit }),
         editor: |call| Editor {
             default_args: if call.args.len() < 2 { quote!(, "") } else { quote!() },
             view: None,
@@ -41,9 +35,12 @@ const fn spec(
     }
 }
 
-fn hoist(op: &Op<'_>) -> Option<TokenStream> {
+fn hoist(op: &Op<'_>, sink: &str) -> Option<TokenStream> {
+    let sink = Ident::new(sink, op.span());
     let prefix = op.call.args.first();
     let suffix = op.call.args.get(1).map_or_else(|| quote!(""), |suffix| quote!(#suffix));
     let skip = op.call.option("skip_empty").map_or_else(|| quote!(false), |skip| quote!(#skip));
-    Some(quote_spanned!(op.span() => ::dstream::__private::Save::new(#prefix, #suffix, #skip)))
+    let files =
+        quote_spanned!(op.span() => ::dstream::__private::#sink::new(#prefix, #suffix).skip_empty(#skip));
+    Some(quote_spanned!(op.span() => ::dstream::__private::WriteTo::new(#files)))
 }

@@ -24,21 +24,50 @@ pub(super) fn write<P: Send>(
     records: usize,
     write: impl Fn(P, &mut BufWriter<File>) -> io::Result<()> + Sync,
 ) -> Result<()> {
-    let place = Place::new(path)?;
-    place.check()?;
-    fs::create_dir_all(&place.parent)
-        .map_err(|e| Error::io(format_args!("creating `{}`", place.parent.display()), e))?;
-    place.sweep();
-    let temporary = Temporary::create(&place)?;
+    let writer = FolderWriter::create(path)?;
     let parts = parts.into_iter().enumerate().collect();
-    let written = run_items(parts, records < FEW, |(index, part)| {
-        write_file(&temporary.0.join(format!("part-{index:05}")), |out| write(part, out))
-    });
+    let written =
+        run_items(parts, records < FEW, |(index, part)| writer.write(index, |out| write(part, out)));
     written.into_iter().collect::<Result<()>>()?;
-    write_file(&temporary.0.join("_SUCCESS"), |_| Ok(()))?;
-    let publish =
-        sync(&temporary.0).and_then(|()| place.replace(&temporary.0)).and_then(|()| sync(&place.parent));
-    publish.map_err(|e| Error::io(format_args!("writing `{}`", path.display()), e))
+    writer.commit()
+}
+
+/// A folder that is being written; dropped without a commit, it is removed.
+#[derive(Debug)]
+pub(crate) struct FolderWriter {
+    place: Place,
+    temporary: Temporary,
+}
+
+impl FolderWriter {
+    /// Begins a folder that is to stand at `path`.
+    pub(crate) fn create(path: &Path) -> Result<FolderWriter> {
+        let place = Place::new(path)?;
+        place.check()?;
+        fs::create_dir_all(&place.parent)
+            .map_err(|e| Error::io(format_args!("creating `{}`", place.parent.display()), e))?;
+        place.sweep();
+        let temporary = Temporary::create(&place)?;
+        Ok(FolderWriter { place, temporary })
+    }
+
+    /// Writes the file of one part, and brings it to the disk.
+    pub(crate) fn write(
+        &self,
+        index: usize,
+        write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+    ) -> Result<()> {
+        write_file(&self.temporary.0.join(format!("part-{index:05}")), write)
+    }
+
+    /// Puts the folder in its place.
+    pub(crate) fn commit(self) -> Result<()> {
+        let FolderWriter { place, temporary } = self;
+        write_file(&temporary.0.join("_SUCCESS"), |_| Ok(()))?;
+        let publish =
+            sync(&temporary.0).and_then(|()| place.replace(&temporary.0)).and_then(|()| sync(&place.parent));
+        publish.map_err(|e| Error::io(format_args!("writing `{}`", place.path.display()), e))
+    }
 }
 
 /// The part files of a folder in order of their names, or the one file that `path` is.
@@ -77,6 +106,7 @@ fn is_part(path: &Path) -> bool {
 }
 
 /// Where a folder is to stand.
+#[derive(Debug)]
 struct Place {
     path: PathBuf,
     parent: PathBuf,
@@ -162,6 +192,7 @@ impl Place {
 }
 
 /// A folder that is removed unless it was renamed.
+#[derive(Debug)]
 struct Temporary(PathBuf);
 
 impl Temporary {

@@ -6,9 +6,10 @@ mod text;
 
 use std::path::PathBuf;
 
-pub(crate) use objects::save_objects;
+pub(crate) use folder::FolderWriter;
+pub(crate) use objects::{save_objects, write_objects};
 pub use text::TextLine;
-pub(crate) use text::save_text;
+pub(crate) use text::{save_text, write_text};
 
 use crate::Time;
 

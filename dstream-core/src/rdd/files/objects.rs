@@ -15,7 +15,7 @@
 
 use std::{
     any::type_name,
-    fs,
+    fs::{self, File},
     io::{self, BufWriter, Write},
     path::Path,
 };
@@ -34,27 +34,33 @@ where
     R: RddOps<Item: Record<Owned: Portable> + Serialize>,
 {
     let records = rdd.size_hint();
-    let name = type_text::<<R::Item as Record>::Owned>();
-    folder::write(path, rdd.into_parts(), records, |part, out| {
-        let mut out = Checked { out, crc: crc32fast::Hasher::new() };
-        out.write_all(MAGIC)?;
-        out.write_all(&VERSION.to_le_bytes())?;
-        // No type has a name of four gigabytes.
-        out.write_all(&(name.len() as u32).to_le_bytes())?;
-        out.write_all(name.as_bytes())?;
-        let mut count = 0u64;
-        let mut bytes = Vec::new();
-        part.into_iter().try_for_each(|record| -> io::Result<()> {
-            bytes.clear();
-            bytes = postcard::to_extend(&record, std::mem::take(&mut bytes)).map_err(io::Error::other)?;
-            count += 1;
-            out.write_all(&(bytes.len() as u64).to_le_bytes())?;
-            out.write_all(&bytes)
-        })?;
-        out.write_all(&count.to_le_bytes())?;
-        let crc = out.crc.finalize();
-        out.out.write_all(&crc.to_le_bytes())
-    })
+    folder::write(path, rdd.into_parts(), records, write_objects)
+}
+
+/// Writes one file of it.
+pub(crate) fn write_objects<T: Record<Owned: Portable> + Serialize>(
+    records: impl IntoIterator<Item = T>,
+    out: &mut BufWriter<File>,
+) -> io::Result<()> {
+    let name = type_text::<T::Owned>();
+    let mut out = Checked { out, crc: crc32fast::Hasher::new() };
+    out.write_all(MAGIC)?;
+    out.write_all(&VERSION.to_le_bytes())?;
+    // No type has a name of four gigabytes.
+    out.write_all(&(name.len() as u32).to_le_bytes())?;
+    out.write_all(name.as_bytes())?;
+    let mut count = 0u64;
+    let mut bytes = Vec::new();
+    records.into_iter().try_for_each(|record| -> io::Result<()> {
+        bytes.clear();
+        bytes = postcard::to_extend(&record, std::mem::take(&mut bytes)).map_err(io::Error::other)?;
+        count += 1;
+        out.write_all(&(bytes.len() as u64).to_le_bytes())?;
+        out.write_all(&bytes)
+    })?;
+    out.write_all(&count.to_le_bytes())?;
+    let crc = out.crc.finalize();
+    out.out.write_all(&crc.to_le_bytes())
 }
 
 /// Adds what passes to a checksum.

@@ -1,6 +1,11 @@
 //! Text files: a record a line.
 
-use std::{fmt::Debug, fs, io::Write, path::Path};
+use std::{
+    fmt::Debug,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    path::Path,
+};
 
 use bytes::Bytes;
 use compact_str::CompactString;
@@ -26,11 +31,17 @@ impl<T: Record + Debug> TextLine for T {}
 /// Writes the folder of [`save_as_text_file`](crate::RddActions::save_as_text_file).
 pub(crate) fn save_text<R: RddOps<Item: TextLine>>(rdd: R, path: &Path) -> Result<()> {
     let records = rdd.size_hint();
-    folder::write(path, rdd.into_parts(), records, |part, out| {
-        part.into_iter().try_for_each(|record| match record.as_text() {
-            Some(text) => out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")),
-            None => writeln!(out, "{record:?}"),
-        })
+    folder::write(path, rdd.into_parts(), records, write_text)
+}
+
+/// Writes one file of it.
+pub(crate) fn write_text<T: TextLine>(
+    records: impl IntoIterator<Item = T>,
+    out: &mut BufWriter<File>,
+) -> io::Result<()> {
+    records.into_iter().try_for_each(|record| match record.as_text() {
+        Some(text) => out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n")),
+        None => writeln!(out, "{record:?}"),
     })
 }
 

