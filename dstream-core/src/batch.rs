@@ -296,11 +296,15 @@ impl<'a> Batch<'a> {
         }
         let watch = OutputWatch::start(self, op.name, input.as_ref().err());
         let outcome = match input {
-            Ok(rdd) => policy.run(self, (op.name, op), rdd, emit),
+            Ok(rdd) => policy.run(self, (&format!("{}.{output}", op.name), op), rdd, emit),
             Err(inherited) => Err(inherited.clone()),
         };
         if let Some(watch) = watch {
-            self.run.push(watch.done(self, u32::from(input.is_ok()), outcome.as_ref().err()));
+            self.run.push(watch.done(
+                self,
+                input.as_ref().map_or(0, |_| policy.attempts()),
+                outcome.as_ref().err(),
+            ));
         }
         self.note(output, outcome);
     }

@@ -60,11 +60,7 @@ impl Batch<'_> {
 }
 
 /// Emits one batch of `collect_to`.
-pub fn collect_to<T: Data>(
-    out: &Collected<T>,
-    rdd: &Rdd<T>,
-    batch: &SinkBatch,
-) -> Result<(), SinkError> {
+pub fn collect_to<T: Data>(out: &Collected<T>, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError> {
     out.push(batch.time(), rdd.collect());
     Ok(())
 }

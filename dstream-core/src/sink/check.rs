@@ -262,7 +262,8 @@ impl<F: SinkFixture> Check<F> {
             if step <= PARTITIONS {
                 self.committed(&input);
             }
-            for doing in [format!("{doing}, then the batch again"), format!("{doing}, then the batch twice")] {
+            for doing in [format!("{doing}, then the batch again"), format!("{doing}, then the batch twice")]
+            {
                 let (mut sink, context) = self.open("app", "output")?;
                 self.batch(&mut sink, &again(&context, &input), &input, &doing)?;
                 self.fixture.crash(sink);
@@ -349,9 +350,13 @@ impl<F: SinkFixture> Check<F> {
         let written = self.write(&mut sink, &batch, &input, &[0, 1], true);
         let outcome = written.and_then(|parts| parts.map_or(Ok(()), |parts| sink.commit(&batch, parts)));
         match outcome {
-            Ok(()) => return Err("while the target is broken: the sink says that it has written a batch".into()),
+            Ok(()) => {
+                return Err("while the target is broken: the sink says that it has written a batch".into());
+            }
             Err(error) if !error.is_transient() => {
-                return Err(format!("while the target is broken: the sink's error is not transient: {error}"));
+                return Err(format!(
+                    "while the target is broken: the sink's error is not transient: {error}"
+                ));
             }
             Err(_) => sink.abort(&batch),
         }

@@ -84,10 +84,7 @@ impl fmt::Display for SinkError {
 
 impl fmt::Debug for SinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SinkError")
-            .field("transient", &self.transient)
-            .field("source", &self.source)
-            .finish()
+        f.debug_struct("SinkError").field("transient", &self.transient).field("source", &self.source).finish()
     }
 }
 

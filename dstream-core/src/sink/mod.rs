@@ -94,8 +94,8 @@ pub use on_error::OnError;
 pub use policy::OutputPolicy;
 pub(crate) use policy::OutputScope;
 pub use retry::Retry;
-pub(crate) use write::write_batch;
 pub use write::OpenSink;
+pub(crate) use write::write_batch;
 
 use crate::{Clock, Partition, Signal, Time};
 

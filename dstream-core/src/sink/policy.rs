@@ -6,6 +6,7 @@ use super::{Inner, OnError, Retry, SinkBatch, SinkContext, SinkError};
 use crate::{
     Clock, Rdd, Result, Signal,
     batch::{Batch, Missing, OpMeta, Step},
+    events::OutputRetried,
 };
 
 /// What an output needs of the context, and finds in it when it first runs.
@@ -25,12 +26,25 @@ pub struct OutputPolicy<T> {
     on_error: OnError<T>,
     context: Option<SinkContext>,
     skipped: u64,
+    /// How many attempts were made for the last batch.
+    attempts: u32,
 }
 
 impl<T> OutputPolicy<T> {
     /// The options `retry` and `on_error`.
     pub fn new(retry: Option<Retry>, on_error: Option<OnError<T>>) -> OutputPolicy<T> {
-        OutputPolicy { retry, on_error: on_error.unwrap_or(OnError::Fail), context: None, skipped: 0 }
+        OutputPolicy {
+            retry,
+            on_error: on_error.unwrap_or(OnError::Fail),
+            context: None,
+            skipped: 0,
+            attempts: 0,
+        }
+    }
+
+    /// How many attempts were made for the last batch; those of dead letters are not counted.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     /// Runs the output over the batch.
@@ -39,7 +53,7 @@ impl<T> OutputPolicy<T> {
         batch: &Batch<'_>,
         (name, op): (&str, &OpMeta),
         rdd: &Rdd<T>,
-        emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
+        mut emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
     ) -> Step<()> {
         let context = self.context.get_or_insert_with(|| {
             let OutputScope { application, clock, abandoned, started } = batch.output_scope();
@@ -56,7 +70,13 @@ impl<T> OutputPolicy<T> {
         });
         let retry = self.retry.get_or_insert_with(Retry::new);
         let attempts = Attempts { batch, op, rdd, retry };
-        let failure = match attempts.run(context, emit) {
+        self.attempts = 0;
+        let made = &mut self.attempts;
+        let counted = |rdd: &Rdd<T>, batch: &SinkBatch| {
+            *made = batch.attempt();
+            emit(rdd, batch)
+        };
+        let failure = match attempts.run(context, counted) {
             Ok(()) => return Ok(()),
             Err(GivenUp { missing, stopped: true }) => return Err(missing),
             Err(GivenUp { missing, stopped: false }) => missing,
@@ -140,9 +160,17 @@ impl<T> Attempts<'_, '_, T> {
                 return given_up(String::new(), false);
             }
             let Some(delay) = retry.delay(attempt, clock.now().since(begun)) else {
-                let how = if attempt > 1 { format!(" (given up after {attempt} attempts)") } else { String::new() };
+                let how =
+                    if attempt > 1 { format!(" (given up after {attempt} attempts)") } else { String::new() };
                 return given_up(how, false);
             };
+            batch.events().emit(|| OutputRetried {
+                batch: time,
+                output: op.name.to_owned(),
+                attempt,
+                error: error.to_string(),
+                next_try_in: delay,
+            });
             if attempt.is_power_of_two() {
                 tracing::warn!(
                     "`{name}` could not write the batch at {time} in attempt {attempt}, and tries again in {delay:?}; later \

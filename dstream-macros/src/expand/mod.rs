@@ -227,7 +227,8 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
                 _ => None,
             };
             let value = value.map(|value| quote_spanned!(op.span() => let #hoisted = #value;));
-            let policy = (node.is_output() && !(graph.hands_out && id + 1 == graph.nodes.len())).then(|| policy(&op));
+            let policy =
+                (node.is_output() && !(graph.hands_out && id + 1 == graph.nodes.len())).then(|| policy(&op));
             let kept = match &spec.kind {
                 Kind::Wide(Wide { keep: Some(keep), .. }) if node.live => {
                     Some(keep_between(graph, &op, spec, *keep))

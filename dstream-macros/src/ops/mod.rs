@@ -259,7 +259,7 @@ pub(crate) struct Output {
 }
 
 /// The options of every output.
-const OUTPUT_OPTIONS: [&str; 2] = ["retry", "on_error"];
+const OUTPUT_OPTIONS: [&str; 2] = ["on_error", "retry"];
 
 /// What stands, for an editor, behind the arguments of a call, and which view of the stream has the method.
 #[derive(Default)]

@@ -5,11 +5,10 @@ use quote::{quote, quote_spanned};
 
 use super::{Arg, Editor, Kind, Op, OpSpec, Output, collect, write_to};
 
-pub(super) static TEXT: OpSpec = spec(
-    "save_as_text_files",
-    "save_as_text_files(prefix)` or `save_as_text_files(prefix, suffix)",
-    |op| hoist(op, "TextFiles"),
-);
+pub(super) static TEXT: OpSpec =
+    spec("save_as_text_files", "save_as_text_files(prefix)` or `save_as_text_files(prefix, suffix)", |op| {
+        hoist(op, "TextFiles")
+    });
 
 pub(super) static OBJECTS: OpSpec = spec(
     "save_as_object_files",
@@ -17,16 +16,12 @@ pub(super) static OBJECTS: OpSpec = spec(
     |op| hoist(op, "ObjectFiles"),
 );
 
-const fn spec(
-    name: &'static str,
-    usage: &'static str,
-    hoist: fn(&Op<'_>) -> Option<TokenStream>,
-) -> OpSpec {
+const fn spec(name: &'static str, usage: &'static str, hoist: fn(&Op<'_>) -> Option<TokenStream>) -> OpSpec {
     OpSpec {
         name,
         usage,
         forms: &[&[Arg::Value], &[Arg::Value, Arg::Value]],
-        options: &["skip_empty", "retry", "on_error"],
+        options: &["on_error", "retry", "skip_empty"],
         kind: Kind::Output(Output { hoist, sink: collect, whole: true, emit: write_to::emit }),
         editor: |call| Editor {
             default_args: if call.args.len() < 2 { quote!(, "") } else { quote!() },
