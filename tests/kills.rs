@@ -3,6 +3,8 @@
 //! `DSTREAM_KILLS=500 DSTREAM_SEED=7 cargo test --release --test kills -- --nocapture` kills more often, and says how it went.
 #![cfg(unix)]
 
+#[path = "kills/ledger.rs"]
+mod ledger;
 #[path = "kills/messages.rs"]
 mod messages;
 #[path = "kills/process.rs"]
@@ -26,6 +28,7 @@ fn program() -> dstream::Result<()> {
     let Some((dir, kind)) = process::asked() else { return Ok(()) };
     match kind.strip_prefix("messages:").map(str::parse) {
         Some(Ok(port)) => messages::run(&dir, port),
+        _ if kind == "ledger" => ledger::run(&dir),
         _ => count_files(&dir),
     }
 }

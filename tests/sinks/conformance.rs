@@ -42,7 +42,7 @@ fn a_transactional_sink_conforms() {
 #[test]
 fn sinks_with_faults_do_not_conform() {
     for (fault, says) in [
-        (Fault::Forgets, "a crash after the commit, then the batch again: a reader sees"),
+        (Fault::Forgets, "then the batch twice: a reader sees"),
         (Fault::WritesAtOnce, "before the first commit of a batch: a reader sees 6 records, expected 0"),
         (Fault::KnowsTimesOnly, "a batch of the output `other` of the application `app`: a reader sees"),
         (Fault::KnowsTheLastOnly, "a batch that failed, older than the last one written: a reader sees"),

@@ -88,7 +88,7 @@ pub trait SinkFixture {
 /// }
 ///
 /// let fault = check_sink(Fixture(Arc::default())).unwrap_err();
-/// assert!(fault.contains("a crash after the commit"), "{fault}");
+/// assert!(fault.contains("then the batch twice"), "{fault}");
 /// ```
 pub fn check_sink<F: SinkFixture>(fixture: F) -> Result<(), String> {
     let mut check = Check { fixture, expected: Vec::new(), records: 0, time: 1_000_000 };
