@@ -36,16 +36,19 @@ impl<T: Record> DStream<T> {
 
 /// The output `write_to`.
 #[derive(Debug)]
-pub struct WriteTo<T, S: Sink<T>>(Mutex<OpenSink<T, S>>);
+pub struct WriteTo<S>(Mutex<OpenSink<S>>);
 
-impl<T: Data, S: Sink<T>> WriteTo<T, S> {
+impl<S> WriteTo<S> {
     /// Writes to `sink`.
     pub fn new(sink: S) -> Self {
         WriteTo(Mutex::new(OpenSink::new(sink)))
     }
 
     /// Emits one batch.
-    pub fn emit(&self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError> {
+    pub fn emit<T: Data>(&self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError>
+    where
+        S: Sink<T>,
+    {
         // A sink that has panicked was aborted, and takes the next batch.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).write(rdd, batch)
     }

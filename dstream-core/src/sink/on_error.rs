@@ -78,7 +78,7 @@ trait AnySink<T>: Send {
     fn write(&mut self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError>;
 }
 
-impl<T: Data, S: Sink<T>> AnySink<T> for OpenSink<T, S> {
+impl<T: Data, S: Sink<T>> AnySink<T> for OpenSink<S> {
     fn write(&mut self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError> {
         OpenSink::write(self, rdd, batch)
     }

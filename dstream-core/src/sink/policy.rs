@@ -159,6 +159,10 @@ impl<T> Attempts<'_, '_, T> {
             if !error.is_transient() {
                 return given_up(String::new(), false);
             }
+            // Perhaps only because the context stops: the batch is left to the next start.
+            if context.stopping().is_set() {
+                return given_up(format!(" (attempt {attempt}; the context stops)"), true);
+            }
             let Some(delay) = retry.delay(attempt, clock.now().since(begun)) else {
                 let how =
                     if attempt > 1 { format!(" (given up after {attempt} attempts)") } else { String::new() };

@@ -1,6 +1,6 @@
 //! How a batch goes to a sink.
 
-use std::{marker::PhantomData, panic};
+use std::panic;
 
 use super::{Begin, Sink, SinkBatch, SinkError};
 use crate::{Data, Partition, Rdd, Result, batch::catch, rdd::run_items};
@@ -53,41 +53,43 @@ pub(crate) fn write_batch<T: Data, S: Sink<T>>(
 }
 
 /// A sink that is opened before its first batch, and closed when it is dropped.
-pub struct OpenSink<T, S: Sink<T>> {
+pub struct OpenSink<S> {
     sink: S,
-    open: bool,
-    records: PhantomData<fn(T)>,
+    /// How it is closed, when it is open: only a batch says as a sink of what records.
+    close: Option<fn(&mut S)>,
 }
 
-impl<T, S: Sink<T>> OpenSink<T, S> {
+impl<S> OpenSink<S> {
     /// Not open yet.
     pub fn new(sink: S) -> Self {
-        OpenSink { sink, open: false, records: PhantomData }
+        OpenSink { sink, close: None }
     }
 
     /// Writes one batch.
-    pub fn write(&mut self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError>
+    pub fn write<T: Data>(&mut self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError>
     where
-        T: Data,
+        S: Sink<T>,
     {
-        if !self.open {
+        if self.close.is_none() {
             self.sink.open(batch.context())?;
-            self.open = true;
+            self.close = Some(S::close);
         }
         write_batch(&mut self.sink, rdd, batch)
     }
 }
 
-impl<T, S: Sink<T>> Drop for OpenSink<T, S> {
+impl<S> Drop for OpenSink<S> {
     fn drop(&mut self) {
-        if self.open && catch(|| self.sink.close()).is_err() {
+        if let Some(close) = self.close
+            && catch(|| close(&mut self.sink)).is_err()
+        {
             tracing::warn!("a sink panicked when it was closed");
         }
     }
 }
 
-impl<T, S: Sink<T>> std::fmt::Debug for OpenSink<T, S> {
+impl<S> std::fmt::Debug for OpenSink<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OpenSink").field("open", &self.open).finish_non_exhaustive()
+        f.debug_struct("OpenSink").field("open", &self.close.is_some()).finish_non_exhaustive()
     }
 }
