@@ -203,7 +203,7 @@ fn start(times: u32, retry: Option<Retry>, other: &Collected<u64>) -> dstream::R
             source.write_to(flaky);
         }),
     }?;
-    dstream::stream!(ssc, {
+    let _ = dstream::stream!(ssc, {
         numbers.collect_to(other);
     })?;
     ssc.start()?;

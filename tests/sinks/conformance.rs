@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use dstream::{
-    Rdd, RddActions,
+    Rdd,
     sink::{ObjectFiles, Sink, TextFiles},
     testing::{SinkFixture, check_sink},
 };
