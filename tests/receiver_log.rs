@@ -298,7 +298,7 @@ fn the_blocks_of_a_receiver_that_is_gone_need_consent() -> dstream::Result<()> {
     };
     let error = refusal(renamed(vec![]));
     assert!(
-        error.contains("/log` holds blocks of `numbers`") && error.contains(r#"forget = ["numbers"]"#),
+        error.contains("` holds blocks of `numbers`") && error.contains(r#"forget = ["numbers"]"#),
         "{error}"
     );
     // A refusal loses nothing.

@@ -264,7 +264,7 @@ impl Config {
     /// that names it.
     ///
     /// ```
-    /// use dstream::{Config, prelude::*, testing::LoopbackCluster};
+    /// use dstream::{Config, prelude::*, testing::{LoopbackCluster, ManualClock}};
     ///
     /// let out = Collected::new();
     /// let cluster = LoopbackCluster::new(2);
