@@ -3,8 +3,9 @@
 use std::{
     any::Any,
     cell::{Cell, RefCell},
+    error::Error as StdError,
     panic::{self, AssertUnwindSafe},
-    sync::{Mutex, Once, PoisonError},
+    sync::{Arc, Mutex, Once, PoisonError},
 };
 
 use crate::{
@@ -153,6 +154,7 @@ impl<'a> Batch<'a> {
         let mut failures = self.failures;
         if failures.is_empty() {
             failures.extend(self.lost.into_inner().unwrap_or_else(PoisonError::into_inner));
+            failures.iter().for_each(|failure| self.config.reports.failed(failure));
         }
         failures
     }
@@ -231,7 +233,6 @@ impl<'a> Batch<'a> {
         watch: Option<&StageWatch>,
         body: &impl Fn(usize, &mut [B]) -> O,
     ) -> std::result::Result<Vec<O>, Caught> {
-        let failed = |error: Error| Caught { message: error.to_string(), place: None };
         let mut results: Vec<O> = Vec::with_capacity(1);
         // Far from the numbers of other tasks.
         let mut run = |blocks: &mut [B]| {
@@ -248,7 +249,7 @@ impl<'a> Batch<'a> {
             match block.open() {
                 Ok(()) => {}
                 // It was acknowledged, so it must not be left out.
-                Err(error @ Error::Checkpoint(_)) => return Err(failed(error)),
+                Err(error @ Error::Checkpoint(_)) => return Err(Caught::from(error)),
                 Err(error) => {
                     self.config.reports.report(error);
                     continue;
@@ -261,7 +262,7 @@ impl<'a> Batch<'a> {
                 run(&mut open);
                 ran = true;
                 while let Some(last) = open.last_mut().filter(|last| last.has_more()) {
-                    last.advance().map_err(failed)?;
+                    last.advance().map_err(Caught::from)?;
                     run(std::slice::from_mut(last));
                 }
                 open.clear();
@@ -333,7 +334,7 @@ impl<'a> Batch<'a> {
     fn note(&mut self, output: usize, outcome: Step<()>) {
         match outcome {
             Err(Missing::Failed(failure)) => {
-                tracing::error!("{failure}");
+                self.config.reports.failed(&failure);
                 self.failures.push(*failure);
             }
             Ok(()) => self.log.done(self.time, output),
@@ -347,18 +348,25 @@ impl<'a> Batch<'a> {
         Missing::Failed(Box::new(self.failure(op, message)))
     }
 
+    /// A failure of the operator in this batch, with the error that it came from.
+    pub(crate) fn failed_by(&self, op: &OpMeta, error: Error) -> Missing {
+        let message = error.to_string();
+        Missing::Failed(Box::new(JobError { cause: Some(cause(error)), ..self.failure(op, message) }))
+    }
+
     fn failure(&self, op: &OpMeta, message: String) -> JobError {
-        JobError { time: self.time, operator: op.name.to_owned(), file: op.file, line: op.line, message }
+        let operator = op.name.to_owned();
+        JobError { time: self.time, operator, file: op.file, line: op.line, message, cause: None }
     }
 
     /// Finds the operator that a panic came from: the innermost call whose text holds the place.
     fn locate(&self, ops: &[OpMeta], caught: Caught) -> JobError {
-        let Caught { message, place } = caught;
+        let Caught { message, place, cause } = caught;
         let here = place.as_ref().and_then(|(file, line, column)| {
             ops.iter().filter(|op| op.holds(file, *line, *column)).max_by_key(|op| (op.line, op.column))
         });
         if let Some(op) = here {
-            return self.failure(op, message);
+            return JobError { cause, ..self.failure(op, message) };
         }
         let message = match place {
             Some((file, line, _)) => format!("{message} (at {file}:{line})"),
@@ -370,6 +378,7 @@ impl<'a> Batch<'a> {
             file: ops.first().map_or("", |op| op.file),
             line: ops.first().map_or(0, |op| op.line),
             message,
+            cause,
         }
     }
 }
@@ -401,6 +410,22 @@ fn group<B: Block>(blocks: Vec<B>) -> Vec<Vec<B>> {
 pub(crate) struct Caught {
     message: String,
     place: Option<(String, u32, u32)>,
+    /// If it was no panic, the error.
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl From<Error> for Caught {
+    fn from(error: Error) -> Caught {
+        Caught { message: error.to_string(), place: None, cause: Some(cause(error)) }
+    }
+}
+
+/// What a failure came from: the user's own error with its own type.
+fn cause(error: Error) -> Arc<dyn StdError + Send + Sync> {
+    match error {
+        Error::Output(error) => error,
+        error => Arc::new(error),
+    }
 }
 
 thread_local! {
@@ -428,6 +453,10 @@ pub(crate) fn is_catching() -> bool {
 }
 
 /// Runs `f`; a panic becomes a value, with its place, and prints nothing: it is reported as the batch's failure.
+///
+/// Only the panic hook is told the place. So the first call puts a hook around the process's, for good: it keeps the place
+/// of a panic that this function catches, and calls the one before it for every other (`StreamingContext` documents it).
+/// It can't be taken out again, since somebody may have put another one around it.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Caught> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -448,6 +477,7 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Caught> 
     outcome.map_err(|panic| Caught {
         message: panic_text(&*panic),
         place: PLACE.with(|p| p.borrow_mut().take()),
+        cause: None,
     })
 }
 

@@ -1,5 +1,7 @@
 //! Time, and waiting for it: the only file of the workspace that asks the system what time it is.
 
+#![expect(clippy::disallowed_methods, reason = "the only file that asks for the time")]
+
 use std::{
     fmt,
     pin::Pin,

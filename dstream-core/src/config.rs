@@ -3,14 +3,27 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use crate::{
-    Clock, Error, Result, SystemClock,
+    Clock, Error, JobError, Result, SystemClock,
     events::{Bus, Listener},
     exchange::{self, Exchange},
     report::Reports,
+    threads::Threads,
 };
 
 /// The name of an application that gives itself none.
 pub(crate) const UNNAMED: &str = "dstream";
+
+/// What follows when a batch fails, that is, when one of its outputs or operators returns an error or panics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The batch's other outputs and later batches run. [`await_termination`](crate::StreamingContext::await_termination)
+    /// returns the failure, once: a program that calls it again waits on, for the next one or the end.
+    #[default]
+    Continue,
+    /// The batch's other outputs run, but no later batch: the context stops, as by
+    /// [`stop`](crate::StreamingContext::stop).
+    Stop,
+}
 
 /// The settings of a [`StreamingContext`](crate::StreamingContext); `Config::new()` has the defaults.
 ///
@@ -43,11 +56,14 @@ pub struct Config {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) hash_seed: Option<u64>,
     pub(crate) accept_older_checkpoint: bool,
+    pub(crate) on_failure: OnFailure,
     pub(crate) reports: Reports,
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
     /// Tells the listeners; of a context that is made, and nobody before.
     pub(crate) events: Bus,
     pub(crate) exchange: Option<Arc<dyn Exchange>>,
+    /// Starts the threads of the context that is made.
+    pub(crate) runtime: Threads,
 }
 
 impl Default for Config {
@@ -71,10 +87,12 @@ impl Default for Config {
             clock: Arc::new(SystemClock),
             hash_seed: None,
             accept_older_checkpoint: false,
+            on_failure: OnFailure::default(),
             reports: Reports::default(),
             listeners: Vec::new(),
             events: Bus::default(),
             exchange: None,
+            runtime: Threads::default(),
         }
     }
 }
@@ -230,7 +248,29 @@ impl Config {
     /// });
     /// ```
     pub fn on_report(mut self, f: impl Fn(&Error) + Send + Sync + 'static) -> Config {
-        self.reports = Reports::new(f);
+        self.reports.on_report(f);
+        self
+    }
+
+    /// What follows when a batch fails: whether the next ones run. Default: [`OnFailure::Continue`].
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Config {
+        self.on_failure = on_failure;
+        self
+    }
+
+    /// Calls `f` with every failure of a batch, once for each output that has none of its records for that reason, on the
+    /// thread that runs batches. All of them are logged too. What the failure came from is its
+    /// [source](std::error::Error::source), with its own type. Default: they are only logged.
+    ///
+    /// ```
+    /// use dstream::Config;
+    ///
+    /// let config = Config::new().on_batch_failure(|failure| {
+    ///     eprintln!("page somebody: the batch of {} failed in `{}`", failure.time, failure.operator);
+    /// });
+    /// ```
+    pub fn on_batch_failure(mut self, f: impl Fn(&JobError) + Send + Sync + 'static) -> Config {
+        self.reports.on_batch_failure(f);
         self
     }
 

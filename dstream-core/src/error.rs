@@ -1,13 +1,25 @@
 //! What can go wrong, as values: nothing that comes from data, the network or a file panics.
 
-use std::{fmt, sync::Arc};
+use std::{error::Error as StdError, fmt, sync::Arc};
 
 use crate::Time;
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. Cheap to clone, since every waiter of a context gets the first error.
+/// What went wrong: a variant for each thing that a caller can do about it. Cheap to clone, since everybody who waits for a
+/// context gets the error.
+///
+/// | | what to do |
+/// |---|---|
+/// | [`Invalid`](Error::Invalid) | mend the setting or the argument |
+/// | [`State`](Error::State) | call at another time, or make a new context |
+/// | [`Job`](Error::Job) | look at its cause; the context goes on, unless it was told to stop |
+/// | [`Output`](Error::Output) | what the caller's own function has returned, with its type |
+/// | [`Source`](Error::Source) | see to the place that the data come from |
+/// | [`Checkpoint`](Error::Checkpoint) | see to the storage, then start the program again |
+/// | [`Thread`](Error::Thread) | start a new context, and report the fault |
+/// | [`Io`](Error::Io) | see to what the operating system has refused |
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -20,6 +32,10 @@ pub enum Error {
     /// An operator or an output failed in one batch.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// What a function of the user has returned, such as that of `foreach_rdd`. A batch that fails by it has it as the
+    /// [source](JobError) of its [`JobError`].
+    #[error("{}", causes(&**.0))]
+    Output(Arc<dyn StdError + Send + Sync>),
     /// A source could not be started, or could not say what belongs to a batch.
     #[error("source `{source_name}`: {message}")]
     Source {
@@ -31,6 +47,15 @@ pub enum Error {
     /// A checkpoint could not be written, or can't be gone on from.
     #[error(transparent)]
     Checkpoint(#[from] crate::CheckpointError),
+    /// A thread of the runtime has ended by a panic, which is a fault of this crate, of a clock or of a source. The
+    /// context is stopped by it; a new one can be started.
+    #[error("the thread `{thread}` has ended by a panic, which stops the context: {message}")]
+    Thread {
+        /// The name of the thread.
+        thread: String,
+        /// What the panic said.
+        message: String,
+    },
     /// The operating system refused something.
     #[error("{what}: {error}")]
     Io {
@@ -47,6 +72,14 @@ impl Error {
         Error::Source { source_name: name.to_string(), message: message.to_string() }
     }
 
+    /// An [`Error::Output`] of any error; one of these stays what it is.
+    pub(crate) fn output(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        match error.into().downcast::<Error>() {
+            Ok(error) => *error,
+            Err(error) => Error::Output(error.into()),
+        }
+    }
+
     /// An [`Error::Io`] that says what was tried.
     pub fn io(what: impl fmt::Display, error: std::io::Error) -> Error {
         Error::Io { what: what.to_string(), error: Arc::new(error) }
@@ -56,8 +89,29 @@ impl Error {
 /// One failure of one batch: which operator, where it is written, and what it said.
 ///
 /// The batch's other outputs still run, and so does the next batch;
-/// [`await_termination`](crate::StreamingContext::await_termination) returns the first of these.
+/// [`await_termination`](crate::StreamingContext::await_termination) returns the first of these, and
+/// [`Config::on_batch_failure`](crate::Config::on_batch_failure) is told of each. What the failure came from, such as the error
+/// that the closure of `foreach_rdd` has returned, is its [`source`](std::error::Error::source), with its own type:
+///
+/// ```
+/// use dstream::{Config, prelude::*};
+/// use std::{error::Error as _, io, sync::{Arc, atomic::{AtomicBool, Ordering}}};
+///
+/// let timed_out = Arc::new(AtomicBool::new(false));
+/// let seen = timed_out.clone();
+/// let conf = Config::new().on_batch_failure(move |failure| {
+///     let cause = failure.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+///     seen.store(cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut), Ordering::SeqCst);
+/// });
+/// let ssc = dstream::stream!(batch = 1s, conf = conf, {
+///     queue_stream(vec![vec![1]]).foreach_rdd(|_rdd| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+/// })?;
+/// assert!(ssc.run_batches(1).is_err());
+/// assert!(timed_out.load(Ordering::SeqCst));
+/// # Ok::<(), dstream::Error>(())
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct JobError {
     /// The time of the batch.
     pub time: Time,
@@ -70,13 +124,35 @@ pub struct JobError {
     pub line: u32,
     /// The panic's message, or the error that an output returned.
     pub message: String,
+    /// The error that it came from; a panic has none.
+    pub(crate) cause: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl fmt::Display for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let JobError { time, operator, file, line, message } = self;
+        let JobError { time, operator, file, line, message, .. } = self;
         write!(f, "batch {time}: `{operator}` at {file}:{line} failed: {message}")
     }
 }
 
-impl std::error::Error for JobError {}
+impl StdError for JobError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
+    }
+}
+
+/// An error with all that led to it, on one line.
+fn causes(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let own = cause.to_string();
+        // Some errors print their causes themselves.
+        if !text.ends_with(&own) {
+            text.push_str(": ");
+            text.push_str(&own);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -2,7 +2,16 @@
 //!
 //! What crosses to other processes is in [`crate::exchange`].
 
-use std::sync::{Mutex, PoisonError};
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the only file that knows the thread pool"
+)]
+
+use std::{
+    cmp::Ordering,
+    sync::{Mutex, PoisonError},
+};
 
 use rayon::prelude::*;
 
@@ -70,6 +79,11 @@ fn share(n: usize, small: bool, task: &(dyn Fn(usize) + Sync)) {
     } else {
         (0..n).into_par_iter().with_max_len(1).for_each(task);
     }
+}
+
+/// Sorts in place, and keeps the order of what is equal. `small` as for [`run`].
+pub(crate) fn sort<T: Send>(items: &mut [T], small: bool, compare: impl Fn(&T, &T) -> Ordering + Sync) {
+    if small { items.sort_by(compare) } else { items.par_sort_by(compare) }
 }
 
 /// Turns tasks into columns, within this process: `tasks[t][k]`, what task `t` has for bucket `k`, comes back at `[k][t]`.

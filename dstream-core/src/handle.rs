@@ -52,6 +52,7 @@ use crate::{
 /// assert_eq!((time, rdd.collect()), (now, vec!["or".into(), "not".into()]));
 /// # Ok::<(), dstream::Error>(())
 /// ```
+#[must_use = "a stream is handed out, and kept, for somebody who reads it"]
 pub struct StreamHandle<T> {
     shared: Arc<Shared<T>>,
 }
@@ -228,7 +229,7 @@ impl<S: Source> Feed for Input<S> {
     }
 
     fn take(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<S::Block>> {
-        Input::take(self, batch.time()).map_err(|error| batch.failed(op, error.to_string()))
+        Input::take(self, batch.time()).map_err(|error| batch.failed_by(op, error))
     }
 }
 

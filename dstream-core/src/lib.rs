@@ -2,6 +2,9 @@
 //!
 //! Users depend on the crate `dstream`, which re-exports everything here beside the macro.
 
+// Tests may do what the runtime may not: `clippy.toml` is about the library.
+#![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
+
 mod batch;
 mod checkpoint;
 mod clock;
@@ -13,6 +16,7 @@ pub mod exchange;
 mod exec;
 mod handle;
 mod join;
+mod logs;
 mod ops;
 pub mod plan;
 mod rdd;
@@ -25,6 +29,7 @@ mod source;
 mod state;
 mod table;
 pub mod testing;
+mod threads;
 mod time;
 mod window;
 mod word;
@@ -40,7 +45,7 @@ pub use checkpoint::{
 };
 pub use clock::{Clock, ManualClock, Signal, SystemClock, WaitAsync};
 pub use compact_str::CompactString;
-pub use config::Config;
+pub use config::{Config, OnFailure};
 pub use context::{ContextState, StreamingContext};
 pub use error::{Error, JobError, Result};
 pub use handle::StreamHandle;

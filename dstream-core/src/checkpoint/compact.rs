@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Sender, channel},
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     recovery::{list, readable},
     segment::SegmentWriter,
     store::{StoreLock, delete},
-    writer::Kept,
+    writer::{Kept, Policy},
 };
 
 /// Something to do.
@@ -78,16 +78,17 @@ impl Housekeeper {
         store: Arc<dyn CheckpointStore>,
         lock: Arc<dyn StoreLock>,
         numbers: Arc<AtomicU64>,
-        background: bool,
+        policy: &Policy,
     ) -> Housekeeper {
         let (finished, stop) = (Finished::default(), Arc::<AtomicBool>::default());
         let mut worker =
             Worker { store, lock, numbers, finished: finished.clone(), stop: stop.clone(), unadopted: None };
-        let place = if background {
+        let place = if policy.background {
             let (jobs, todo) = channel();
             let run = move || todo.into_iter().for_each(|job| worker.run(job));
-            let thread = thread::Builder::new().name("dstream-checkpoint".to_owned()).spawn(run);
-            let thread = thread.inspect_err(|e| tracing::error!("no thread to merge checkpoints: {e}")).ok();
+            let thread = policy.threads.spawn("dstream-checkpoint", run);
+            let thread =
+                thread.inspect_err(|e| crate::logs::error!("no thread to merge checkpoints: {e}")).ok();
             Place::Thread { jobs: Some(jobs), thread }
         } else {
             Place::Here(worker)
@@ -154,7 +155,7 @@ impl Worker {
             }
             Job::Collect { kept, spare } => {
                 if let Err(error) = self.collect(&kept, spare) {
-                    tracing::warn!("old files of the checkpoint could not be deleted: {error}");
+                    crate::logs::warn!("old files of the checkpoint could not be deleted: {error}");
                 }
             }
             #[cfg(test)]

@@ -88,7 +88,7 @@ impl Session {
         let recovered = Recovered::find(&*store, &names)?;
         if let Some(recovered) = &recovered {
             for error in &recovered.replaced {
-                tracing::warn!("{error}: what it was merged from is read instead, so nothing is lost");
+                crate::logs::warn!("{error}: what it was merged from is read instead, so nothing is lost");
             }
         }
         let numbers = names.iter().filter_map(|name| parse_name(name)).map(|(_, number)| number);

@@ -438,9 +438,9 @@ impl WriteAheadLog {
         let dropped = file.len() as u64 - at.min(file.len() as u64);
         match flaw {
             Flaw::Cut(_) => {
-                tracing::debug!("`{}`: {dropped} bytes of an append that did not end", self.name(number))
+                crate::logs::debug!("`{}`: {dropped} bytes of an append that did not end", self.name(number))
             }
-            _ => tracing::warn!(
+            _ => crate::logs::warn!(
                 "`{}`: the last {dropped} bytes can't be read; they are passed over as an append that did not end, since nothing follows them",
                 self.name(number)
             ),

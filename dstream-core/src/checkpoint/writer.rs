@@ -19,9 +19,10 @@ use super::{
     tail::{ENTRY, Tail},
     wal::{LogPosition, UsedUp},
 };
+use crate::threads::Threads;
 
 /// How checkpoints are kept.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Policy {
     /// How many checkpoints can be gone back to.
     pub(crate) keep: usize,
@@ -35,12 +36,14 @@ pub(crate) struct Policy {
     pub(crate) max_single: usize,
     /// Whether segments are merged by a thread of their own; a simulation wants every call in its order.
     pub(crate) background: bool,
+    /// What starts that thread.
+    pub(crate) threads: Threads,
 }
 
 impl Policy {
     /// Small enough that all that happens in months happens in some batches, and each call in its order.
     pub(crate) fn simulated() -> Policy {
-        Policy { keep: 3, max_segments: 5, min_bytes: 60, tail_bytes: 48, max_single: 3, background: false }
+        Policy { keep: 3, max_segments: 5, min_bytes: 60, tail_bytes: 48, max_single: 3, background: false, threads: Threads::default() }
     }
 }
 
@@ -53,6 +56,7 @@ impl Default for Policy {
             tail_bytes: 64 << 10,
             max_single: 8,
             background: true,
+            threads: Threads::default(),
         }
     }
 }
@@ -127,7 +131,7 @@ impl Checkpointer {
     ) -> Checkpointer {
         let Start { next, operators, converting, begun, segments, tail, kept, doubtful } = start;
         let numbers = Arc::new(AtomicU64::new(next));
-        let housekeeper = Housekeeper::new(store.clone(), lock.clone(), numbers.clone(), policy.background);
+        let housekeeper = Housekeeper::new(store.clone(), lock.clone(), numbers.clone(), &policy);
         Checkpointer {
             store,
             policy,
@@ -290,7 +294,7 @@ impl Checkpointer {
             }
             Some(Err(error)) => {
                 // The state is whole without it, only in more pieces.
-                tracing::error!("the state of the checkpoint could not be merged: {error}");
+                crate::logs::error!("the state of the checkpoint could not be merged: {error}");
                 self.patience = self.segments.len() + 8;
             }
             None => {}

@@ -1,6 +1,6 @@
 //! `run_to_end`: the same pipeline as a batch job.
 
-use std::sync::TryLockError;
+use std::sync::{Arc, TryLockError};
 
 use super::{
     ContextState, StreamingContext,
@@ -55,18 +55,19 @@ impl StreamingContext {
             .and_then(|(planned, next)| drain(core, stepper.insert(Stepper { pipelines, next, planned })));
         drop(stepper);
         core.stop(false);
-        outcome
+        let end = core.lock().failures.end().cloned();
+        outcome.and(end.map_or(Ok(()), Err))
     }
 }
 
 /// Runs batches until nothing is left or one of them stops the context.
-fn drain(core: &Core, stepper: &mut Stepper) -> Result<()> {
+fn drain(core: &Arc<Core>, stepper: &mut Stepper) -> Result<()> {
     let mut first = Ok(());
     while !core.lock().stop_begun && !core.is_exhausted()? {
         let outcome = core.step(stepper, 1, false);
-        if matches!(outcome, Err(Error::Checkpoint(_))) {
-            // Nobody steps again; the next run goes on from the checkpoint.
-            return outcome;
+        if outcome.as_ref().is_err_and(|error| core.is_fatal(error)) {
+            // Nobody steps again; with a checkpoint, the next run goes on from it.
+            return first.and(outcome);
         }
         first = first.and(outcome);
     }

@@ -114,7 +114,8 @@ impl Opened {
         let pending = session.recovered().and_then(|recovered| recovered.progress().pending.first());
         let receivers = pending.iter().flat_map(|batch| batch.inputs.keys());
         let given_up = receivers.filter(|name| older && log.lacks(name)).cloned().collect();
-        Ok(Opened { log: OpenLog(Arc::new(log)), session, policy: storage.policy, given_up })
+        let policy = Policy { threads: core.config.runtime.clone(), ..storage.policy.clone() };
+        Ok(Opened { log: OpenLog(Arc::new(log)), session, policy, given_up })
     }
 
     /// The seed of the hash in the checkpoint to go on from.
@@ -174,9 +175,13 @@ impl Checkpoints {
             );
             let (writer, restored) = session.resume(&mut slots, &forget, policy)?;
             if found.is_some() {
-                tracing::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
+                crate::logs::info!(
+                    "{} entries of state are back for {:?}",
+                    restored.entries,
+                    restored.continued
+                );
                 for name in &restored.new {
-                    tracing::info!("`{name}` is not in the checkpoint: it starts empty");
+                    crate::logs::info!("`{name}` is not in the checkpoint: it starts empty");
                 }
             }
             writer
@@ -270,7 +275,7 @@ impl Checkpoints {
         self.log.finish(time);
         if let Some(frozen) = &mut self.frozen {
             if let Some(grown) = frozen.grown(self.log.bytes()) {
-                tracing::warn!(
+                crate::logs::warn!(
                     "the log of receivers has grown by {} MiB since a batch failed, and grows until the program is restarted",
                     grown >> 20
                 );
@@ -285,7 +290,7 @@ impl Checkpoints {
             self.unwritten = true;
         } else {
             self.frozen = Some(Frozen::new(self.log.bytes()));
-            tracing::error!(
+            crate::logs::error!(
                 "the batch at {time} failed, so the checkpoint stays before it, and no later batch is written down: when \
                  what made it fail is mended, restart the program, which then runs it and all later ones again"
             );
@@ -319,7 +324,7 @@ fn replay(batch: &PendingBatch, sources: &[(String, Arc<dyn AnyInput>)], forget:
     let time = batch.time;
     for name in batch.inputs.keys() {
         if forget.contains(name) {
-            tracing::warn!("what the batch at {time} had of `{name}` is let go: it is forgotten");
+            crate::logs::warn!("what the batch at {time} had of `{name}` is let go: it is forgotten");
         } else if !sources.iter().any(|(source, _)| source == name) {
             return Err(Error::source(
                 name,

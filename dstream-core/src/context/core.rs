@@ -1,15 +1,17 @@
 //! What all handles and threads of a context share, and how it starts and stops.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
-    thread,
     time::Duration,
 };
 
 use super::{
     ContextState,
     checkpoints::{Checkpoints, Opened, Resumed, sources},
+    failures::Failures,
     generator::{self, Generator},
+    given_up::{GivenUp, Kept},
     hoisted::Operator,
     jobs::{self, Jobs},
     planners::Planners,
@@ -17,8 +19,8 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    Config, Error, Limits, ReceiverLog, Result, Signal, SourceContext, Time,
-    batch::{OutputLog, Pipeline},
+    Config, Error, Limits, OnFailure, ReceiverLog, Result, Signal, SourceContext, Time,
+    batch::{OutputLog, Pipeline, panic_text},
     checkpoint::Storage,
     clock::Stopwatch,
     events::{Bus, ContextStarted, ContextStopped},
@@ -28,6 +30,7 @@ use crate::{
     sink::OutputScope,
     source::AnyInput,
     table::random_seed,
+    threads::Threads,
 };
 
 /// How long an immediate stop waits for the batch that is being processed.
@@ -83,7 +86,7 @@ pub(super) struct Life {
     pub(super) operators: Vec<Operator>,
     /// While a started context is active.
     pub(super) run: Option<Run>,
-    pub(super) error: Option<Error>,
+    pub(super) failures: Failures,
 }
 
 #[derive(Clone)]
@@ -122,14 +125,27 @@ pub(super) fn check_outputs(outputs: usize) -> Result<()> {
 }
 
 impl Core {
-    pub(super) fn new(batch: Duration, mut config: Config) -> Result<Core> {
+    /// A context that is told when one of its threads ends by a panic.
+    pub(super) fn shared(batch: Duration, config: Config) -> Result<Arc<Core>> {
+        let core = Arc::new(Core::new(batch, config)?);
+        let weak = Arc::downgrade(&core);
+        core.config.runtime.on_panic(move |error| {
+            if let Some(core) = weak.upgrade() {
+                core.end_by(error);
+            }
+        });
+        Ok(core)
+    }
+
+    fn new(batch: Duration, mut config: Config) -> Result<Core> {
         if batch.is_zero() || !batch.as_nanos().is_multiple_of(1_000_000) {
             return Err(Error::Invalid(format!(
                 "the batch interval is {batch:?}, but must be a whole number of milliseconds, at least 1ms"
             )));
         }
         config.check()?;
-        config.events = Bus::new(&config.listeners)?;
+        config.runtime = Threads::default();
+        config.events = Bus::new(&config.listeners, &config.runtime)?;
         config.reports = config.reports.of_one_context(&config.events);
         let life = Life {
             name: config.name.clone(),
@@ -143,7 +159,7 @@ impl Core {
             plans: Vec::new(),
             operators: Vec::new(),
             run: None,
-            error: None,
+            failures: Failures::default(),
         };
         Ok(Core {
             interval: batch,
@@ -229,7 +245,7 @@ impl Core {
         if let Some(pending) = pending {
             jobs.push(pending);
         }
-        let planners = Arc::new(Planners::spawn(&inputs, &jobs)?);
+        let planners = Arc::new(Planners::spawn(&self.config.runtime, &inputs, &jobs)?);
         let generator =
             Arc::new(Generator::new(&self.config, self.interval, Arc::clone(&planners), next, &self.watch));
         let mut life = self.lock();
@@ -238,7 +254,7 @@ impl Core {
         }
         jobs::spawn(self, &jobs, &planners, pipelines)?;
         life.run = Some(Run { jobs: Arc::clone(&jobs), planners, generator: Arc::clone(&generator) });
-        generator::spawn(generator, jobs)
+        generator::spawn(&self.config.runtime, generator, jobs)
     }
 
     /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun before a restart, and
@@ -294,7 +310,9 @@ impl Core {
             let written = self.lock_checkpoints().as_mut().map_or(Ok(None), Checkpoints::write);
             let Err(error) = written.map(|written| self.watch.written(written, stopwatch)) else {
                 if attempts > 0 {
-                    tracing::info!("the checkpoint is written again, after {attempts} attempts that failed");
+                    crate::logs::info!(
+                        "the checkpoint is written again, after {attempts} attempts that failed"
+                    );
                 }
                 return Ok(());
             };
@@ -304,7 +322,7 @@ impl Core {
             // At first often, then about once a minute.
             if attempts.is_multiple_of(attempts.next_power_of_two().min(64)) {
                 let then = if waits { "batches wait until it can be" } else { "nothing more can be" };
-                tracing::error!("the checkpoint is not written, {then}: {error}");
+                crate::logs::error!("the checkpoint is not written, {then}: {error}");
                 self.config.reports.tell(&error);
             }
             let run = self.lock().run.clone();
@@ -323,10 +341,35 @@ impl Core {
         !self.lock_checkpoints().as_ref().is_some_and(Checkpoints::is_frozen)
     }
 
-    /// Keeps the first failure for who waits for the end.
+    /// Keeps a failure for whoever waits for the end.
     pub(super) fn report(&self, error: Error) {
-        self.lock().error.get_or_insert(error);
+        self.lock().failures.add(error);
         self.changed.notify_all();
+    }
+
+    /// Whether no batch may follow: what can't be written down must not happen, and the user may have asked for it.
+    pub(super) fn is_fatal(&self, error: &Error) -> bool {
+        let stops = self.config.on_failure == OnFailure::Stop;
+        matches!(error, Error::Checkpoint(_)) || (stops && matches!(error, Error::Job(_)))
+    }
+
+    /// Ends the context because of something without which it can't go on, and returns at once.
+    pub(super) fn end_by(self: &Arc<Core>, error: Error) {
+        self.lock().failures.end_by(error);
+        self.changed.notify_all();
+        // The caller may be a thread that a stop waits for.
+        self.apart(|core| core.stop(false));
+    }
+
+    /// Does a part of a stop on a thread of its own.
+    fn apart(self: &Arc<Core>, stop: impl FnOnce(&Arc<Core>) + Send + 'static) {
+        let core = Arc::clone(self);
+        if let Err(error) = self.config.runtime.spawn("dstream-stop", move || stop(&core)) {
+            crate::logs::warn!(
+                "no thread for the stop ({error}): the context stops without waiting for the batch"
+            );
+            self.end();
+        }
     }
 
     pub(super) fn stop(self: &Arc<Core>, graceful: bool) {
@@ -334,12 +377,12 @@ impl Core {
             let mut life = self.lock();
             match life.state {
                 ContextState::Initialized => {
-                    tracing::warn!("stop of context `{}`, which has not been started", life.name);
+                    crate::logs::warn!("stop of context `{}`, which has not been started", life.name);
                     drop(life);
                     return self.end();
                 }
                 ContextState::Stopped => {
-                    tracing::warn!("stop of context `{}`, which has been stopped already", life.name);
+                    crate::logs::warn!("stop of context `{}`, which has been stopped already", life.name);
                     return;
                 }
                 ContextState::Active => {}
@@ -365,19 +408,24 @@ impl Core {
             return self.finish(run, graceful);
         }
         // A batch can't wait for its own end.
-        let core = Arc::clone(self);
-        let spawned =
-            thread::Builder::new().name("dstream-stop".into()).spawn(move || core.finish(run, graceful));
-        if let Err(error) = spawned {
-            tracing::warn!(
-                "no thread for the stop ({error}): the context stops without waiting for the batch"
-            );
-            self.end();
-        }
+        self.apart(move |core| core.finish(run, graceful));
     }
 
-    /// The part of a stop that waits.
-    fn finish(&self, run: Option<Run>, graceful: bool) {
+    /// The part of a stop that waits. Whatever happens in it, the context has ended afterwards.
+    fn finish(self: &Arc<Core>, run: Option<Run>, graceful: bool) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.wind_down(run.as_ref(), graceful))) {
+            let error = Error::Thread { thread: "dstream-stop".into(), message: panic_text(&*panic) };
+            crate::logs::error!("{error}");
+            self.lock().failures.end_by(error);
+            if let Some(Run { generator, jobs, .. }) = &run {
+                generator.stop.set();
+                jobs.abandon();
+            }
+        }
+        self.end();
+    }
+
+    fn wind_down(self: &Arc<Core>, run: Option<&Run>, graceful: bool) {
         match run {
             Some(Run { generator, planners, jobs }) => {
                 let timeout = if graceful { self.graceful_stop_timeout() } else { STOP_TIMEOUT };
@@ -386,15 +434,22 @@ impl Core {
                     generator.finish(timeout);
                     in_time &= jobs.wait_done(if in_time { timeout } else { Duration::ZERO });
                     if !in_time {
-                        tracing::warn!(
+                        crate::logs::warn!(
                             "the graceful stop has taken {timeout:?}: what is not processed yet is given up"
                         );
                     }
                 }
                 generator.stop.set();
                 jobs.abandon();
-                if !jobs.wait_done(STOP_TIMEOUT) {
-                    tracing::warn!("a batch still runs after {STOP_TIMEOUT:?}: the context stops without it");
+                let running = !jobs.wait_done(STOP_TIMEOUT);
+                if running {
+                    crate::logs::warn!(
+                        "a batch still runs after {STOP_TIMEOUT:?}: the context stops without it"
+                    );
+                }
+                let given_up = self.given_up(jobs.dropped(), running, planners.pending());
+                if !given_up.is_nothing() {
+                    crate::logs::warn!("the stop gives up {given_up}");
                 }
             }
             None => {
@@ -410,7 +465,17 @@ impl Core {
                 }
             }
         }
-        self.end();
+    }
+
+    fn given_up(&self, batches: Vec<Time>, running: bool, pending: Vec<String>) -> GivenUp {
+        let life = self.lock();
+        let kept = match (&life.checkpoint, self.config.write_ahead_log) {
+            (None, _) => Kept::Nothing,
+            (Some(_), false) => Kept::Checkpoint,
+            (Some(_), true) => Kept::Log,
+        };
+        let inputs = batches.iter().flat_map(|batch| life.inputs_of(*batch)).collect();
+        GivenUp { batches, inputs, running, pending, kept }
     }
 
     fn graceful_stop_timeout(&self) -> Duration {
@@ -423,7 +488,7 @@ impl Core {
         self.release();
         let (started, error) = {
             let life = self.lock();
-            (life.state == ContextState::Active, life.error.as_ref().map(Error::to_string))
+            (life.state == ContextState::Active, life.failures.last().map(Error::to_string))
         };
         if started {
             self.config.events.emit(|| ContextStopped { at: self.config.clock.now(), error });
@@ -438,17 +503,18 @@ impl Core {
             std::mem::take(&mut life.operators),
         );
         drop(life);
-        // The folder is free for another program from here on.
-        drop(self.lock_checkpoints().take());
+        // The folder is free for another program from here on. A store, and what a pipeline holds, is somebody's code.
+        let checkpoints = self.lock_checkpoints().take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(checkpoints)));
         self.changed.notify_all();
-        drop(gone);
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(gone)));
         if let Ok(mut stepper) = self.stepper.try_lock() {
             drop(stepper.take());
         }
     }
 
     /// Runs `n` batches, fewer if one of them stops the context. The `last` one runs although the context stops.
-    pub(super) fn step(&self, stepper: &mut Stepper, n: usize, last: bool) -> Result<()> {
+    pub(super) fn step(self: &Arc<Core>, stepper: &mut Stepper, n: usize, last: bool) -> Result<()> {
         let inputs = self.lock().inputs.clone();
         self.exec.enter(|| {
             let mut first = Ok(());
@@ -477,6 +543,9 @@ impl Core {
                     inputs.iter().for_each(|input| input.committed(time));
                 }
                 first = first.and(outcome);
+                if first.as_ref().is_err_and(|error| self.is_fatal(error)) {
+                    break;
+                }
             }
             first
         })

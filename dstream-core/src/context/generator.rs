@@ -2,12 +2,11 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
     time::Duration,
 };
 
 use super::{jobs::Jobs, planners::Planners, watch::Watch};
-use crate::{Config, Error, Limits, Result, Signal, Time};
+use crate::{Config, Error, Limits, Result, Signal, Time, threads::Threads};
 
 pub(super) struct Generator {
     config: Config,
@@ -68,10 +67,9 @@ impl Generator {
     }
 }
 
-pub(super) fn spawn(generator: Arc<Generator>, jobs: Arc<Jobs>) -> Result<()> {
-    thread::Builder::new()
-        .name("dstream-generator".into())
-        .spawn(move || {
+pub(super) fn spawn(threads: &Threads, generator: Arc<Generator>, jobs: Arc<Jobs>) -> Result<()> {
+    threads
+        .spawn("dstream-generator", move || {
             let _close = CloseOnDrop(&jobs);
             generator.run(&jobs);
         })

@@ -4,14 +4,14 @@ use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
     time::Duration,
 };
 
-use super::{core::Core, planners::Planners};
+use super::{behind::Behind, core::Core, planners::Planners};
 use crate::{
     Error, JobError, Result, Signal, Time,
     batch::{Batch, Pipeline, panic_text},
+    ops::is_output_closed,
 };
 
 /// The batches that are planned and have not begun.
@@ -26,6 +26,8 @@ pub(super) struct Jobs {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Time>,
+    /// What was dropped of them.
+    dropped: Vec<Time>,
     /// No further batch will come.
     closed: bool,
     /// The last batch has ended.
@@ -50,10 +52,16 @@ impl Jobs {
     /// Drops the batches that have not begun, and lets the one that runs wait for nothing.
     pub(super) fn abandon(&self) {
         let mut queue = self.lock();
-        queue.waiting.clear();
+        let waiting = std::mem::take(&mut queue.waiting);
+        queue.dropped.extend(waiting);
         queue.closed = true;
         self.changed.notify_all();
         self.abandoned.set();
+    }
+
+    /// The batches that were dropped.
+    pub(super) fn dropped(&self) -> Vec<Time> {
+        self.lock().dropped.clone()
     }
 
     /// Waits until the last batch has ended; returns whether it has.
@@ -97,10 +105,11 @@ pub(super) fn spawn(
     pipelines: Vec<Pipeline>,
 ) -> Result<()> {
     let (core, jobs, planners) = (Arc::clone(core), Arc::clone(jobs), Arc::clone(planners));
-    thread::Builder::new()
-        .name("dstream-driver".into())
-        .spawn(move || {
+    let threads = core.config.runtime.clone();
+    threads
+        .spawn("dstream-driver", move || {
             let _done = DoneOnDrop(&jobs);
+            let mut behind = Behind::new(core.interval);
             core.exec.enter(|| {
                 // Dropped in here: sinks are closed before the last batch counts as done.
                 let mut pipelines = pipelines;
@@ -108,20 +117,23 @@ pub(super) fn spawn(
                     if !planners.wait_planned(time, &jobs) {
                         break;
                     }
+                    let begun = core.config.clock.now();
                     let outcome = begin(&core, time).and_then(|()| run_batch(&core, &mut pipelines, time));
+                    let now = core.config.clock.now();
+                    if let Some(standing) = behind.batch_ended(time, now) {
+                        behind.log(standing, time, now.since(begun), jobs.lock().waiting.len());
+                    }
                     let Err(error) = outcome else {
                         if core.is_committed() {
                             planners.committed(time);
                         }
                         continue;
                     };
-                    let over = matches!(error, Error::Checkpoint(_));
-                    core.report(error);
-                    if over {
-                        // What can't be written down must not happen. Inside the pool this returns at once.
-                        core.stop(false);
+                    if core.is_fatal(&error) {
+                        core.end_by(error);
                         break;
                     }
+                    core.report(error);
                 }
             });
         })
@@ -136,10 +148,10 @@ pub(super) fn begin(core: &Core, time: Time) -> Result<()> {
 }
 
 /// Runs every pipeline over a batch that has begun, and returns the first failure.
-pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
+pub(super) fn run_batch(core: &Arc<Core>, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
     let zero = *core.zero.get_or_init(|| time - core.interval);
     let watched = core.watch.started(time, || core.lock().inputs_of(time));
-    let mut batch = Batch::new(time, zero, core.seed(), &core.config, core);
+    let mut batch = Batch::new(time, zero, core.seed(), &core.config, &**core);
     let mut panicked = None;
     for (id, pipeline) in pipelines.iter_mut().enumerate() {
         batch.begin_pipeline(id);
@@ -147,11 +159,17 @@ pub(super) fn run_batch(core: &Core, pipelines: &mut [Pipeline], time: Time) -> 
         // must not cost the batches to come.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (pipeline.run)(&mut batch))) {
             let message = panic_text(&*panic);
-            let failure =
-                JobError { time, operator: "the pipeline".into(), file: file!(), line: line!(), message };
-            tracing::error!("{failure}");
+            let (operator, file, line) = ("the pipeline".into(), file!(), line!());
+            let failure = JobError { time, operator, file, line, message, cause: None };
+            core.config.reports.failed(&failure);
             panicked.get_or_insert(failure);
         }
+    }
+    if is_output_closed() && !core.lock().stop_begun {
+        crate::logs::info!(
+            "standard output is closed, and nobody reads what is printed: stopping gracefully"
+        );
+        core.stop(true);
     }
     let (outputs, read) = batch.watched();
     let failure = batch.finish().into_iter().next().or(panicked);

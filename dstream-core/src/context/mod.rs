@@ -1,10 +1,13 @@
 //! The context: what belongs together, and its life from the first pipeline to the stop.
 
+mod behind;
 mod bounded;
 mod builder;
 mod checkpoints;
 mod core;
+mod failures;
 mod generator;
+mod given_up;
 mod hoisted;
 mod jobs;
 mod older;
@@ -70,7 +73,16 @@ pub enum ContextState {
 /// assert_eq!(out.values()[0], [2, 4, 6]);
 /// # Ok::<(), dstream::Error>(())
 /// ```
+///
+/// # Panics of the program
+///
+/// A panic in a closure of a pipeline fails its batch, which names the operator. Only the process's panic hook is told where a
+/// panic comes from. So the first batch puts a hook around the one that there is
+/// ([`std::panic::set_hook`]), for good: it prints nothing for panics that fail a batch, and calls the hook before it for every
+/// other. A program that sets a hook of its own does so before the first batch; one that sets it later still runs, with
+/// the operator's place missing in failures, and its own hook called for them.
 #[derive(Clone)]
+#[must_use = "nothing runs until it is started (`start`), stepped (`run_batches`) or run to its end (`run_to_end`)"]
 pub struct StreamingContext {
     handle: Arc<Handle>,
 }
@@ -104,7 +116,7 @@ impl StreamingContext {
 
     /// A context with these settings.
     pub fn with_config(batch: Duration, config: Config) -> Result<StreamingContext> {
-        Ok(StreamingContext { handle: Arc::new(Handle(Arc::new(Core::new(batch, config)?))) })
+        Ok(StreamingContext { handle: Arc::new(Handle(Core::shared(batch, config)?)) })
     }
 
     /// The name of the application.
@@ -212,13 +224,12 @@ impl StreamingContext {
                     ));
                 }
                 ContextState::Active => {
-                    tracing::warn!("`start` of context `{}`, which is started already", life.name);
+                    crate::logs::warn!("`start` of context `{}`, which is started already", life.name);
                     return Ok(());
                 }
                 ContextState::Stopped => {
-                    return Err(Error::State(
-                        "this context has been stopped and can't be started again: make a new one".into(),
-                    ));
+                    let stopped = "this context has been stopped and can't be started again: make a new one";
+                    return Err(life.failures.end().cloned().unwrap_or(Error::State(stopped.into())));
                 }
             }
             core.claim()?;
@@ -227,9 +238,30 @@ impl StreamingContext {
         core.start().inspect_err(|_| core.stop(false))
     }
 
-    /// Blocks until the context stops, or until the first failure of a batch, which is returned.
+    /// Blocks until the context stops, or until a batch fails, and returns the failure.
     ///
-    /// A failure doesn't stop the context: later batches run until it is stopped or dropped.
+    /// A failure doesn't stop the context, unless [`Config::on_failure`] says so: later batches run until it is stopped or
+    /// dropped. It is returned once, so that a call after it waits for the next failure or for the end. What has ended the context
+    /// is returned by every call: a checkpoint that can't be written, or an [`Error::Thread`].
+    ///
+    /// A context that has not been started is an error at once.
+    ///
+    /// ```
+    /// use dstream::prelude::*;
+    ///
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     queue_stream(vec![vec![1]]).foreach_rdd(|_rdd| Ok::<(), std::io::Error>(()));
+    /// })?;
+    /// ssc.start()?;
+    /// # ssc.stop();
+    /// while let Err(failure) = ssc.await_termination() {
+    ///     eprintln!("{failure}");
+    ///     if !matches!(failure, dstream::Error::Job(_)) {
+    ///         break;
+    ///     }
+    /// }
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
     pub fn await_termination(&self) -> Result<()> {
         self.wait(None).map(|_| ())
     }
@@ -249,17 +281,21 @@ impl StreamingContext {
         }
         let mut life = core.lock();
         if life.state == ContextState::Initialized {
-            tracing::warn!("waiting for the end of context `{}`, which has not been started", life.name);
+            return Err(Error::State(
+                "`await_termination` waits for the end of a context that has not been started: call `start` first".into(),
+            ));
         }
-        let waiting = |life: &mut Life| life.state != ContextState::Stopped && life.error.is_none();
+        let returned = life.failures.returned();
+        let waiting =
+            |life: &mut Life| life.state != ContextState::Stopped && !life.failures.is_new(returned);
         life = match timeout {
             None => core.changed.wait_while(life, waiting).unwrap_or_else(PoisonError::into_inner),
             Some(t) => {
                 core.changed.wait_timeout_while(life, t, waiting).unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        match &life.error {
-            Some(error) => Err(error.clone()),
+        match life.failures.take(returned) {
+            Some(error) => Err(error),
             None => Ok(life.state == ContextState::Stopped),
         }
     }
@@ -326,13 +362,18 @@ impl StreamingContext {
             }
         }
         let outcome = stepper.as_mut().map_or(Ok(()), |stepper| core.step(stepper, n, false));
-        if let Err(Error::Checkpoint(error)) = &outcome
-            && !error.may_pass()
-        {
+        let over = match &outcome {
+            Err(Error::Checkpoint(error)) => !error.may_pass(),
+            Err(error) => core.is_fatal(error),
+            Ok(()) => false,
+        };
+        if over {
             drop(stepper);
             core.stop(false);
         }
-        outcome
+        // A thread has ended meanwhile without which there are no batches.
+        let end = core.lock().failures.end().cloned();
+        outcome.and(end.map_or(Ok(()), Err))
     }
 
     pub(crate) fn id(&self) -> ContextId {

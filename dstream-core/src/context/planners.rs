@@ -6,12 +6,11 @@ use std::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, Sender},
     },
-    thread,
     time::Duration,
 };
 
 use super::jobs::Jobs;
-use crate::{Error, Limits, Result, Time, source::AnyInput};
+use crate::{Error, Limits, Result, Time, source::AnyInput, threads::Threads};
 
 /// How long a source may take to stop once it has been told to: longer than a receiver's thread may.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
@@ -60,7 +59,11 @@ enum Stop {
 }
 
 impl Planners {
-    pub(super) fn spawn(inputs: &[Arc<dyn AnyInput>], jobs: &Arc<Jobs>) -> Result<Planners> {
+    pub(super) fn spawn(
+        threads: &Threads,
+        inputs: &[Arc<dyn AnyInput>],
+        jobs: &Arc<Jobs>,
+    ) -> Result<Planners> {
         let all = Mutex::new(vec![State::default(); inputs.len()]);
         let states = Arc::new(States { all, changed: Condvar::new() });
         let planners = inputs.iter().enumerate().map(|(at, input)| {
@@ -69,9 +72,10 @@ impl Planners {
             let name = input.name().to_owned();
             let planner = Planner { name, input: Arc::clone(input), tasks };
             let input = Arc::clone(input);
-            thread::Builder::new()
-                .name(format!("dstream-plan-{}", planner.name))
-                .spawn(move || work(&*input, &queue, &states, at, &jobs))
+            threads
+                .spawn(format!("dstream-plan-{}", planner.name), move || {
+                    work(&*input, &queue, &states, at, &jobs);
+                })
                 .map_err(|error| {
                     Error::io("the thread that plans the batches of a source can't be started", error)
                 })?;
@@ -102,14 +106,14 @@ impl Planners {
         self.send(|| Task::Stop);
         let busy = self.states.wait(timeout, |state| state.stop == Stop::NotBegun);
         for at in &busy {
-            tracing::warn!(
+            crate::logs::warn!(
                 "source {} still plans a batch {timeout:?} after the stop: the context stops without it",
                 self.planners[*at].name
             );
         }
         let slow = self.states.wait(STOP_TIMEOUT, |state| state.stop == Stop::Begun);
         for at in &slow {
-            tracing::warn!(
+            crate::logs::warn!(
                 "source {} has not stopped after {STOP_TIMEOUT:?}: the context stops without it",
                 self.planners[*at].name
             );
@@ -121,6 +125,13 @@ impl Planners {
     pub(super) fn has_pending(&self, timeout: Duration) -> bool {
         self.states.wait(timeout, |state| state.stop == Stop::Done && state.planned < state.asked);
         self.states.lock().iter().any(|state| state.pending)
+    }
+
+    /// The stopped sources that hold something which no batch has.
+    pub(super) fn pending(&self) -> Vec<String> {
+        let states = self.states.lock();
+        let all = self.planners.iter().zip(&*states);
+        all.filter(|(_, state)| state.pending).map(|(planner, _)| planner.name.clone()).collect()
     }
 
     fn send(&self, task: impl Fn() -> Task) {

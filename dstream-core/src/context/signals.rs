@@ -2,11 +2,11 @@
 
 use std::{
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, LazyLock, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use signal_hook::{
@@ -17,7 +17,9 @@ use signal_hook::{
 };
 
 use super::core::ACTIVE;
-use crate::{Error, Result};
+use crate::{Error, Result, threads::Threads};
+
+const THREAD: &str = "dstream-signals";
 
 /// While this is set, a signal does what it does without us. The first signal sets it for the second.
 pub(super) static DEFAULT: LazyLock<Arc<AtomicBool>> = LazyLock::new(|| Arc::new(AtomicBool::new(true)));
@@ -49,14 +51,16 @@ fn install() -> io::Result<()> {
     }
     // Last: the stop that this begins sets the flag as well, and may end before the handlers behind it have run.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    thread::Builder::new().name("dstream-signals".into()).spawn(move || {
+    // It serves every context of the process, one after the other: a panic is that of the context that stops.
+    Threads::default().spawn(THREAD, move || {
         for signal in signals.forever() {
             let active =
                 ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
-            if let Some(core) = active {
-                let name = signal_name(signal).unwrap_or("a signal");
-                tracing::info!("{name}: stopping gracefully; a second one stops at once");
-                core.stop(true);
+            let Some(core) = active else { continue };
+            let name = signal_name(signal).unwrap_or("a signal");
+            crate::logs::info!("{name}: stopping gracefully; a second one stops at once");
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.stop(true))) {
+                core.config.runtime.panicked(THREAD.to_owned(), &*panic);
             }
         }
     })?;

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+mod failures;
+
 use super::{ContextState, StreamingContext, signals};
 use crate::{
     Block, Config, Error, Input, Limits, Receiver, ReceiverContext, Result, Source, SourceContext, Time,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{Event, EventsDropped, Listener};
-use crate::{Error, Result, Signal, batch::catch, clock::Stopwatch};
+use crate::{Error, Result, Signal, batch::catch, clock::Stopwatch, threads::Threads};
 
 /// How many events wait for one listener, at most.
 const CAPACITY: usize = 8192;
@@ -26,6 +26,7 @@ struct Shared {
     /// Whether there is a listener: all that is asked where there is none.
     listened: AtomicBool,
     queues: Mutex<Vec<Arc<Queue>>>,
+    threads: Threads,
 }
 
 impl fmt::Debug for Bus {
@@ -36,8 +37,12 @@ impl fmt::Debug for Bus {
 
 impl Bus {
     /// A bus with these listeners.
-    pub(crate) fn new(listeners: &[Arc<dyn Listener>]) -> Result<Bus> {
-        let bus = Bus::default();
+    pub(crate) fn new(listeners: &[Arc<dyn Listener>], threads: &Threads) -> Result<Bus> {
+        let bus = Bus(Arc::new(Shared {
+            listened: AtomicBool::new(false),
+            queues: Mutex::default(),
+            threads: threads.clone(),
+        }));
         listeners.iter().try_for_each(|listener| bus.add(Arc::clone(listener)))?;
         Ok(bus)
     }
@@ -50,7 +55,7 @@ impl Bus {
     fn add_bounded(&self, listener: Arc<dyn Listener>, capacity: usize) -> Result<()> {
         let mut queues = self.queues();
         let queue = Arc::new(Queue::new(capacity));
-        let thread = thread::Builder::new().name(format!("dstream-listener-{}", queues.len())).spawn({
+        let thread = self.0.threads.spawn(format!("dstream-listener-{}", queues.len()), {
             let queue = Arc::clone(&queue);
             move || queue.run(&*listener)
         });
@@ -88,7 +93,7 @@ impl Bus {
             // A listener that stops its context gets the rest when it returns.
             if !own && !queue.ended.wait_timeout(limit.saturating_sub(stopwatch.elapsed())) {
                 let left = queue.lock().events.len();
-                tracing::warn!(
+                crate::logs::warn!(
                     "a listener still has {left} events before it after {limit:?}: the context stops without waiting for it"
                 );
             }
@@ -149,7 +154,7 @@ impl Queue {
             let ever = waiting.dropped_ever;
             drop(waiting);
             if ever.is_power_of_two() {
-                tracing::warn!("a listener does not keep up: {ever} events are dropped so far");
+                crate::logs::warn!("a listener does not keep up: {ever} events are dropped so far");
             }
             return;
         }
@@ -183,7 +188,7 @@ impl Queue {
             if let Err(panic) = catch(|| event.deliver(listener)) {
                 panics += 1;
                 if panics == 1 {
-                    tracing::error!(
+                    crate::logs::error!(
                         "a listener panicked, and does not know of this event; it is told of the next ones: {}: {event:?}",
                         panic.message()
                     );

@@ -63,6 +63,7 @@ pub use flat_map::{SplitAny, SplitText, Splits};
 pub use foreach_partition::{Partition, foreach_partition};
 pub use foreach_rdd::{Outcome, foreach_rdd};
 pub use group_by_key::Grouped;
+pub(crate) use print::is_output_closed;
 pub use print::{First, Print};
 pub use reduce::Reduce;
 pub use sample::Sample;

@@ -2,7 +2,8 @@
 
 use std::{
     fmt::{Debug, Write as _},
-    io::Write as _,
+    io::{ErrorKind, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -27,6 +28,9 @@ impl<T: Record<Owned: Debug>> DStream<T> {
     /// is local, with `.mmm` when the batch interval is not in whole seconds.
     ///
     /// Options `retry` and `on_error`: see [`sink`](crate::sink). Dead letters are the records that would have been printed.
+    ///
+    /// If standard output is a pipe that nobody reads any more, as behind `head`, the context stops
+    /// [gracefully](crate::StreamingContext::stop_gracefully) and without an error, as `cat` ends.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -76,6 +80,14 @@ pub struct Print {
     with_millis: bool,
 }
 
+/// Whether standard output was found closed, since this was asked last: the process has one.
+static CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether a batch was to be printed that nobody reads, since this was asked last.
+pub(crate) fn is_output_closed() -> bool {
+    CLOSED.swap(false, Ordering::SeqCst)
+}
+
 const RULE: &str = "-------------------------------------------";
 
 impl Print {
@@ -94,10 +106,14 @@ impl Print {
         let text = self.layout(rdd, batch.time());
         let mut out = std::io::stdout().lock();
         // One write a batch: lines of other threads do not get in between.
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            // A reader that is gone does not come back.
-            .map_err(|e| SinkError::permanent(Error::io("writing to standard output", e)))
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            // Nobody reads any more, as behind `head`: no failure, but a reason to stop.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                CLOSED.store(true, Ordering::SeqCst);
+                Ok(())
+            }
+            written => written.map_err(|e| SinkError::permanent(Error::io("writing to standard output", e))),
+        }
     }
 
     fn layout<T: Debug>(&self, rdd: &Rdd<T>, time: Time) -> String {

@@ -1,12 +1,9 @@
 //! Runs one task a partition.
 
-use std::{
-    panic,
-    time::{Duration, Instant},
-};
+use std::{panic, time::Duration};
 
 use super::RddOps;
-use crate::{batch, exec};
+use crate::{batch, clock::Stopwatch, exec};
 
 /// Fewer records than this are little work, if what is done with each of them is.
 pub(crate) const FEW: usize = 2_000;
@@ -29,7 +26,7 @@ pub(crate) fn run_items<I: Send, O: Send>(items: Vec<I>, few: bool, task: impl F
     let mut outputs = Vec::with_capacity(items.len());
     let mut items = items.into_iter();
     if few {
-        let start = Instant::now();
+        let start = Stopwatch::start();
         for item in items.by_ref() {
             outputs.push(task(item));
             if start.elapsed() > ALONE {

@@ -2,9 +2,6 @@
 
 use std::{cmp::Ordering, hash::BuildHasher, iter};
 
-use foldhash::quality::FixedState;
-use rayon::prelude::*;
-
 use super::{
     Rdd, RddOps,
     records::RddBlock,
@@ -13,12 +10,13 @@ use super::{
 };
 use crate::{
     Key, Pair, Record,
-    exec::transpose,
+    exec::{self, transpose},
     join::{Join, JoinForm, Joined},
     ops::{CombineByKey, HasLen, entries, gather, pairs},
     record::Portable,
     table::{self, Chunks, Entry, Grouping, Portion, Scatter, Table, merge},
 };
+use foldhash::quality::FixedState;
 
 /// Where keys go: fixed, so that a program gives the same partitions in every run.
 const SEED: u64 = 0;
@@ -230,11 +228,7 @@ pub(super) fn sort<R: RddOps>(
     let parts: Vec<Vec<R::Item>> = run_items(parts, few, |part| part.into_iter().collect());
     let mut records = Vec::with_capacity(parts.iter().map(Vec::len).sum());
     parts.into_iter().for_each(|mut part| records.append(&mut part));
-    if records.len() < FEW {
-        records.sort_by(&compare);
-    } else {
-        records.par_sort_by(&compare);
-    }
+    exec::sort(&mut records, few, &compare);
     let len = records.len();
     // From the back, so that each record is moved once.
     let mut parts: Vec<Vec<R::Item>> = (0..n).rev().map(|i| records.split_off(share(len, n, i))).collect();

@@ -301,7 +301,7 @@ impl<B: Loggable> Shared<B> {
     }
 
     fn report_error(&self, error: impl fmt::Display) {
-        tracing::warn!("receiver {}: {error}", self.name);
+        crate::logs::warn!("receiver {}: {error}", self.name);
         self.context.config.reports.tell(&Error::source(&self.name, error));
     }
 

@@ -7,7 +7,6 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread,
 };
 
 use super::budget::Permit;
@@ -124,7 +123,7 @@ impl Log {
         })?;
         for (name, stream) in &mut streams {
             if forget.iter().any(|forgotten| **forgotten == **name) && !stream.found.is_empty() {
-                tracing::warn!(
+                crate::logs::warn!(
                     "{} blocks of `{name}` in the log are let go: it is forgotten",
                     stream.found.len()
                 );
@@ -226,7 +225,7 @@ impl Log {
             None => return,
         };
         if let Err(error) = cleaned {
-            tracing::warn!("the log of receivers could not be cleaned up: {error}");
+            crate::logs::warn!("the log of receivers could not be cleaned up: {error}");
         }
     }
 
@@ -329,7 +328,8 @@ impl ReceiverLog {
         drop(state);
         if first && self.log.enabled {
             let (log, context) = (Arc::clone(&self.log), context.clone());
-            let spawned = thread::Builder::new().name("dstream-log".into()).spawn(move || log.keep(&context));
+            let threads = context.config.runtime.clone();
+            let spawned = threads.spawn("dstream-log", move || log.keep(&context));
             spawned.map_err(|error| Error::io("the thread of the log can't be started", error))?;
         }
         Ok(found)

@@ -144,7 +144,7 @@ impl<R: Receiver> Source for ReceiverStream<R> {
                 ready.push_back(Received::found(log.reader(), log.stream(), number, place)?);
             }
             if !ready.is_empty() {
-                tracing::info!("{} blocks of {} are back from the log", ready.len(), self.name);
+                crate::logs::info!("{} blocks of {} are back from the log", ready.len(), self.name);
             }
         }
         let context = ReceiverContext::new(self.name.clone(), context);
@@ -207,7 +207,7 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         let Some(Running { context, ended, .. }) = &self.running else { return };
         context.stop();
         if !ended.wait_timeout(STOP_TIMEOUT) {
-            tracing::warn!(
+            crate::logs::warn!(
                 "receiver {} has not stopped after {STOP_TIMEOUT:?}: the context stops without it",
                 self.name
             );

@@ -4,7 +4,6 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::atomic::Ordering,
-    thread,
 };
 
 use super::{Receiver, ReceiverContext, context::Shared};
@@ -18,7 +17,8 @@ use crate::{
 pub(super) fn spawn<R: Receiver>(receiver: R, context: ReceiverContext<R::Block>) -> io::Result<Signal> {
     let ended = Signal::new();
     let on_end = SetOnDrop(ended.clone());
-    thread::Builder::new().name(format!("dstream-{}", context.shared.name)).spawn(move || {
+    let threads = context.shared.context.config.runtime.clone();
+    threads.spawn(format!("dstream-{}", context.shared.name), move || {
         let _on_end = on_end;
         supervise(receiver, &context);
     })?;
@@ -54,7 +54,7 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
         if stored.swap(false, Ordering::Relaxed) {
             delay = config.restart_delay;
         }
-        tracing::warn!("receiver {name} {reason}; next try in {delay:?}");
+        crate::logs::warn!("receiver {name} {reason}; next try in {delay:?}");
         config.events.emit(|| ReceiverFailed {
             source: source(),
             at: at(),

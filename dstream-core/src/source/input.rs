@@ -242,7 +242,7 @@ impl<S: Source> AnyInput for Input<S> {
             Ok(())
         });
         if let Err(error) = told {
-            tracing::warn!("{error}: it was told that the batch at {time} is done");
+            crate::logs::warn!("{error}: it was told that the batch at {time} is done");
         }
     }
 
@@ -260,7 +260,7 @@ impl<S: Source> AnyInput for Input<S> {
             Ok(())
         });
         if let Err(error) = stopped {
-            tracing::warn!("{error}: it was told to stop");
+            crate::logs::warn!("{error}: it was told to stop");
         }
     }
 }

@@ -69,7 +69,7 @@ impl LineBuffer {
         static CUT: Occasionally = Occasionally::new();
         CUT.count(1, |n| {
             let max = self.max_line;
-            tracing::warn!(
+            crate::logs::warn!(
                 "cut {n} lines of text longer than {max} bytes: what follows the cut is the next line \
                  (see `Config::max_line_bytes`)"
             );

@@ -95,7 +95,7 @@ impl Receiver for ListenTextStream {
         let listener = TcpListener::bind(&self.address).map_err(|error| format!("can't listen: {error}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        tracing::info!("{} listens on {address}", self.name());
+        crate::logs::info!("{} listens on {address}", self.name());
         if let Some(on_bound) = &mut self.on_bound {
             on_bound(address);
         }
@@ -106,17 +106,22 @@ impl Receiver for ListenTextStream {
                 if clients.load(Ordering::SeqCst) >= self.max_clients {
                     static FULL: Occasionally = Occasionally::new();
                     FULL.count(1, |_| {
-                        tracing::warn!("{} has {} clients: more have to wait", self.name(), self.max_clients)
+                        crate::logs::warn!(
+                            "{} has {} clients: more have to wait",
+                            self.name(),
+                            self.max_clients
+                        )
                     });
                     ctx.pause(ACCEPT_PAUSE);
                     continue;
                 }
                 let accepted = listener.accept().and_then(|(stream, peer)| {
                     let client = Client::new(&clients);
-                    thread::Builder::new()
-                        .stack_size(STACK)
-                        .name(format!("dstream-{peer}"))
-                        .spawn_scoped(scope, move || client.serve(stream, peer, ctx))
+                    let name = format!("dstream-{peer}");
+                    let serve = move || client.serve(stream, peer, ctx);
+                    let serve = ctx.config().runtime.guard(name.clone(), serve);
+                    #[expect(clippy::disallowed_methods, reason = "scoped, with a small stack")]
+                    thread::Builder::new().stack_size(STACK).name(name).spawn_scoped(scope, serve)
                 });
                 match accepted {
                     Ok(_) => {}

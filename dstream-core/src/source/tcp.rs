@@ -59,7 +59,7 @@ impl Server {
         ctx: &ReceiverContext<B>,
     ) -> Result<(), Fault> {
         let mut stream = self.connect()?;
-        tracing::info!("{name} is connected");
+        crate::logs::info!("{name} is connected");
         match receive(&mut stream, framing, ctx)? {
             End::Closed => Err("the server closed the connection".into()),
             End::Stopped => Ok(()),

@@ -205,7 +205,7 @@ fn replace_invalid(bytes: &[u8]) -> String {
         }
     }
     INVALID.count(invalid, |n| {
-        tracing::warn!("received {n} bytes that are not utf-8: they are replaced by U+FFFD");
+        crate::logs::warn!("received {n} bytes that are not utf-8: they are replaced by U+FFFD");
     });
     text
 }

@@ -188,6 +188,7 @@ impl<S: Source> Started<S> {
     fn stop(self, time: Time) -> Result<()> {
         let Started { mut source, context, .. } = self;
         let (done, stopped) = mpsc::channel();
+        #[expect(clippy::disallowed_methods, reason = "there is no context that it could end")]
         thread::spawn(move || {
             context.stopping.set();
             source.stop();

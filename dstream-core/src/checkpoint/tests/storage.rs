@@ -17,9 +17,13 @@ fn state_comes_back_and_does_not_pile_up() {
         let dir = tempfile::tempdir().unwrap();
         let policy = Policy { background, ..small() };
         let (mut counts, mut empty) = (Map::new(), Map::<u8>::new());
-        let (mut checkpointer, ..) =
-            resume(local(dir.path()), &mut [("counts", &mut counts), ("empty", &mut empty)], &[], policy)
-                .unwrap();
+        let (mut checkpointer, ..) = resume(
+            local(dir.path()),
+            &mut [("counts", &mut counts), ("empty", &mut empty)],
+            &[],
+            policy.clone(),
+        )
+        .unwrap();
         for batch in 0..200u64 {
             counts.put(&format!("key {}", batch % 17), batch);
             counts.remove(&format!("key {}", batch * 7 % 17));

@@ -151,11 +151,11 @@ impl<B> FileStream<B> {
         let listing = Listing::of(&self.folders);
         let took = context.clock.now().since(began);
         if took > context.interval {
-            tracing::warn!("{}: listing the files took {took:?}, longer than a batch", self.name);
+            crate::logs::warn!("{}: listing the files took {took:?}, longer than a batch", self.name);
         }
         for problem in &listing.problems {
             self.unlisted.count(1, |_| {
-                tracing::warn!("{}: {problem}; batches lack its files until that changes", self.name);
+                crate::logs::warn!("{}: {problem}; batches lack its files until that changes", self.name);
             });
         }
         listing
@@ -236,7 +236,7 @@ impl<B: Block + 'static> Source for FileStream<B> {
         self.ended = context.to_end;
         if !std::mem::replace(&mut self.told, true) {
             for (folder, files) in self.seen.left(&self.rules) {
-                tracing::info!(
+                crate::logs::info!(
                     "{}: {files} files in `{}` were there before the start and are left; `new_files_only(false)` takes them",
                     self.name,
                     folder.display()
