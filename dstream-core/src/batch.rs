@@ -350,8 +350,17 @@ impl<'a> Batch<'a> {
 
     /// A failure of the operator in this batch, with the error that it came from.
     pub(crate) fn failed_by(&self, op: &OpMeta, error: Error) -> Missing {
-        let message = error.to_string();
-        Missing::Failed(Box::new(JobError { cause: Some(cause(error)), ..self.failure(op, message) }))
+        self.failed_from(op, error.to_string(), cause(error))
+    }
+
+    /// A failure with a message of its own, and the error that it came from.
+    pub(crate) fn failed_from(
+        &self,
+        op: &OpMeta,
+        message: String,
+        cause: Arc<dyn StdError + Send + Sync>,
+    ) -> Missing {
+        Missing::Failed(Box::new(JobError { cause: Some(cause), ..self.failure(op, message) }))
     }
 
     fn failure(&self, op: &OpMeta, message: String) -> JobError {

@@ -73,7 +73,7 @@ impl Error {
     }
 
     /// An [`Error::Output`] of any error; one of these stays what it is.
-    pub(crate) fn output(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+    pub fn output(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         match error.into().downcast::<Error>() {
             Ok(error) => *error,
             Err(error) => Error::Output(error.into()),

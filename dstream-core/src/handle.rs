@@ -52,7 +52,6 @@ use crate::{
 /// assert_eq!((time, rdd.collect()), (now, vec!["or".into(), "not".into()]));
 /// # Ok::<(), dstream::Error>(())
 /// ```
-#[must_use = "a stream is handed out, and kept, for somebody who reads it"]
 pub struct StreamHandle<T> {
     shared: Arc<Shared<T>>,
 }

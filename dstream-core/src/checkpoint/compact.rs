@@ -175,7 +175,7 @@ impl Worker {
                 let (segments, problems) = readable(&*self.store, segments)?;
                 problems
                     .iter()
-                    .for_each(|error| tracing::warn!("{error}: what it was merged from is read instead"));
+                    .for_each(|error| crate::logs::warn!("{error}: what it was merged from is read instead"));
                 self.write_merged(&segments, whole, operators)?
             }
             merged => merged?,

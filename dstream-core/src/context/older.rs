@@ -23,7 +23,7 @@ pub(super) fn check_older(core: &Core, storage: &Storage, recovered: &Recovered)
     });
     let losses = losses(core, storage, recovered, same_batch)?;
     if let (true, [], Some(begun)) = (same_batch, &losses[..], begun) {
-        tracing::warn!(
+        crate::logs::warn!(
             "{}: the batch at {} runs again from `{}`, over the same records",
             damaged.join("; "),
             begun.time,
@@ -46,7 +46,7 @@ pub(super) fn check_older(core: &Core, storage: &Storage, recovered: &Recovered)
     };
     let error = CheckpointError::Older { file: recovered.file().to_owned(), damaged, batches, losses };
     if core.config.accept_older_checkpoint {
-        tracing::error!("`accept_older_checkpoint` is set, so that this is done: {error}");
+        crate::logs::error!("`accept_older_checkpoint` is set, so that this is done: {error}");
         return Ok(true);
     }
     Err(error.into())

@@ -53,6 +53,14 @@ impl SinkError {
         self.transient
     }
 
+    /// What a failure that it leads to came from: the user's own error.
+    pub(crate) fn cause(&self) -> Arc<dyn StdError + Send + Sync> {
+        match self.source.downcast_ref::<Error>() {
+            Some(Error::Output(error)) => Arc::clone(error),
+            _ => Arc::clone(&self.source),
+        }
+    }
+
     /// What it was made of.
     pub fn source(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.source

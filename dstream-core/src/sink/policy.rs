@@ -87,14 +87,14 @@ impl<T> OutputPolicy<T> {
             OnError::Skip => {
                 self.skipped += 1;
                 if self.skipped.is_power_of_two() {
-                    tracing::warn!(
+                    crate::logs::warn!(
                         "`{name}` has skipped a batch, {} so far: {error}; it counts as written",
                         self.skipped
                     );
                 }
             }
             OnError::DeadLetters(sink) => {
-                tracing::warn!("the batch goes to the dead letters of `{name}`: {error}");
+                crate::logs::warn!("the batch goes to the dead letters of `{name}`: {error}");
                 let context = context.named(format!("{name}.dead_letters"));
                 let outcome = attempts.run(&context, |rdd, batch| sink.write(rdd, batch));
                 outcome.map_err(|GivenUp { missing, .. }| match missing {
@@ -147,14 +147,14 @@ impl<T> Attempts<'_, '_, T> {
             let error = match outcome.map_err(|missing| GivenUp { missing, stopped: false })? {
                 Ok(()) => {
                     if attempt > 1 {
-                        tracing::info!("`{name}` has written the batch at {time}, in attempt {attempt}");
+                        crate::logs::info!("`{name}` has written the batch at {time}, in attempt {attempt}");
                     }
                     return Ok(());
                 }
                 Err(error) => error,
             };
             let given_up = |how: String, stopped: bool| {
-                Err(GivenUp { missing: batch.failed(op, format!("{error}{how}")), stopped })
+                Err(GivenUp { missing: batch.failed_from(op, format!("{error}{how}"), error.cause()), stopped })
             };
             if !error.is_transient() {
                 return given_up(String::new(), false);
@@ -176,7 +176,7 @@ impl<T> Attempts<'_, '_, T> {
                 next_try_in: delay,
             });
             if attempt.is_power_of_two() {
-                tracing::warn!(
+                crate::logs::warn!(
                     "`{name}` could not write the batch at {time} in attempt {attempt}, and tries again in {delay:?}; later \
                      batches wait: {error}"
                 );

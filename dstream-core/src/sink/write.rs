@@ -45,7 +45,7 @@ pub(crate) fn write_batch<T: Data, S: Sink<T>>(
         }
         Err(caught) => {
             if catch(|| sink.abort(batch)).is_err() {
-                tracing::warn!("`{}` panicked when it was aborted after a panic", batch.context().output());
+                crate::logs::warn!("`{}` panicked when it was aborted after a panic", batch.context().output());
             }
             panic::resume_unwind(caught.rethrow())
         }
@@ -83,7 +83,7 @@ impl<S> Drop for OpenSink<S> {
         if let Some(close) = self.close
             && catch(|| close(&mut self.sink)).is_err()
         {
-            tracing::warn!("a sink panicked when it was closed");
+            crate::logs::warn!("a sink panicked when it was closed");
         }
     }
 }

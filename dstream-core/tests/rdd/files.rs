@@ -78,10 +78,10 @@ proptest! {
     fn a_file_that_looks_right_but_holds_nonsense_is_an_error(bytes: Vec<u8>, length: Option<u64>) {
         // Only the checksum and what is before the records are as they should be.
         let (_dir, path) = folder();
-        let name = "Vec<(String, Option<u32>)>";
-        let mut file = b"dsobject\x01\0\0\0".to_vec();
-        file.extend((name.len() as u32).to_le_bytes());
-        file.extend(name.as_bytes());
+        let shape = "[(string,?u32)]";
+        let mut file = b"dsobject\x02\0\0\0".to_vec();
+        file.extend((shape.len() as u32).to_le_bytes());
+        file.extend(shape.as_bytes());
         file.extend(length.unwrap_or(bytes.len() as u64).to_le_bytes());
         file.extend(&bytes);
         file.extend(1u64.to_le_bytes());
@@ -223,7 +223,7 @@ fn a_file_of_another_type_says_both() -> dstream_core::Result<()> {
     Rdd::parallelize(vec![("a".to_owned(), 1u64)]).save_as_object_file(&path)?;
     let error = Rdd::<(String, u32)>::object_file(&path).expect_err("another type").to_string();
     let file = path.join("part-00000");
-    let expected = "holds records of type `(String, u64)`, expected `(String, u32)`";
+    let expected = "holds records of type `(string,u64)`, expected `(string,u32)`";
     assert_eq!(error, format!("object file `{}` {expected}", file.display()));
     // The file alone is as good as the folder.
     assert_eq!(Rdd::<(String, u64)>::object_file(&file)?.count(), 1);
@@ -260,10 +260,10 @@ fn a_type_may_move_but_not_lose_fields() -> dstream_core::Result<()> {
     Rdd::parallelize(vec![after::Click(1)]).save_as_object_file(&path)?;
     assert_eq!(Rdd::<after::Click>::object_file(&path)?.collect(), [after::Click(1)]);
     let error = Rdd::<before::Click>::object_file(&path).expect_err("a field too many").to_string();
-    assert!(error.contains("have its fields changed?"), "{error}");
+    assert!(error.ends_with("holds records of type `Click(u8)`, expected `Click(u8,u8)`"), "{error}");
     Rdd::parallelize(vec![before::Click(1, 2)]).save_as_object_file(&path)?;
     let error = Rdd::<after::Click>::object_file(&path).expect_err("a field too few").to_string();
-    assert!(error.contains("1 of its 2 bytes are left over; have its fields changed?"), "{error}");
+    assert!(error.ends_with("holds records of type `Click(u8,u8)`, expected `Click(u8)`"), "{error}");
     Ok(())
 }
 

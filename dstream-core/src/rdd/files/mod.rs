@@ -2,6 +2,7 @@
 
 mod folder;
 mod objects;
+mod shape;
 mod text;
 
 use std::path::PathBuf;

@@ -3,15 +3,16 @@
 //! | bytes | |
 //! |---|---|
 //! | 8 | `dsobject` |
-//! | 4 | version of this layout: 1, little-endian as all that follows |
-//! | 4, then as many | the name of the type, in UTF-8 |
+//! | 4 | version of this layout: 2, little-endian as all that follows |
+//! | 4, then as many | the shape of the type, in UTF-8 |
 //! | for each record: 8, then as many | the record in `postcard`'s format |
 //! | 8 | how many records there are |
 //! | 4 | CRC-32 of everything before |
 //!
-//! The name of the type is its Rust name without module paths (so a type may move), all kinds of strings being `String`. It is not a
-//! description of its fields: a struct that was changed and kept its name is found out only where its
-//! records no longer fill the bytes that they have.
+//! The shape has the names of structs, fields and variants, and the kinds of values (see `shape.rs`). So a type may move, and one
+//! whose fields have changed is refused.
+//!
+//! Version 1 had the type's Rust name without module paths in place of the shape. It is read still; nothing is written with it.
 
 use std::{
     any::type_name,
@@ -22,11 +23,11 @@ use std::{
 
 use serde::Serialize;
 
-use super::folder;
+use super::{folder, shape::shape};
 use crate::{Error, Rdd, RddOps, Record, Result, rdd::run::run_items, record::Portable};
 
 const MAGIC: &[u8; 8] = b"dsobject";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Writes the folder of [`save_as_object_file`](crate::RddActions::save_as_object_file).
 pub(crate) fn save_objects<R>(rdd: R, path: &Path) -> Result<()>
@@ -42,13 +43,13 @@ pub(crate) fn write_objects<T: Record<Owned: Portable> + Serialize>(
     records: impl IntoIterator<Item = T>,
     out: &mut BufWriter<File>,
 ) -> io::Result<()> {
-    let name = type_text::<T::Owned>();
+    let shape = shape::<T::Owned>();
     let mut out = Checked { out, crc: crc32fast::Hasher::new() };
     out.write_all(MAGIC)?;
     out.write_all(&VERSION.to_le_bytes())?;
-    // No type has a name of four gigabytes.
-    out.write_all(&(name.len() as u32).to_le_bytes())?;
-    out.write_all(name.as_bytes())?;
+    // No type has a shape of four gigabytes.
+    out.write_all(&(shape.len() as u32).to_le_bytes())?;
+    out.write_all(shape.as_bytes())?;
     let mut count = 0u64;
     let mut bytes = Vec::new();
     records.into_iter().try_for_each(|record| -> io::Result<()> {
@@ -123,14 +124,17 @@ fn read<T: Portable>(file: &[u8]) -> Result<Vec<T>, String> {
     }
     let mut rest = rest.get(MAGIC.len()..).ok_or_else(cut_off)?;
     let version = u32::from_le_bytes(chunk(&mut rest).ok_or_else(cut_off)?);
-    if version != VERSION {
-        return Err(format!(
-            "has version {version}, expected {VERSION}: it was written by another version of dstream"
-        ));
-    }
+    let wanted = match version {
+        1 => type_text::<T>(),
+        VERSION => shape::<T>(),
+        _ => {
+            return Err(format!(
+                "has version {version}, expected {VERSION} or 1: it was written by another version of dstream"
+            ));
+        }
+    };
     let length = u32::from_le_bytes(chunk(&mut rest).ok_or_else(cut_off)?);
     let name = String::from_utf8_lossy(bytes(&mut rest, u64::from(length)).ok_or_else(cut_off)?);
-    let wanted = type_text::<T>();
     if name != wanted {
         return Err(format!("holds records of type `{name}`, expected `{wanted}`"));
     }
@@ -173,7 +177,7 @@ fn bytes<'a>(rest: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-/// The name of a type without module paths: `(String, Vec<Word>)`.
+/// The name of a type without module paths: `(String, Vec<Word>)`, as files of version 1 have it.
 fn type_text<T>() -> String {
     let mut text = String::new();
     let mut word = 0;
@@ -194,6 +198,27 @@ fn type_text<T>() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A file of version 1, as it was written: the name of the type, and one record.
+    fn first_version(name: &str, record: &[u8]) -> Vec<u8> {
+        let mut file = MAGIC.to_vec();
+        file.extend(1u32.to_le_bytes());
+        file.extend((name.len() as u32).to_le_bytes());
+        file.extend(name.as_bytes());
+        file.extend((record.len() as u64).to_le_bytes());
+        file.extend(record);
+        file.extend(1u64.to_le_bytes());
+        file.extend(crc32fast::hash(&file).to_le_bytes());
+        file
+    }
+
+    #[test]
+    fn files_of_the_first_version_are_read_still() {
+        let file = first_version("(String, u64)", b"\x02ab\x07");
+        assert_eq!(read::<(String, u64)>(&file), Ok(vec![("ab".to_owned(), 7)]));
+        let error = read::<(String, u32)>(&file).unwrap_err();
+        assert!(error.contains("`(String, u64)`, expected `(String, u32)`"), "{error}");
+    }
 
     #[test]
     fn types_are_named_without_paths() {
