@@ -82,7 +82,6 @@ pub enum ContextState {
 /// other. A program that sets a hook of its own does so before the first batch; one that sets it later still runs, with
 /// the operator's place missing in failures, and its own hook called for them.
 #[derive(Clone)]
-#[must_use = "nothing runs until it is started (`start`), stepped (`run_batches`) or run to its end (`run_to_end`)"]
 pub struct StreamingContext {
     handle: Arc<Handle>,
 }
@@ -102,8 +101,17 @@ struct Handle(Arc<Core>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if self.0.lock().state == ContextState::Active {
-            self.0.stop(false);
+        let (state, pipelines) = {
+            let life = self.0.lock();
+            (life.state, life.pipelines.len())
+        };
+        match state {
+            ContextState::Active => self.0.stop(false),
+            ContextState::Initialized if pipelines > 0 => crate::logs::warn!(
+                "a context with {pipelines} pipelines is dropped, and nothing has run: it was neither started (`start`) nor \
+                 stepped (`run_batches`) nor run to its end (`run_to_end`)"
+            ),
+            ContextState::Initialized | ContextState::Stopped => {}
         }
     }
 }
