@@ -2,8 +2,8 @@
 //!
 //! Users depend on the crate `dstream`, which re-exports everything here beside the macro.
 
-// Tests may do what the runtime may not: `clippy.toml` is about the library.
-#![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
+// `clippy.toml` says what the library must not do.
+#![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod batch;
 mod checkpoint;

@@ -1,6 +1,4 @@
 //! The control plane through its public interface: receivers, text blocks, the socket, the clock.
-// `clippy.toml` is about the library.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 #[path = "control/clock.rs"]
 mod clock;

@@ -1,6 +1,4 @@
 //! The `Rdd` API against naive programs over a `Vec`, at its edges, and its files.
-// `clippy.toml` is about the library.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 #[path = "rdd/actions.rs"]
 mod actions;

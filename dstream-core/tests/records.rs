@@ -1,7 +1,5 @@
 //! Types of the standard library as keys and values; of other crates with
 //! `cargo test -p dstream-core --features chrono,jiff,serde_json,uuid --test records`.
-// `clippy.toml` is about the library.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 #[cfg(all(feature = "chrono", feature = "jiff", feature = "serde_json", feature = "uuid"))]
 #[path = "records/foreign.rs"]

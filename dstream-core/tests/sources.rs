@@ -1,6 +1,4 @@
 //! Every source, from its input to the records of its batches.
-// `clippy.toml` is about the library.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 #[path = "sources/bounded.rs"]
 mod bounded;
