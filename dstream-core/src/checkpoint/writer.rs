@@ -43,7 +43,15 @@ pub(crate) struct Policy {
 impl Policy {
     /// Small enough that all that happens in months happens in some batches, and each call in its order.
     pub(crate) fn simulated() -> Policy {
-        Policy { keep: 3, max_segments: 5, min_bytes: 60, tail_bytes: 48, max_single: 3, background: false, threads: Threads::default() }
+        Policy {
+            keep: 3,
+            max_segments: 5,
+            min_bytes: 60,
+            tail_bytes: 48,
+            max_single: 3,
+            background: false,
+            threads: Threads::default(),
+        }
     }
 }
 

@@ -154,7 +154,10 @@ impl<T> Attempts<'_, '_, T> {
                 Err(error) => error,
             };
             let given_up = |how: String, stopped: bool| {
-                Err(GivenUp { missing: batch.failed_from(op, format!("{error}{how}"), error.cause()), stopped })
+                Err(GivenUp {
+                    missing: batch.failed_from(op, format!("{error}{how}"), error.cause()),
+                    stopped,
+                })
             };
             if !error.is_transient() {
                 return given_up(String::new(), false);

@@ -45,7 +45,10 @@ pub(crate) fn write_batch<T: Data, S: Sink<T>>(
         }
         Err(caught) => {
             if catch(|| sink.abort(batch)).is_err() {
-                crate::logs::warn!("`{}` panicked when it was aborted after a panic", batch.context().output());
+                crate::logs::warn!(
+                    "`{}` panicked when it was aborted after a panic",
+                    batch.context().output()
+                );
             }
             panic::resume_unwind(caught.rethrow())
         }
