@@ -169,7 +169,7 @@ fn a_small_state_needs_one_file() {
         for batch in 0..segments {
             let mut again = Map::<u64>::new();
             let (mut checkpointer, ..) =
-                resume(sim_dir(&fs), &mut [("map", &mut again)], &[], policy).unwrap();
+                resume(sim_dir(&fs), &mut [("map", &mut again)], &[], policy.clone()).unwrap();
             map.put(&format!("key {}", batch % 7), batch);
             map.remove(&format!("key {}", batch * 3 % 7));
             checkpointer.commit(progress(batch), vec![("map".to_owned(), map.take())]).unwrap();
