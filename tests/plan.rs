@@ -94,7 +94,7 @@ fn a_plan_is_text_and_graphs() {
     let without_places: Vec<&str> =
         text.lines().map(|line| line.split(" tests/").next().unwrap_or_default().trim_end()).collect();
     assert_eq!(
-        without_places[1..],
+        without_places[2..],
         [
             "",
             "pipeline 0",
@@ -116,6 +116,7 @@ fn a_plan_is_text_and_graphs() {
         "{text}"
     );
     assert!(text.contains("tests/plan.rs:"), "{text}");
+    assert!(text.contains("settings: threads "), "{text}");
     for graph in [plan.to_dot(), plan.to_mermaid()] {
         for node in (0..7).map(|id| format!("p0_{id}")) {
             assert!(graph.contains(&node), "{graph}");

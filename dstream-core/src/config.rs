@@ -6,6 +6,7 @@ use crate::{
     Clock, Error, JobError, Result, SystemClock,
     events::{Bus, Listener},
     exchange::{self, Exchange},
+    plan::Setting,
     report::Reports,
     threads::Threads,
 };
@@ -338,6 +339,21 @@ impl Config {
     pub fn accept_older_checkpoint(mut self, accept: bool) -> Config {
         self.accept_older_checkpoint = accept;
         self
+    }
+
+    /// The settings that say how a context runs, for its plan.
+    pub(crate) fn settings(&self) -> Vec<Setting> {
+        vec![
+            Setting::new("threads", self.threads),
+            Setting::new("partitions", self.partitions),
+            Setting::new("block_interval", self.block_interval),
+            Setting::new("max_block_bytes", self.max_block_bytes),
+            Setting::new("receiver_buffer_bytes", self.receiver_buffer_bytes),
+            Setting::new("max_line_bytes", self.max_line_bytes),
+            Setting::new("write_ahead_log", self.write_ahead_log),
+            Setting::new("restart_delay", self.restart_delay),
+            Setting::new("restart_delay_max", self.restart_delay_max),
+        ]
     }
 
     /// The delay after a failure that came after this one.

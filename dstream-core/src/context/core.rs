@@ -187,7 +187,7 @@ impl Core {
             name: life.name.clone(),
             batch_interval: self.interval,
             checkpoint: life.checkpoint.as_ref().map(|storage| storage.store.describe("")),
-            threads: self.config.threads,
+            settings: self.config.settings(),
             pipelines: life.plans.clone(),
         }
     }

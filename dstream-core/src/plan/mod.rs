@@ -25,7 +25,7 @@ mod graph;
 mod meta;
 mod text;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
@@ -43,10 +43,26 @@ pub struct Plan {
     pub batch_interval: Duration,
     /// Where checkpoints are kept; `None` without any.
     pub checkpoint: Option<String>,
-    /// How many threads process batches.
-    pub threads: usize,
+    /// The settings of its [`Config`](crate::Config) that say how it runs, in text.
+    pub settings: Vec<Setting>,
     /// The pipelines, in the order in which they run in a batch.
     pub pipelines: Vec<PipelinePlan>,
+}
+
+/// A setting, as in `threads: 8`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Setting {
+    /// The method of [`Config`](crate::Config) that sets it.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+}
+
+impl Setting {
+    pub(crate) fn new(name: &str, value: impl fmt::Debug) -> Setting {
+        Setting { name: name.to_owned(), value: format!("{value:?}") }
+    }
 }
 
 /// One `stream!`.

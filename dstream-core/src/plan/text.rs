@@ -2,19 +2,22 @@
 
 use std::fmt;
 
-use super::{Keeps, OperatorKind, OperatorPlan, PipelinePlan, Plan};
+use super::{Keeps, OperatorKind, OperatorPlan, PipelinePlan, Plan, Setting};
 
 /// Where the places in the source begin.
 const PLACES: usize = 72;
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { name, batch_interval, checkpoint, threads, pipelines } = self;
-        write!(f, "{name}: a batch every {batch_interval:?}, {threads} threads, ")?;
+        let Plan { name, batch_interval, checkpoint, settings, pipelines } = self;
+        write!(f, "{name}: a batch every {batch_interval:?}, ")?;
         match checkpoint {
             Some(checkpoint) => writeln!(f, "checkpoint in {checkpoint}")?,
             None => writeln!(f, "no checkpoint")?,
         }
+        let settings: Vec<_> =
+            settings.iter().map(|Setting { name, value }| format!("{name} {value}")).collect();
+        writeln!(f, "settings: {}", settings.join(", "))?;
         pipelines.iter().try_for_each(|pipeline| write!(f, "{pipeline}"))
     }
 }
