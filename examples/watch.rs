@@ -58,7 +58,10 @@ impl Listener for Lines {
     }
 
     fn batches_behind(&self, behind: &BatchesBehind) {
-        println!("{} batches wait, the next one is {:?} late", behind.waiting, behind.delay);
+        println!(
+            "behind: the batch at {} ended {:?} late, {} wait",
+            behind.batch, behind.delay, behind.waiting
+        );
     }
 
     fn reported(&self, report: &Reported) {

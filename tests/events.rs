@@ -64,6 +64,10 @@ fn short(event: &Event) -> String {
             )
         }
         Event::CheckpointWritten(event) => format!("{} checkpoint {}", at(&event.batch), event.bytes > 0),
+        Event::BatchesBehind(event) => {
+            format!("{} is behind by {:?}, {} wait", at(&event.batch), event.delay, event.waiting)
+        }
+        Event::BatchesCaughtUp(event) => format!("{} is in time", at(&event.batch)),
         Event::Reported(event) => format!("reported {}", event.error),
         other => format!("{other:?}"),
     }
@@ -214,6 +218,7 @@ fn receivers_and_late_batches_are_told() {
             "2000 done in [500ms, 200ms, 700ms], read [0], 1 outputs",
         ]
     );
+    assert_eq!(of(" is "), ["1000 is behind by 1.5s, 1 wait", "2000 is in time"]);
     assert_eq!(found.last().map(String::as_str), Some("stopped None"));
 }
 

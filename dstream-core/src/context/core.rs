@@ -166,7 +166,7 @@ impl Core {
             exec: Executor::new(&config)?,
             zero: OnceLock::new(),
             seed: OnceLock::new(),
-            watch: Arc::new(Watch::new(&config)),
+            watch: Arc::new(Watch::new(&config, batch)),
             rerun_until: OnceLock::new(),
             config,
             stopping: Signal::new(),

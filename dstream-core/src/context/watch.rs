@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use super::core::Life;
@@ -10,8 +11,8 @@ use crate::{
     Clock, Config, Error, Time,
     clock::Stopwatch,
     events::{
-        BatchCompleted, BatchPlanned, BatchStarted, Bus, CheckpointWritten, InputInfo, KeptInfo,
-        OutputCompleted, StageInput,
+        BatchCompleted, BatchPlanned, BatchStarted, BatchesBehind, BatchesCaughtUp, Bus, CheckpointWritten,
+        InputInfo, KeptInfo, OutputCompleted, StageInput,
     },
     plan::OperatorKind,
 };
@@ -22,6 +23,9 @@ pub(super) struct Watch {
     clock: Arc<dyn Clock>,
     /// The batches that wait, and when they were planned.
     planned: Mutex<VecDeque<(Time, Time)>>,
+    interval: Duration,
+    /// How late batches were when that was said last; `None` while they are in time.
+    late: Mutex<Option<Duration>>,
 }
 
 /// A batch that is processed, for its last event.
@@ -33,8 +37,14 @@ pub(super) struct Watched {
 }
 
 impl Watch {
-    pub(super) fn new(config: &Config) -> Watch {
-        Watch { events: config.events.clone(), clock: Arc::clone(&config.clock), planned: Mutex::default() }
+    pub(super) fn new(config: &Config, interval: Duration) -> Watch {
+        Watch {
+            events: config.events.clone(),
+            clock: Arc::clone(&config.clock),
+            planned: Mutex::default(),
+            interval,
+            late: Mutex::default(),
+        }
     }
 
     /// The time of a batch is reached.
@@ -101,6 +111,21 @@ impl Watch {
             kept,
             error: error.map(Error::to_string),
         });
+        self.ended(batch, at.since(batch));
+    }
+
+    /// Says when batches end more than an interval after their time, whenever that has doubled, and when they end in time again.
+    fn ended(&self, batch: Time, delay: Duration) {
+        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        if delay <= self.interval {
+            if late.take().is_some() {
+                self.events.emit(|| BatchesCaughtUp { batch });
+            }
+        } else if late.is_none_or(|said| delay >= said.saturating_mul(2)) {
+            *late = Some(delay);
+            let waiting = self.planned.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+            self.events.emit(|| BatchesBehind { batch, delay, waiting });
+        }
     }
 }
 

@@ -136,9 +136,9 @@ events! {
     batch_completed: BatchCompleted,
     /// A checkpoint is on the disk.
     checkpoint_written: CheckpointWritten,
-    /// Batches take longer than the interval, so that more and more wait.
+    /// A batch has ended more than an interval after its time. It is said once, and again whenever batches are twice as late.
     batches_behind: BatchesBehind,
-    /// No batch waits any more.
+    /// Batches end in time again.
     batches_caught_up: BatchesCaughtUp,
     /// An error that costs records or time but fails no batch, as [`Config::on_report`](crate::Config::on_report) has it.
     reported: Reported,
@@ -361,17 +361,19 @@ pub struct CheckpointWritten {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct BatchesBehind {
+    /// The batch that has ended.
+    pub batch: Time,
+    /// How long after its time.
+    pub delay: Duration,
     /// How many batches wait.
     pub waiting: u64,
-    /// By how much the batch that is next is late.
-    pub delay: Duration,
 }
 
 /// See [`Listener::batches_caught_up`].
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct BatchesCaughtUp {
-    /// The batch at whose begin no other waited.
+    /// The batch that has ended in time.
     pub batch: Time,
 }
 
