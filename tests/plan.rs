@@ -108,10 +108,10 @@ fn a_plan_is_text_and_graphs() {
             "      filter(|(_, n)| ..)",
             "        count()",
             "    its whole result goes to:",
-            "      print()",
+            "      print(), output `counts.print`",
             "  count()",
             "    its whole result goes to:",
-            "      print(3)",
+            "      print(3), output `counts.filter.count.print`",
         ],
         "{text}"
     );

@@ -62,6 +62,7 @@ fn forms_of_windows_agree() -> dstream::Result<()> {
         pairs.reduce_by_key_and_window(|a, b| a + b, 3s, 2s).collect_to(&plain);
         pairs
             .reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 3s, 2s, partitions = 3)
+            .named("inverse")
             .collect_to(&inverse);
         words.count_by_value_and_window(3s, 2s).collect_to(&values);
         pairs
@@ -71,7 +72,11 @@ fn forms_of_windows_agree() -> dstream::Result<()> {
         words.window(3s, 2s).map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b).collect_to(&whole);
         words.count_by_window(3s, 2s).collect_to(&counted);
         words.map(|word| word.len()).reduce_by_window(|a, b| a + b, |a, b| a - b, 3s, 2s).collect_to(&total);
-        words.map(|word| word.len()).reduce_by_window(|a, b| a.max(b), 3s, 2s).collect_to(&longest);
+        words
+            .map(|word| word.len())
+            .reduce_by_window(|a, b| a.max(b), 3s, 2s)
+            .named("longest")
+            .collect_to(&longest);
     })?;
     ssc.run_batches(8)?;
     let naive: Vec<Vec<(CompactString, u64)>> = [2usize, 4, 6, 8]
@@ -209,6 +214,7 @@ fn operators_that_reduce_alike_reduce_once() -> dstream::Result<()> {
         ones.reduce_by_key_and_window(|a, b| a + b + 0 * counted.fetch_add(1, Relaxed), 2s)
             .collect_to(&short);
         ones.reduce_by_key_and_window(|a, b| a + b + 0 * counted.fetch_add(1, Relaxed), |a, b| a - b, 9s, 1s)
+            .named("long")
             .collect_to(&long);
     })?;
     ssc.run_batches(1)?;
@@ -296,15 +302,15 @@ proptest! {
                 let pairs = queue_stream(batches.clone());
                 pairs.reduce_by_key(|a, b| a + b).collect_to(&shared[0]);
                 pairs.reduce_by_key_and_window(|a, b| a + b, 3s).collect_to(&shared[1]);
-                pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 4s, 2s).collect_to(&shared[2]);
+                pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 4s, 2s).named("shared 2").collect_to(&shared[2]);
                 let sums = pairs.update_state_by_key(|new: &[i64], old| Some(old.unwrap_or(0) + new.iter().sum::<i64>()));
                 sums.collect_to(&shared[3]);
-                pairs.reduce_by_key(|a, other| a + other).collect_to(&alone[0]);
-                pairs.reduce_by_key_and_window(|b, a| b + a, 3s).collect_to(&alone[1]);
-                pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 4s, 2s).collect_to(&alone[2]);
+                pairs.reduce_by_key(|a, other| a + other).collect_to(&alone[0]).named("alone 0");
+                pairs.reduce_by_key_and_window(|b, a| b + a, 3s).named("alone 1").collect_to(&alone[1]);
+                pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 4s, 2s).named("alone 2").collect_to(&alone[2]);
                 pairs.map(|pair| pair).group_by_key_and_window(12s, 1s).map_values(|v| v.iter().sum::<i64>()).collect_to(&alone[3]);
-                pairs.group_by_key_and_window(2s).collect_to(&groups[0]);
-                pairs.map(|pair| pair).group_by_key_and_window(2s).collect_to(&groups[1]);
+                pairs.group_by_key_and_window(2s).named("groups 0").collect_to(&groups[0]);
+                pairs.map(|pair| pair).group_by_key_and_window(2s).named("groups 1").collect_to(&groups[1]);
             })?;
             ssc.run_batches(batches.len())?;
             Ok((shared.map(|out| out.batches()), alone.map(|out| out.batches()), groups.map(|out| out.batches())))

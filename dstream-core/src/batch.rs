@@ -14,6 +14,7 @@ use crate::{
     exchange::Exchanges,
     exec::run,
     handle::{Feed, Handing},
+    output::Output,
     plan::StageMeta,
     sink::{OutputPolicy, OutputScope, SinkBatch, SinkError},
 };
@@ -64,8 +65,8 @@ impl OpMeta {
 
 /// Which outputs of a batch have run; a batch that runs again does not repeat them.
 pub(crate) trait OutputLog: Sync {
-    fn is_done(&self, time: Time, output: usize) -> bool;
-    fn done(&self, time: Time, output: usize);
+    fn is_done(&self, time: Time, output: &str) -> bool;
+    fn done(&self, time: Time, output: &str);
     /// Whether outputs of the batch may have run in an earlier process.
     fn may_be_written(&self, time: Time) -> bool;
     /// What outputs need of the context.
@@ -79,8 +80,6 @@ pub struct Batch<'a> {
     seed: u64,
     config: &'a Config,
     log: &'a dyn OutputLog,
-    /// How many outputs came before the next, in all pipelines.
-    outputs: usize,
     failures: Vec<JobError>,
     /// The pipeline that runs.
     pipeline: usize,
@@ -118,7 +117,6 @@ impl<'a> Batch<'a> {
             seed,
             config,
             log,
-            outputs: 0,
             failures: Vec::new(),
             pipeline: 0,
             run: Vec::new(),
@@ -285,19 +283,18 @@ impl<'a> Batch<'a> {
     /// `emit` is called again after an error that may pass, as the policy says.
     pub fn output<T>(
         &mut self,
-        op: &OpMeta,
+        output: &Output,
         input: &Step<Rdd<T>>,
         policy: &mut OutputPolicy<T>,
         emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
     ) {
-        let output = self.outputs;
-        self.outputs += 1;
-        if self.log.is_done(self.time, output) {
+        let (time, op) = (self.time, &output.op);
+        if self.log.is_done(time, &output.name) {
             return;
         }
-        let watch = OutputWatch::start(self, op.name, input.as_ref().err());
+        let watch = OutputWatch::start(self, &output.name, input.as_ref().err());
         let outcome = match input {
-            Ok(rdd) => policy.run(self, (&format!("{}.{output}", op.name), op), rdd, emit),
+            Ok(rdd) => policy.run(self, (&output.name, op), rdd, emit),
             Err(inherited) => Err(inherited.clone()),
         };
         if let Some(watch) = watch {
@@ -307,7 +304,18 @@ impl<'a> Batch<'a> {
                 outcome.as_ref().err(),
             ));
         }
-        self.note(output, outcome);
+        match outcome {
+            Ok(()) => self.log.done(time, &output.name),
+            Err(missing) => self.fail(missing),
+        }
+    }
+
+    /// Hands a stream to whoever holds a handle on it. A batch that runs again does it again: what the handle had is gone.
+    pub fn hand_out<T>(&mut self, input: &Step<Rdd<T>>, handing: &Handing<T>) {
+        handing.put(self, input);
+        if let Err(missing) = input {
+            self.fail(missing.clone());
+        }
     }
 
     pub(crate) fn output_scope(&self) -> OutputScope {
@@ -322,24 +330,14 @@ impl<'a> Batch<'a> {
         self.config.partitions
     }
 
-    /// Hands a stream to whoever holds a handle on it. Counts as an output, but a batch that runs again does it again: what the
-    /// handle had is gone.
-    pub fn hand_out<T>(&mut self, input: &Step<Rdd<T>>, handing: &Handing<T>) {
-        let output = self.outputs;
-        self.outputs += 1;
-        handing.put(self, input);
-        self.note(output, input.as_ref().map(|_| ()).map_err(Clone::clone));
-    }
-
-    fn note(&mut self, output: usize, outcome: Step<()>) {
-        match outcome {
-            Err(Missing::Failed(failure)) => {
+    fn fail(&mut self, missing: Missing) {
+        match missing {
+            Missing::Failed(failure) => {
                 self.config.reports.failed(&failure);
                 self.failures.push(*failure);
             }
-            Ok(()) => self.log.done(self.time, output),
             // It would not be due in a second run either.
-            Err(Missing::NotDue) => {}
+            Missing::NotDue => {}
         }
     }
 
@@ -502,12 +500,11 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
 /// One per-batch function with all that it needs to be run and reported.
 pub(crate) struct Pipeline {
     pub(crate) run: Box<dyn FnMut(&mut Batch<'_>) + Send>,
-    pub(crate) outputs: usize,
 }
 
 impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Pipeline").field("outputs", &self.outputs).finish_non_exhaustive()
+        f.debug_struct("Pipeline").finish_non_exhaustive()
     }
 }
 
@@ -523,11 +520,11 @@ pub(crate) struct NothingDone;
 
 #[cfg(test)]
 impl OutputLog for NothingDone {
-    fn is_done(&self, _: Time, _: usize) -> bool {
+    fn is_done(&self, _: Time, _: &str) -> bool {
         false
     }
 
-    fn done(&self, _: Time, _: usize) {}
+    fn done(&self, _: Time, _: &str) {}
 
     fn may_be_written(&self, _: Time) -> bool {
         false

@@ -3,7 +3,8 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use crate::{
-    Clock, Error, JobError, Result, SystemClock,
+    Clock, Error, IntoCheckpointStore, JobError, Result, SystemClock,
+    checkpoint::Storage,
     events::{Bus, Listener},
     exchange::{self, Exchange},
     plan::Setting,
@@ -60,6 +61,8 @@ pub struct Config {
     pub(crate) on_failure: OnFailure,
     pub(crate) reports: Reports,
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) checkpoint: Option<Storage>,
+    pub(crate) forget: Vec<String>,
     /// Tells the listeners; of a context that is made, and nobody before.
     pub(crate) events: Bus,
     pub(crate) exchange: Option<Arc<dyn Exchange>>,
@@ -90,6 +93,8 @@ impl Default for Config {
             accept_older_checkpoint: false,
             on_failure: OnFailure::default(),
             reports: Reports::default(),
+            checkpoint: None,
+            forget: Vec::new(),
             listeners: Vec::new(),
             events: Bus::default(),
             exchange: None,
@@ -221,6 +226,40 @@ impl Config {
     /// Default: the machine's clock.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Config {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Where checkpoints are kept: the path of a directory, or a [`CheckpointStore`](crate::CheckpointStore). A context that is
+    /// started goes on from the checkpoint that is there. Where `stream!` makes the context, its setting `checkpoint` comes first.
+    /// Default: nowhere; then a pipeline that keeps state can't be started.
+    ///
+    /// ```
+    /// use dstream::{prelude::*, StreamingContext};
+    /// use std::time::Duration;
+    ///
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let folder = dir.path();
+    /// let totals = Collected::new();
+    /// let ssc = StreamingContext::with_config(Duration::from_secs(1), Config::new().checkpoint(folder))?;
+    /// dstream::stream!(ssc, {
+    ///     let clicks = queue_stream(vec![vec![("ann", 1u64)], vec![("ann", 2)]]);
+    ///     let total = clicks.update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+    ///     total.collect_to(&totals);
+    /// })?;
+    /// ssc.run_batches(2)?;
+    /// assert_eq!(totals.values(), [[("ann".to_string(), 1)], [("ann".to_string(), 3)]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn checkpoint(mut self, store: impl IntoCheckpointStore) -> Config {
+        self.checkpoint = Some(store.into_checkpoint_store());
+        self
+    }
+
+    /// The names of operators, sources and receivers of which the checkpoint has something that may be let go, since the program
+    /// has them no more, or is to begin anew with them. Where `stream!` makes the context, its setting `forget` comes first. Default:
+    /// none; what the program does not have is then an error of the start.
+    pub fn forget(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Config {
+        self.forget = names.into_iter().map(Into::into).collect();
         self
     }
 

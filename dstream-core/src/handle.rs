@@ -191,6 +191,15 @@ impl<T> Handing<T> {
     }
 }
 
+/// A source that a chain adds to its context.
+pub struct SourceOf(pub(crate) Arc<dyn AnyInput>);
+
+impl fmt::Debug for SourceOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SourceOf").field(&self.0.name()).finish()
+    }
+}
+
 /// What the loops of a chain take their blocks from, batch by batch.
 #[diagnostic::on_unimplemented(
     message = "the records of `{Self}` are not known to be `dstream::Data`, so no chain can start from it",
@@ -204,8 +213,8 @@ pub trait Feed: Send + 'static {
     /// How messages name it.
     fn name(&self) -> String;
 
-    /// Becomes a part of this context.
-    fn join(&self, context: &StreamingContext) -> Result<()>;
+    /// What becomes a part of this context: a source, or nothing more, if it is a stream of the context already.
+    fn join(&self, context: &StreamingContext) -> Result<Option<SourceOf>>;
 
     /// The blocks of a batch that runs.
     fn take(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<Self::Block>>;
@@ -223,8 +232,8 @@ impl<S: Source> Feed for Input<S> {
         AnyInput::name(self).to_owned()
     }
 
-    fn join(&self, context: &StreamingContext) -> Result<()> {
-        context.add_input(Box::new(self.clone()))
+    fn join(&self, _: &StreamingContext) -> Result<Option<SourceOf>> {
+        Ok(Some(SourceOf(Arc::new(self.clone()))))
     }
 
     fn take(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<S::Block>> {
@@ -240,9 +249,9 @@ impl<T: Data> Feed for StreamHandle<T> {
         self.shared.op.name.to_owned()
     }
 
-    fn join(&self, context: &StreamingContext) -> Result<()> {
+    fn join(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
         if self.shared.context == context.id() {
-            return Ok(());
+            return Ok(None);
         }
         let OpMeta { name, file, line, .. } = self.shared.op;
         Err(Error::Invalid(format!(

@@ -18,6 +18,7 @@ mod handle;
 mod join;
 mod logs;
 mod ops;
+mod output;
 pub mod plan;
 mod rdd;
 mod receiver;
@@ -49,7 +50,7 @@ pub use config::{Config, OnFailure};
 pub use context::{ContextState, StreamingContext};
 pub use error::{Error, JobError, Result};
 pub use handle::StreamHandle;
-pub use ops::{DStream, Outcome, Partition, Streams};
+pub use ops::{DStream, Outcome, Partition, StreamOutput, Streams};
 pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};
 pub use receiver::{
     Loggable, Receiver, ReceiverContext, ReceiverLog, ReceiverPlan, ReceiverStream, Unlogged, receiver_stream,

@@ -12,6 +12,7 @@ pub use crate::{
         Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
         SplitAny, SplitText, Splits, Top, WriteTo, collect_to, foreach_partition, foreach_rdd, pieces, words,
     },
+    output::Output,
     plan::{Keeps, OperatorKind, OperatorMeta, PipelineMeta, StageMeta},
     rdd::RddBlock,
     receiver::Received,
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use crate::{
     DStream, Data, IntoSource, Key, Outcome, Pair, Partition, Portable, Rdd, RddOps, Record, Result, State,
-    StreamHandle, StreamingContext, Time,
+    StreamHandle, StreamOutput, StreamingContext, Time,
 };
 
 /// Calls a closure with a record that fixes its argument's type.
@@ -230,13 +231,18 @@ pub fn timed<T>(stream: DStream<T>) -> Timed<T> {
 
 impl<T: Record> Timed<T> {
     /// `foreach_rdd` with the batch's time.
-    pub fn foreach_rdd<O: Outcome>(self, f: impl FnMut(Rdd<T::Owned>, Time) -> O) {
+    pub fn foreach_rdd<O: Outcome>(self, f: impl FnMut(Rdd<T::Owned>, Time) -> O) -> StreamOutput {
         drop((self.0, f));
+        StreamOutput::typed()
     }
 
     /// `foreach_partition` with the batch's time.
-    pub fn foreach_partition<O: Outcome>(self, f: impl Fn(Partition<'_, T::Owned>, Time) -> O) {
+    pub fn foreach_partition<O: Outcome>(
+        self,
+        f: impl Fn(Partition<'_, T::Owned>, Time) -> O,
+    ) -> StreamOutput {
         drop((self.0, f));
+        StreamOutput::typed()
     }
 
     /// `transform` with the batch's time.

@@ -3,7 +3,7 @@
 use proc_macro2::Span;
 
 use crate::{
-    ast::Pipeline,
+    ast::{Pipeline, Setting},
     diag::{Diags, did_you_mean, one_of},
     duration,
     expand::captures,
@@ -11,7 +11,7 @@ use crate::{
     ops::{Arg, Keeps},
 };
 
-const SETTINGS: [&str; 5] = ["batch", "checkpoint", "forget", "name", "conf"];
+pub(crate) const SETTINGS: [&str; 5] = ["batch", "checkpoint", "forget", "name", "conf"];
 
 /// Reports every broken rule.
 pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
@@ -35,7 +35,7 @@ fn settings(pipeline: &Pipeline, diags: &mut Diags) {
                 hint = format!(": expected {}", one_of(SETTINGS));
             }
             diags.error(span, format_args!("unknown setting `{name}`{hint}"));
-        } else if pipeline.context.is_some() {
+        } else if pipeline.context.is_some() && name != "name" {
             diags.error(
                 span,
                 format_args!("`{name}` belongs to the context, which is made already: remove it here"),
@@ -132,7 +132,9 @@ fn text(millis: u64) -> String {
 
 /// State that no checkpoint saves would be lost at the first stop.
 fn state(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
-    if pipeline.context.is_some() || pipeline.settings.iter().any(|setting| setting.name == "checkpoint") {
+    // A context that is made already, and a `Config`, may have one: then the start says so.
+    let may_have_one = |setting: &Setting| setting.name == "checkpoint" || setting.name == "conf";
+    if pipeline.context.is_some() || pipeline.settings.iter().any(may_have_one) {
         return;
     }
     for node in &graph.nodes {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
+use syn::LitStr;
 
 use crate::{
     ast::{Call, Chain, Pipeline},
@@ -34,6 +35,8 @@ pub(crate) struct Node {
     pub(crate) consumers: Vec<(NodeId, usize)>,
     /// The `let` that names it.
     pub(crate) name: Option<Ident>,
+    /// The name that `named` gives it.
+    pub(crate) given: Option<LitStr>,
     /// The window whose slide it has, or a source that may be another pipeline's stream; `None` for that of the batches.
     pub(crate) slide: Option<NodeId>,
     /// Whether an output depends on it. What none does is not computed.
@@ -94,7 +97,15 @@ impl Graph {
             Some(input) => self.nodes[*input].slide,
             None => None,
         };
-        self.nodes.push(Node { kind, inputs, consumers: Vec::new(), name: None, slide, live: false });
+        self.nodes.push(Node {
+            kind,
+            inputs,
+            consumers: Vec::new(),
+            name: None,
+            given: None,
+            slide,
+            live: false,
+        });
         id
     }
 
@@ -105,36 +116,6 @@ impl Graph {
         match spec.find(call, |arg| matches!(arg, Arg::Slide)) {
             Some(slide) => crate::duration::literal(slide),
             None => self.slide_millis(self.nodes[window].inputs[0], batch),
-        }
-    }
-
-    /// The name under which a checkpoint keeps what a node has between batches: that of its `let`, or the nearest one above
-    /// it with its own operator behind; numbered where that is taken.
-    pub(crate) fn kept_name(&self, id: NodeId) -> String {
-        let own = self.plain_name(id);
-        let taken = (0..id).filter(|before| self.keeps(*before) && self.plain_name(*before) == own).count();
-        if taken == 0 { own } else { format!("{own}#{}", taken + 1) }
-    }
-
-    fn keeps(&self, id: NodeId) -> bool {
-        matches!(&self.nodes[id].kind, NodeKind::Op { spec, call } if spec.keeps(call) != Keeps::Nothing)
-    }
-
-    fn plain_name(&self, id: NodeId) -> String {
-        let node = &self.nodes[id];
-        match (&node.name, &node.kind) {
-            (Some(name), _) => name.to_string(),
-            (None, NodeKind::Op { spec, .. }) => {
-                let mut above = node.inputs.first().copied();
-                while let Some(at) = above {
-                    if let Some(name) = &self.nodes[at].name {
-                        return format!("{name}.{}", spec.name);
-                    }
-                    above = self.nodes[at].inputs.first().copied();
-                }
-                spec.name.to_owned()
-            }
-            (None, _) => String::new(),
         }
     }
 
@@ -204,9 +185,14 @@ struct Build<'a> {
 impl Build<'_> {
     /// The node that a chain ends in.
     fn chain(&mut self, chain: &Chain) -> NodeId {
+        let before = self.graph.nodes.len();
         let mut at = self.head(chain);
         for call in &chain.calls {
-            at = self.call(at, call);
+            if call.name == ops::NAMED.name {
+                self.named(at, call, at >= before);
+            } else {
+                at = self.call(at, call);
+            }
         }
         if chain.dangling { self.poison() } else { at }
     }
@@ -245,6 +231,44 @@ impl Build<'_> {
                 self.poison()
             }
         }
+    }
+
+    /// Gives a name to the node before it, if that is one which a checkpoint knows by name.
+    fn named(&mut self, id: NodeId, call: &Call, is_here: bool) {
+        if call.broken || !self.check(&ops::NAMED, call) || self.graph.nodes[id].is_poison() {
+            return;
+        }
+        let name = match call.args.first() {
+            Some(syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(name), .. }))
+                if !name.value().is_empty() =>
+            {
+                name
+            }
+            other => {
+                return self.diags.error_at(
+                    &other,
+                    "expected a string literal that is not empty: a checkpoint finds things by names that the program's text fixes",
+                );
+            }
+        };
+        let node = &mut self.graph.nodes[id];
+        let what = match &node.kind {
+            NodeKind::Op { spec, call } if spec.keeps(call) == Keeps::Nothing && !spec.is_output() => {
+                format!("`{}` is none of these", spec.name)
+            }
+            _ if !is_here => "write it there".to_owned(),
+            _ if node.given.is_some() => "this has one already".to_owned(),
+            _ => {
+                node.given = Some(name.clone());
+                return;
+            }
+        };
+        self.diags.error(
+            call.name.span(),
+            format_args!(
+                "`named` stands right behind what it names, which is a window, an operator with state, an output or a source: {what}"
+            ),
+        );
     }
 
     fn call(&mut self, input: NodeId, call: &Call) -> NodeId {
@@ -382,7 +406,7 @@ impl Build<'_> {
 
     /// Ends a block without `;`: hands the stream out, unless that is an output.
     fn hand_out(&mut self, end: NodeId, chain: &Chain) {
-        let last = chain.calls.last();
+        let last = chain.calls.iter().rfind(|call| call.name != ops::NAMED.name);
         let output = last.and_then(|call| ops::find(&call.name)).is_some_and(|spec| spec.is_output());
         self.graph.hands_out = !output;
         let node = &self.graph.nodes[end];

@@ -17,6 +17,7 @@ mod expand;
 mod foreign;
 mod graph;
 mod groups;
+mod names;
 mod ops;
 mod parse;
 mod share;
@@ -41,7 +42,9 @@ use proc_macro2::TokenStream;
 /// | setting | |
 /// |---|---|
 /// | `batch = 1s` | the batch interval: `500ms`, `1s`, `2min`, `1h`, or any expression of type `Duration` in whole milliseconds |
-/// | `name = "..."` | how log lines name the context |
+/// | `name = "..."` | the name of the application, for messages; where the pipeline is added to a context, its own name, of any type that is `Into<String>`: it comes before the names of all that a checkpoint has of it, as in `north/totals` |
+/// | `checkpoint = ...` | where checkpoints are kept: the path of a directory, or a `CheckpointStore`. Operators with state need it |
+/// | `forget = [...]` | the names of operators, sources and receivers whose part of the checkpoint may be let go |
 /// | `conf = ...` | a `Config` |
 ///
 /// A statement is `let name = chain;` or `chain;`. A chain starts at a stream of the block or at an expression that is
@@ -130,5 +133,6 @@ fn compile(input: TokenStream) -> TokenStream {
     let pipeline = parse::parse(groups::unwrap(input), &mut diags);
     let graph = graph::build(&pipeline, &mut diags);
     check::check(&pipeline, &graph, &mut diags);
+    names::check(&pipeline, &graph, &mut diags);
     expand::expand(&pipeline, &graph, diags)
 }

@@ -369,3 +369,20 @@ fn what_is_no_statement_is_reported_once() {
         assert_eq!(code.matches("compile_error").count(), 1, "{text}: {code}");
     }
 }
+
+/// The table of settings in the documentation of `stream!` has all that there are, and no others.
+#[test]
+fn every_setting_is_documented() {
+    let text = include_str!("lib.rs");
+    let table = text
+        .split("/// | setting | |")
+        .nth(1)
+        .and_then(|rest| rest.split("///\n").next())
+        .unwrap_or_default();
+    let mut documented: Vec<&str> =
+        table.lines().filter_map(|row| row.trim().strip_prefix("/// | `")?.split(' ').next()).collect();
+    let mut settings = crate::check::SETTINGS.to_vec();
+    documented.sort_unstable();
+    settings.sort_unstable();
+    assert_eq!(documented, settings);
+}

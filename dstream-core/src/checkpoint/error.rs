@@ -96,8 +96,8 @@ pub enum CheckpointError {
     /// Operators that had state are not in the program any more.
     #[error(
         "checkpoint `{file}` holds state of {}, which the program does not have: expected operators of these names; \
-         bring them back, or let their state go with `forget = [{}]`",
-        quoted(.operators, '`'), quoted(.operators, '"')
+         bring them back, or let their state go with `forget = [{}]`{}",
+        quoted(.operators, '`'), quoted(.operators, '"'), numbering(.operators)
     )]
     Vanished {
         /// The file.
@@ -145,6 +145,22 @@ pub enum CheckpointError {
         /// What its `Serialize` says.
         what: String,
     },
+}
+
+/// An older dstream numbered operators of one name in the order in which they were added, which the program's text does not fix.
+fn numbering(operators: &[String]) -> String {
+    let numbered = operators.iter().find_map(|name| {
+        let (base, number) = name.rsplit_once('#')?;
+        number.parse::<u32>().is_ok().then_some((base, name))
+    });
+    match numbered {
+        Some((base, name)) => format!(
+            ". An older dstream numbered operators of one name in the order of the calls, so `{base}` may be the state of either \
+             now: if the order has not changed, keep `{name}` by writing `.named(\"{name}\")` behind its operator; otherwise \
+             let both go, `forget = [\"{base}\", \"{name}\"]`"
+        ),
+        None => String::new(),
+    }
 }
 
 fn quoted(names: &[String], quote: char) -> String {

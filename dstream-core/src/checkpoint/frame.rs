@@ -11,9 +11,6 @@ use super::CheckpointError;
 
 const MAGIC: &[u8; 8] = b"dschkpt\n";
 
-/// The version of the format that is written. See `docs/checkpoint-format.md` for when it changes.
-pub(super) const VERSION: u32 = 1;
-
 /// What a file is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
@@ -33,6 +30,16 @@ impl Kind {
             Kind::Log => *b"rlog",
         }
     }
+
+    /// The version of the format that files of this kind are written in; all older ones are read. See
+    /// `docs/checkpoint-format.md` for when it changes.
+    fn version(self) -> u32 {
+        match self {
+            // Version 1 knew the outputs of a pending batch by their positions.
+            Kind::Checkpoint => 2,
+            Kind::Merged | Kind::Log => 1,
+        }
+    }
 }
 
 /// Why a file can't be read.
@@ -42,8 +49,8 @@ pub(super) enum Flaw {
     Cut(u64),
     /// What was found and what was expected.
     Damaged(String),
-    /// It has a version that is not known here.
-    Newer(u32),
+    /// It has a version that is not known here, and the newest that is.
+    Newer { found: u32, known: u32 },
     /// The storage refused it.
     Io(io::Error),
 }
@@ -60,7 +67,7 @@ impl Flaw {
                 format_args!("is cut off: what begins at byte {offset} has no end"),
             ),
             Flaw::Damaged(what) => CheckpointError::damaged(file, what),
-            Flaw::Newer(found) => CheckpointError::Newer { file, found, known: VERSION },
+            Flaw::Newer { found, known } => CheckpointError::Newer { file, found, known },
             Flaw::Io(e) if e.kind() == io::ErrorKind::NotFound => {
                 CheckpointError::damaged(file, "is missing")
             }
@@ -75,10 +82,14 @@ impl From<io::Error> for Flaw {
     }
 }
 
-/// The bytes before the first frame.
+/// The bytes before the first frame, in today's version.
 pub(super) fn header(kind: Kind, name: &str) -> Vec<u8> {
+    header_of(kind.version(), kind, name)
+}
+
+fn header_of(version: u32, kind: Kind, name: &str) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
-    bytes.extend(VERSION.to_le_bytes());
+    bytes.extend(version.to_le_bytes());
     bytes.extend(kind.code());
     // Names are made here, and short.
     bytes.extend((name.len() as u32).to_le_bytes());
@@ -164,8 +175,7 @@ pub(super) struct FrameReader<R> {
 impl<R: Read> FrameReader<R> {
     pub(super) fn new(input: R, kind: Kind, name: &str) -> Result<FrameReader<R>, Flaw> {
         let mut input = BufReader::with_capacity(1 << 16, input);
-        let expected = header(kind, name);
-        let mut found = Vec::with_capacity(expected.len());
+        let mut found = Vec::with_capacity(24 + name.len());
         // The layout up to the name's length is the same in every version.
         (&mut input).take(20).read_to_end(&mut found)?;
         if !found.starts_with(MAGIC) {
@@ -179,10 +189,11 @@ impl<R: Read> FrameReader<R> {
         if found.len() < 24 || found.len() as u64 != 24 + u64::from(length) {
             return Err(Flaw::Cut(0));
         }
-        if found != expected {
+        let known = (1..=kind.version()).any(|version| found == header_of(version, kind, name));
+        if !known {
             return Err(header_flaw(&found, kind, name));
         }
-        Ok(FrameReader { input, tag: tag_of(&expected), offset: expected.len() as u64 })
+        Ok(FrameReader { input, tag: tag_of(&found), offset: found.len() as u64 })
     }
 
     /// Reads the next frame into `payload`; `false` if the file ends here.
@@ -228,8 +239,8 @@ fn header_flaw(found: &[u8], kind: Kind, name: &str) -> Flaw {
     }
     let part = |range| body.get::<std::ops::Range<usize>>(range).unwrap_or_default();
     let version = part(8..12).try_into().map_or(0, u32::from_le_bytes);
-    if version != VERSION {
-        return Flaw::Newer(version);
+    if version > kind.version() {
+        return Flaw::Newer { found: version, known: kind.version() };
     }
     let (was_kind, was) = (part(12..16).escape_ascii(), String::from_utf8_lossy(part(20..body.len())));
     let expected = kind.code().escape_ascii().to_string();

@@ -79,6 +79,9 @@ fn write_progress(progress: &Progress, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "zero time {zero_time}, batch interval {interval:?}, hash seed {hash_seed}")?;
     for batch in pending {
         writeln!(out, "pending batch {}: outputs to run: {}", batch.time, batch.outputs.join(", "))?;
+        if let Some(done) = batch.done.as_ref().filter(|done| !done.is_empty()) {
+            writeln!(out, "pending batch {}: outputs that have run: {}", batch.time, done.join(", "))?;
+        }
     }
     for (what, positions) in [("source", sources), ("log of", wal)] {
         for (name, position) in positions {

@@ -41,8 +41,10 @@ pub(crate) struct Progress {
 pub(crate) struct PendingBatch {
     /// Its time.
     pub(crate) time: Time,
-    /// The outputs that have not run to their end.
+    /// The names of the outputs that have not run to their end.
     pub(crate) outputs: Vec<String>,
+    /// The names of those that have. `None` in version 1, where outputs had no names but positions.
+    pub(crate) done: Option<Vec<String>>,
     /// What each source gives to this batch, by its name; only the source reads it.
     pub(crate) inputs: BTreeMap<String, Bytes>,
 }

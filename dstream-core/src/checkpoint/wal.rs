@@ -376,7 +376,7 @@ impl WriteAheadLog {
         };
         let flaw = match read() {
             Ok(before) => return Ok(Some(before)),
-            Err(flaw @ (Flaw::Io(_) | Flaw::Newer(_))) => return Err(flaw),
+            Err(flaw @ (Flaw::Io(_) | Flaw::Newer { .. })) => return Err(flaw),
             Err(flaw) => flaw,
         };
         let beginning = header(Kind::Log, &name).len() as u64 + frame_len(1 + 16);

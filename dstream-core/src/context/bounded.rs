@@ -4,7 +4,7 @@ use std::sync::{Arc, TryLockError};
 
 use super::{
     ContextState, StreamingContext,
-    core::{Core, Stepper, check_outputs},
+    core::{Core, Stepper},
 };
 use crate::{Error, Result};
 
@@ -37,7 +37,7 @@ impl StreamingContext {
                 return Err(Error::State("batches of this context are being run already".into()));
             }
         };
-        let pipelines = {
+        let (pipelines, checked) = {
             let mut life = core.lock();
             if life.state != ContextState::Initialized {
                 return Err(Error::State(
@@ -46,10 +46,9 @@ impl StreamingContext {
                 ));
             }
             life.state = ContextState::Active;
-            std::mem::take(&mut life.pipelines)
+            (std::mem::take(&mut life.pipelines), life.check())
         };
-        let outputs = pipelines.iter().map(|p| p.outputs).sum();
-        let outcome = check_outputs(outputs)
+        let outcome = checked
             .and_then(|()| core.is_exhausted())
             .and_then(|_| core.go_on(true, 0))
             .and_then(|(planned, next)| drain(core, stepper.insert(Stepper { pipelines, next, planned })));

@@ -5,13 +5,15 @@ use std::time::Duration;
 use super::{
     StreamingContext,
     hoisted::{Hoisted, Operator},
+    parts::{Parts, SourcePart},
 };
 use crate::{
     Config, Error, IntoSource, Result, StreamHandle,
     batch::{Batch, OpMeta, Pipeline},
     checkpoint::{Stateful, Storage},
     exchange::Part,
-    handle::Feed,
+    handle::{Feed, SourceOf},
+    output::Output,
     plan::{Fact, PipelineMeta, PipelinePlan, WindowPlan},
     window::WindowSpec,
 };
@@ -22,6 +24,9 @@ pub struct Builder {
     context: Result<StreamingContext>,
     /// What is found out about the operators on the way, for the plan.
     facts: Vec<(OpMeta, Fact)>,
+    /// The name of the pipeline, if it has one.
+    pipeline: Option<String>,
+    parts: Parts,
 }
 
 impl Builder {
@@ -31,21 +36,39 @@ impl Builder {
         batch: Duration,
         config: Option<Config>,
         checkpoint: Option<Storage>,
-        forget: Vec<String>,
+        forget: Option<Vec<String>>,
     ) -> Builder {
         let context = StreamingContext::with_config(batch, config.unwrap_or_default());
         if let (Ok(context), Some(name)) = (&context, name) {
             context.set_name(name);
         }
         if let (Ok(context), Some(storage)) = (&context, checkpoint) {
-            context.set_checkpoint(storage, forget);
+            context.set_checkpoint(storage);
         }
-        Builder { context, facts: Vec::new() }
+        if let (Ok(context), Some(forget)) = (&context, forget) {
+            context.set_forget(forget);
+        }
+        Builder { context, facts: Vec::new(), pipeline: None, parts: Parts::default() }
     }
 
-    /// For `stream!(ssc, {})`: one more pipeline of a context.
-    pub fn extend(context: &StreamingContext) -> Builder {
-        Builder { context: Ok(context.clone()), facts: Vec::new() }
+    /// For `stream!(ssc, {})`: one more pipeline of a context. Its name is the first part of the names of what it keeps.
+    pub fn extend(context: &StreamingContext, pipeline: Option<String>) -> Builder {
+        let context = match &pipeline {
+            Some(name) if name.is_empty() => Err(Error::Invalid(
+                "the name of a pipeline is empty: give it one that no other pipeline of the context has"
+                    .into(),
+            )),
+            _ => Ok(context.clone()),
+        };
+        Builder { context, facts: Vec::new(), pipeline, parts: Parts::default() }
+    }
+
+    /// The name of something of this pipeline, as the whole context knows it.
+    fn full_name(&self, name: &str) -> String {
+        match &self.pipeline {
+            Some(pipeline) => format!("{pipeline}/{name}"),
+            None => name.to_owned(),
+        }
     }
 
     /// The batch interval.
@@ -53,16 +76,40 @@ impl Builder {
         self.context.as_ref().map(StreamingContext::batch_interval).unwrap_or_default()
     }
 
-    /// Adds what a chain starts from, at `op`.
-    pub fn source<M, S: IntoSource<M, Feed: Feed>>(&mut self, op: &OpMeta, source: S) -> S::Feed {
+    /// Adds what a chain starts from, at `op`. `name` is what a checkpoint knows it by, within this pipeline; without one, a source
+    /// names itself.
+    pub fn source<M, S: IntoSource<M, Feed: Feed>>(
+        &mut self,
+        op: &OpMeta,
+        name: Option<&str>,
+        source: S,
+    ) -> S::Feed {
         let feed = source.into_source();
-        self.facts.push((*op, Fact::Name(feed.name())));
-        self.then(|context| feed.join(context));
+        let own = feed.name();
+        let mut known = own.clone();
+        match self.context.as_ref().map(|context| feed.join(context)) {
+            Ok(Ok(Some(SourceOf(input)))) => {
+                known = self.full_name(name.unwrap_or(&own));
+                self.parts.sources.push(SourcePart { name: known.clone(), op: *op, input });
+            }
+            Ok(Ok(None)) if name.is_some() => {
+                self.context = Err(Error::Invalid(format!(
+                    "`{own}` at {}:{} is a stream that another pipeline hands out, and no source: remove `.named(..)` here, and write it \
+                     there behind what is to be named",
+                    op.file, op.line
+                )));
+            }
+            Ok(Err(error)) => self.context = Err(error),
+            // Nothing to add, or something was wrong before.
+            Ok(Ok(None)) | Err(_) => {}
+        }
+        self.facts.push((*op, Fact::Name(known)));
         feed
     }
 
     /// The handle on a stream with this slide; `None` is the batch interval.
     pub fn hand_out<T>(&mut self, op: &OpMeta, slide: Option<Duration>) -> StreamHandle<T> {
+        self.parts.hands_out = true;
         let context = self.context.as_ref().map(StreamingContext::id).unwrap_or_default();
         StreamHandle::new(context, *op, slide.unwrap_or(self.interval()))
     }
@@ -151,33 +198,52 @@ impl Builder {
         }
     }
 
-    /// Keeps what an operator has from batch to batch where the batches and the checkpoints find it. `name` is that
-    /// of the `let`, and what a checkpoint knows it by.
+    /// Keeps the state of an operator where the batches and the checkpoints find it. `name` is what a checkpoint knows it by,
+    /// within this pipeline.
     pub fn stateful<T: Stateful + 'static>(&mut self, name: &str, op: &OpMeta, operator: T) -> Hoisted<T> {
-        self.facts.push((*op, Fact::Name(name.to_owned())));
+        self.keep(name, op, operator, true)
+    }
+
+    /// As `stateful`, for a window: without a checkpoint it begins empty, and is as it was one length later.
+    pub fn windowed<T: Stateful + 'static>(&mut self, name: &str, op: &OpMeta, operator: T) -> Hoisted<T> {
+        self.keep(name, op, operator, false)
+    }
+
+    fn keep<T: Stateful + 'static>(
+        &mut self,
+        name: &str,
+        op: &OpMeta,
+        operator: T,
+        has_state: bool,
+    ) -> Hoisted<T> {
+        let name = self.full_name(name);
+        self.facts.push((*op, Fact::Name(name.clone())));
         let hoisted = Hoisted::new(operator);
         let shared = hoisted.share();
-        self.then(|context| context.add_operator(Operator { name: name.to_owned(), op: *op, shared }));
+        self.parts.operators.push(Operator { name, op: *op, has_state, shared });
         hoisted
     }
 
-    /// Adds the function that runs once a batch.
-    pub fn pipeline(
-        &mut self,
-        meta: &PipelineMeta,
-        outputs: usize,
-        run: impl FnMut(&mut Batch<'_>) + Send + 'static,
-    ) {
-        let plan = PipelinePlan::new(meta, &self.facts);
-        self.then(|context| {
-            context.add_plan(plan);
-            context.add_pipeline(Pipeline { run: Box::new(run), outputs })
-        });
+    /// An output, in the order of the program. `name` is what a checkpoint knows it by, within this pipeline.
+    pub fn output(&mut self, name: &str, op: &OpMeta) -> Output {
+        let name = self.full_name(name);
+        self.facts.push((*op, Fact::Name(name.clone())));
+        let output = Output::new(name, op);
+        self.parts.outputs.push(output.clone());
+        output
     }
 
-    /// The context, or the first thing that was wrong.
+    /// Adds the function that runs once a batch.
+    pub fn pipeline(&mut self, meta: &PipelineMeta, run: impl FnMut(&mut Batch<'_>) + Send + 'static) {
+        self.parts.plan = Some(PipelinePlan::new(meta, &self.facts));
+        self.parts.pipeline = Some(Pipeline { run: Box::new(run) });
+    }
+
+    /// The context with this pipeline, or the first thing that was wrong.
     pub fn finish(self) -> Result<StreamingContext> {
-        self.context
+        let context = self.context?;
+        context.add(self.parts)?;
+        Ok(context)
     }
 
     fn then(&mut self, step: impl FnOnce(&StreamingContext) -> Result<()>) {
@@ -210,7 +276,7 @@ mod tests {
     }
 
     fn refusal(check: impl FnOnce(&mut Builder)) -> String {
-        let mut builder = Builder::create(None, s(2), None, None, Vec::new());
+        let mut builder = Builder::create(None, s(2), None, None, None);
         check(&mut builder);
         builder.finish().err().map(|error| error.to_string()).unwrap_or_default()
     }
@@ -251,16 +317,17 @@ mod tests {
     /// No output meets it yet, but it is this batch that must be run again after a restart.
     #[test]
     fn a_batch_that_is_lost_to_a_window_has_failed() {
-        let mut builder = Builder::create(None, s(1), None, None, Vec::new());
+        let mut builder = Builder::create(None, s(1), None, None, None);
         let spec = builder.window(s(3), Some(s(3)), None, &OP);
-        let counts = builder.stateful("counts", &OP, CountByWindow::new(spec));
+        let counts = builder.windowed("counts", &OP, CountByWindow::new(spec));
         let mut k = 0;
-        builder.pipeline(&NO_PLAN, 1, move |batch| {
+        let output = builder.output("counts", &OP);
+        builder.pipeline(&NO_PLAN, move |batch| {
             k += 1;
             let input =
                 if k == 1 { Err(batch.failed(&OP, "lost".into())) } else { Ok(Rdd::parallelize(vec![1])) };
             let step = counts.lock().step(batch, &OP, input);
-            batch.output(&OP, &step, &mut OutputPolicy::new(None, None), |_, _| Ok(()));
+            batch.output(&output, &step, &mut OutputPolicy::new(None, None), |_, _| Ok(()));
         });
         let context = builder.finish().unwrap();
         let failed: Vec<bool> = (0..6).map(|_| context.run_batches(1).is_err()).collect();
@@ -271,11 +338,12 @@ mod tests {
     /// The per-batch function and the checkpoint see the same operator, and windows align to the first batch.
     #[test]
     fn hoisted_operators_are_shared_and_align_to_the_zero_time() {
-        let mut builder = Builder::create(None, s(1), None, None, Vec::new());
+        let mut builder = Builder::create(None, s(1), None, None, None);
         let spec = builder.window(s(2), Some(s(3)), None, &OP);
-        let counts = builder.stateful("counts", &OP, CountByWindow::new(spec));
+        let counts = builder.windowed("counts", &OP, CountByWindow::new(spec));
         let (out, seen) = std::sync::mpsc::channel();
-        builder.pipeline(&NO_PLAN, 1, move |batch| {
+        let output = builder.output("counts", &OP);
+        builder.pipeline(&NO_PLAN, move |batch| {
             let step = counts.lock().step(batch, &OP, Ok(Rdd::parallelize(vec![1])));
             let k = batch.time().since(batch.zero_time()).as_secs();
             let found = match &step {
@@ -285,7 +353,7 @@ mod tests {
             };
             let _ = out.send((k, found));
             // Is not called where the step isn't due.
-            batch.output(&OP, &step, &mut OutputPolicy::new(None, None), |counts, _| {
+            batch.output(&output, &step, &mut OutputPolicy::new(None, None), |counts, _| {
                 assert_eq!(counts.collect(), [2]);
                 Ok(())
             });

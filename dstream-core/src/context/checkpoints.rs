@@ -41,7 +41,8 @@ pub(super) struct Checkpoints {
     unwritten: bool,
     operators: Vec<(String, Arc<Mutex<dyn Stateful>>)>,
     sources: Vec<(String, Arc<dyn AnyInput>)>,
-    outputs: usize,
+    /// The names of the outputs of the program.
+    outputs: Vec<String>,
     /// An output has failed: the checkpoint stays before its batch, which a restart runs again.
     frozen: Option<Frozen>,
 }
@@ -148,7 +149,8 @@ impl Checkpoints {
                 hash_seed: core.seed(),
                 ..Progress::default()
             };
-            (operators(&life), sources(&life), progress, life.outputs, life.forget.clone())
+            let outputs: Vec<String> = life.outputs.iter().map(|output| output.name.to_string()).collect();
+            (operators(&life), sources(&life), progress, outputs, life.forget.clone())
         };
         let found = session.recovered().map(|recovered| recovered.progress().clone());
         if let Some(found) = &found
@@ -192,6 +194,7 @@ impl Checkpoints {
                 let mut pending = found.pending.into_iter().next();
                 if let Some(batch) = &mut pending {
                     batch.inputs.retain(|name, _| !given_up.contains(name));
+                    batch.fit(&outputs);
                 }
                 if let Some(batch) = &pending {
                     replay(batch, &sources, &forget)?;
@@ -238,8 +241,8 @@ impl Checkpoints {
             learnt.extend(progress.changes.map(|changes| (name.clone(), changes)));
         }
         self.changes.extend(learnt);
-        let outputs = (0..self.outputs).map(|output| output.to_string()).collect();
-        self.progress.pending = vec![PendingBatch { time, outputs, inputs }];
+        let (outputs, done) = (self.outputs.clone(), Some(Vec::new()));
+        self.progress.pending = vec![PendingBatch { time, outputs, done, inputs }];
         self.unwritten = true;
     }
 
@@ -249,15 +252,18 @@ impl Checkpoints {
     }
 
     /// Whether an output of a batch that runs again has run before.
-    pub(super) fn is_done(&self, time: Time, output: usize) -> bool {
-        self.pending(time).is_some_and(|batch| !batch.outputs.contains(&output.to_string()))
+    pub(super) fn is_done(&self, time: Time, output: &str) -> bool {
+        let done = self.pending(time).and_then(|batch| batch.done.as_ref());
+        done.is_some_and(|done| done.iter().any(|name| name == output))
     }
 
     /// Strikes off an output that has run. The last one is struck off with its batch.
-    pub(super) fn done(&mut self, time: Time, output: usize) {
+    pub(super) fn done(&mut self, time: Time, output: &str) {
         // A batch behind a failed one is not written down.
-        if let Some(batch) = self.progress.pending.iter_mut().find(|batch| batch.time == time) {
-            batch.outputs.retain(|left| *left != output.to_string());
+        if let Some(batch) = self.progress.pending.iter_mut().find(|batch| batch.time == time)
+            && let Some(at) = batch.outputs.iter().position(|left| left == output)
+        {
+            batch.done.get_or_insert_default().push(batch.outputs.remove(at));
             self.unwritten |= !batch.outputs.is_empty();
         }
     }
@@ -342,6 +348,32 @@ fn replay(batch: &PendingBatch, sources: &[(String, Arc<dyn AnyInput>)], forget:
     Ok(())
 }
 
+impl PendingBatch {
+    /// Runs with the outputs of the program as it is now: those that have run are known by name, and only they are left out.
+    fn fit(&mut self, program: &[String]) {
+        let time = self.time;
+        let done = self.done.get_or_insert_with(|| {
+            tracing::warn!(
+                "the batch at {time} was begun by an older dstream, which knew its outputs by their positions only: all of them \
+                 run again, also those that have run"
+            );
+            self.outputs = program.to_vec();
+            Vec::new()
+        });
+        for name in self.outputs.iter().filter(|name| !program.contains(name)) {
+            tracing::warn!(
+                "the output `{name}` had not run in the batch at {time}, and the program has it no more"
+            );
+        }
+        for name in program.iter().filter(|name| !self.outputs.contains(name) && !done.contains(name)) {
+            tracing::info!(
+                "the output `{name}` is new: it runs in the batch at {time}, which had begun without it"
+            );
+        }
+        self.outputs = program.iter().filter(|name| !done.contains(name)).cloned().collect();
+    }
+}
+
 /// Refuses the checkpoint of another application, or of another batch interval.
 fn check(found: &Progress, ours: &str, interval: Duration, place: &str) -> Result<()> {
     let theirs = found.application.as_str();
@@ -362,23 +394,17 @@ fn check(found: &Progress, ours: &str, interval: Duration, place: &str) -> Resul
     Ok(())
 }
 
-/// Names are unique: the second operator called `x` is `x#2`.
 fn operators(life: &Life) -> Vec<(String, Arc<Mutex<dyn Stateful>>)> {
-    unique(life.operators.iter().map(|operator| (operator.name.clone(), Arc::clone(&operator.shared))))
+    life.operators.iter().map(|operator| (operator.name.clone(), Arc::clone(&operator.shared))).collect()
 }
 
-/// Names are unique: the second source called `x` is `x#2`.
+/// The sources, by the names under which the log and the checkpoints know them.
 pub(super) fn sources(life: &Life) -> Vec<(String, Arc<dyn AnyInput>)> {
-    unique(life.inputs.iter().map(|input| (input.name().to_owned(), Arc::clone(input))))
-}
-
-fn unique<T>(named: impl Iterator<Item = (String, T)>) -> Vec<(String, T)> {
-    let mut out: Vec<(String, T)> = Vec::new();
-    for (name, value) in named {
-        let before = out.iter().filter(|(other, _)| other.split('#').next() == Some(&name)).count();
-        out.push((if before == 0 { name } else { format!("{name}#{}", before + 1) }, value));
-    }
-    out
+    life.source_names
+        .iter()
+        .zip(&life.inputs)
+        .map(|((name, _), input)| (name.clone(), Arc::clone(input)))
+        .collect()
 }
 
 #[cfg(test)]

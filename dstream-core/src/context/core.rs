@@ -20,11 +20,12 @@ use super::{
 };
 use crate::{
     Config, Error, Limits, OnFailure, ReceiverLog, Result, Signal, SourceContext, Time,
-    batch::{OutputLog, Pipeline, panic_text},
+    batch::{OpMeta, OutputLog, Pipeline, panic_text},
     checkpoint::Storage,
     clock::Stopwatch,
     events::{Bus, ContextStarted, ContextStopped},
     exec::Executor,
+    output::Output,
     plan::{PipelinePlan, Plan},
     receiver::Log,
     sink::OutputScope,
@@ -76,9 +77,13 @@ pub(super) struct Life {
     /// Where checkpoints go, and the operators whose state may be let go.
     pub(super) checkpoint: Option<Storage>,
     pub(super) forget: Vec<String>,
-    /// How many outputs all pipelines have.
-    pub(super) outputs: usize,
+    /// The outputs of all pipelines.
+    pub(super) outputs: Vec<Output>,
+    /// Whether a pipeline hands a stream out.
+    pub(super) hands_out: bool,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
+    /// The names by which the checkpoints know them, and their places.
+    pub(super) source_names: Vec<(String, OpMeta)>,
     pub(super) pipelines: Vec<Pipeline>,
     /// What the pipelines do; they stay when the context ends.
     pub(super) plans: Vec<PipelinePlan>,
@@ -117,13 +122,6 @@ impl Life {
     }
 }
 
-pub(super) fn check_outputs(outputs: usize) -> Result<()> {
-    if outputs == 0 {
-        return Err(Error::Invalid("the context has no output, so there is nothing to run: add one".into()));
-    }
-    Ok(())
-}
-
 impl Core {
     /// A context that is told when one of its threads ends by a panic.
     pub(super) fn shared(batch: Duration, config: Config) -> Result<Arc<Core>> {
@@ -151,10 +149,12 @@ impl Core {
             name: config.name.clone(),
             state: ContextState::Initialized,
             stop_begun: false,
-            checkpoint: None,
-            forget: Vec::new(),
-            outputs: 0,
+            checkpoint: config.checkpoint.clone(),
+            forget: config.forget.clone(),
+            outputs: Vec::new(),
+            hands_out: false,
             inputs: Vec::new(),
+            source_names: Vec::new(),
             pipelines: Vec::new(),
             plans: Vec::new(),
             operators: Vec::new(),
@@ -236,7 +236,7 @@ impl Core {
             let mut life = self.lock();
             (std::mem::take(&mut life.pipelines), life.inputs.clone())
         };
-        check_outputs(self.lock().outputs)?;
+        self.lock().check()?;
         if self.config.handle_signals {
             signals::enable()?;
         }
@@ -553,11 +553,11 @@ impl Core {
 }
 
 impl OutputLog for Core {
-    fn is_done(&self, time: Time, output: usize) -> bool {
+    fn is_done(&self, time: Time, output: &str) -> bool {
         self.lock_checkpoints().as_ref().is_some_and(|checkpoints| checkpoints.is_done(time, output))
     }
 
-    fn done(&self, time: Time, output: usize) {
+    fn done(&self, time: Time, output: &str) {
         // If it could not be written the end of the batch can't either, and says so.
         let _ = self.checkpoint(|checkpoints| checkpoints.done(time, output));
     }

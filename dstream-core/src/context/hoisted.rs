@@ -38,9 +38,11 @@ impl<T> Hoisted<T> {
 
 /// An operator with something to keep, as the checkpoints see it.
 pub(super) struct Operator {
-    /// The name of its `let`.
+    /// The name by which a checkpoint knows it.
     pub(super) name: String,
     pub(super) op: OpMeta,
+    /// Whether only a checkpoint can bring back what it keeps.
+    pub(super) has_state: bool,
     pub(super) shared: Arc<Mutex<dyn Stateful>>,
 }
 

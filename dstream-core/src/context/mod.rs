@@ -11,6 +11,7 @@ mod given_up;
 mod hoisted;
 mod jobs;
 mod older;
+mod parts;
 mod planners;
 mod signals;
 #[cfg(test)]
@@ -27,17 +28,15 @@ pub use builder::Builder;
 pub use hoisted::Hoisted;
 
 use self::{
-    core::{Core, Life, Stepper, check_outputs},
-    hoisted::Operator,
+    core::{Core, Life, Stepper},
+    parts::Parts,
 };
 use crate::{
-    Config, Error, Result,
-    batch::Pipeline,
+    Config, Error, IntoCheckpointStore, Result,
     checkpoint::Storage,
     events::Listener,
     exchange::{Part, own_groups},
-    plan::{PipelinePlan, Plan},
-    source::AnyInput,
+    plan::Plan,
 };
 
 /// Where a context is in its life. There is no way back.
@@ -122,6 +121,12 @@ impl StreamingContext {
         StreamingContext::with_config(batch, Config::default())
     }
 
+    /// A context with the default settings that keeps its checkpoints there: the path of a directory, or a
+    /// [`CheckpointStore`](crate::CheckpointStore).
+    pub fn with_checkpoint(batch: Duration, store: impl IntoCheckpointStore) -> Result<StreamingContext> {
+        StreamingContext::with_config(batch, Config::new().checkpoint(store))
+    }
+
     /// A context with these settings.
     pub fn with_config(batch: Duration, config: Config) -> Result<StreamingContext> {
         Ok(StreamingContext { handle: Arc::new(Handle(Core::shared(batch, config)?)) })
@@ -141,10 +146,12 @@ impl StreamingContext {
         self.core().interval
     }
 
-    pub(crate) fn set_checkpoint(&self, storage: Storage, forget: Vec<String>) {
-        let mut life = self.core().lock();
-        life.checkpoint = Some(storage);
-        life.forget = forget;
+    fn set_checkpoint(&self, storage: Storage) {
+        self.core().lock().checkpoint = Some(storage);
+    }
+
+    fn set_forget(&self, forget: Vec<String>) {
+        self.core().lock().forget = forget;
     }
 
     pub(crate) fn default_partitions(&self) -> usize {
@@ -187,32 +194,8 @@ impl StreamingContext {
         self.core().lock().state
     }
 
-    pub(crate) fn add_input(&self, input: Box<dyn AnyInput>) -> Result<()> {
-        let mut life = self.core().lock();
-        life.can_add("a source")?;
-        life.inputs.push(Arc::from(input));
-        Ok(())
-    }
-
-    fn add_operator(&self, operator: Operator) -> Result<()> {
-        let mut life = self.core().lock();
-        life.can_add("an operator")?;
-        life.operators.push(operator);
-        Ok(())
-    }
-
-    fn add_plan(&self, plan: PipelinePlan) {
-        let mut life = self.core().lock();
-        let id = life.plans.len();
-        life.plans.push(PipelinePlan { id, ..plan });
-    }
-
-    pub(crate) fn add_pipeline(&self, pipeline: Pipeline) -> Result<()> {
-        let mut life = self.core().lock();
-        life.can_add("a pipeline")?;
-        life.outputs += pipeline.outputs;
-        life.pipelines.push(pipeline);
-        Ok(())
+    fn add(&self, parts: Parts) -> Result<()> {
+        self.core().lock().add(parts)
     }
 
     /// Starts the sources and the batches, and returns.
@@ -356,9 +339,9 @@ impl StreamingContext {
                 ContextState::Initialized => {
                     life.state = ContextState::Active;
                     let pipelines = std::mem::take(&mut life.pipelines);
-                    let outputs = life.outputs;
+                    let checked = life.check();
                     drop(life);
-                    match check_outputs(outputs).and_then(|()| core.go_on(false, 0)) {
+                    match checked.and_then(|()| core.go_on(false, 0)) {
                         Ok((planned, next)) => *stepper = Some(Stepper { pipelines, next, planned }),
                         Err(error) => {
                             drop(stepper);

@@ -12,10 +12,15 @@ use std::{
 
 mod failures;
 
-use super::{ContextState, StreamingContext, signals};
+use super::{
+    ContextState, StreamingContext,
+    parts::{Parts, SourcePart},
+    signals,
+};
 use crate::{
     Block, Config, Error, Input, Limits, Receiver, ReceiverContext, Result, Source, SourceContext, Time,
     batch::{OpMeta, Pipeline},
+    output::Output,
     plan::StageMeta,
     receiver_stream,
     sink::OutputPolicy,
@@ -57,21 +62,25 @@ where
 {
     let out = Collected::new();
     let (input, seen) = (Input::new(source), out.clone());
-    ssc.add_input(Box::new(input.clone()))?;
+    let taken = input.clone();
+    let output = Output::new("collect_to".into(), &OP);
+    let outputs = vec![output.clone()];
     let run = move |batch: &mut crate::batch::Batch<'_>| {
-        let blocks = batch.take(&input, &OP);
+        let blocks = batch.take(&taken, &OP);
         let tasks = batch.stage(&STAGE, blocks, |_, blocks| {
             blocks.iter_mut().flat_map(|block| block.records().collect::<Vec<T>>()).collect::<Vec<T>>()
         });
         let rdd = batch.collect(tasks);
-        batch.output(&OP, &rdd, &mut OutputPolicy::new(None, None), |rdd, batch| {
+        batch.output(&output, &rdd, &mut OutputPolicy::new(None, None), |rdd, batch| {
             let records = rdd.collect();
             each(&records)?;
             seen.push(batch.time(), records);
             Ok(())
         });
     };
-    ssc.add_pipeline(Pipeline { run: Box::new(run), outputs: 1 })?;
+    let pipeline = Some(Pipeline { run: Box::new(run) });
+    let sources = vec![SourcePart { name: "the source".into(), op: OP, input: Arc::new(input) }];
+    ssc.add(Parts { pipeline, sources, outputs, ..Parts::default() })?;
     Ok(out)
 }
 

@@ -1,7 +1,7 @@
 //! `collect_to`, and the sink of every output that keeps whole batches.
 
 use crate::{
-    DStream, Rdd, Record, Result,
+    DStream, Rdd, Record, Result, StreamOutput,
     batch::{Batch, Step},
     record::Data,
     sink::{SinkBatch, SinkError},
@@ -24,8 +24,9 @@ impl<T: Record> DStream<T> {
     /// assert_eq!(out.values(), [vec![1, 2], vec![3]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn collect_to(self, out: &Collected<T::Owned>) {
+    pub fn collect_to(self, out: &Collected<T::Owned>) -> StreamOutput {
         let _ = out;
+        StreamOutput::typed()
     }
 }
 

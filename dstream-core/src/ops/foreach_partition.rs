@@ -1,7 +1,7 @@
 //! `foreach_partition`.
 
 use crate::{
-    DStream, Outcome, Rdd, Record, Result, Time,
+    DStream, Outcome, Rdd, Record, Result, StreamOutput, Time,
     record::Data,
     sink::{Sink, SinkBatch, SinkError, write_batch},
 };
@@ -29,8 +29,9 @@ impl<T: Record> DStream<T> {
     /// ssc.run_batches(1)?;
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn foreach_partition<O: Outcome>(self, f: impl Fn(Partition<'_, T::Owned>) -> O) {
+    pub fn foreach_partition<O: Outcome>(self, f: impl Fn(Partition<'_, T::Owned>) -> O) -> StreamOutput {
         drop(f);
+        StreamOutput::typed()
     }
 }
 

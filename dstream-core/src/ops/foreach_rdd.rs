@@ -1,7 +1,7 @@
 //! `foreach_rdd`.
 
 use crate::{
-    DStream, Rdd, Record, Result, Time,
+    DStream, Rdd, Record, Result, StreamOutput, Time,
     sink::{SinkBatch, SinkError},
 };
 
@@ -29,8 +29,9 @@ impl<T: Record> DStream<T> {
     /// ssc.run_batches(2)?;
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn foreach_rdd<O: Outcome>(self, f: impl FnMut(Rdd<T::Owned>) -> O) {
+    pub fn foreach_rdd<O: Outcome>(self, f: impl FnMut(Rdd<T::Owned>) -> O) -> StreamOutput {
         drop(f);
+        StreamOutput::typed()
     }
 }
 

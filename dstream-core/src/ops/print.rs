@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    DStream, Error, Rdd, Record, Result, Time,
+    DStream, Error, Rdd, Record, Result, StreamOutput, Time,
     sink::{SinkBatch, SinkError},
 };
 
@@ -41,8 +41,9 @@ impl<T: Record<Owned: Debug>> DStream<T> {
     /// ssc.run_batches(1)?;
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn print(self, n: usize) {
+    pub fn print(self, n: usize) -> StreamOutput {
         let _ = n;
+        StreamOutput::typed()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{DStream, Record, rdd::TextLine};
+use crate::{DStream, Record, StreamOutput, rdd::TextLine};
 
 impl<T: Record<Owned: TextLine>> DStream<T> {
     /// Writes each batch into a folder of text files, `prefix-TIME.suffix`, or `prefix-TIME` without a suffix; `TIME` is the
@@ -28,8 +28,9 @@ impl<T: Record<Owned: TextLine>> DStream<T> {
     /// # std::fs::remove_dir_all(folder).ok();
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn save_as_text_files(self, prefix: impl Into<String>, suffix: impl Into<String>) {
+    pub fn save_as_text_files(self, prefix: impl Into<String>, suffix: impl Into<String>) -> StreamOutput {
         let _ = (prefix.into(), suffix.into());
+        StreamOutput::typed()
     }
 }
 
@@ -54,7 +55,8 @@ impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
     /// # std::fs::remove_dir_all(folder).ok();
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn save_as_object_files(self, prefix: impl Into<String>, suffix: impl Into<String>) {
+    pub fn save_as_object_files(self, prefix: impl Into<String>, suffix: impl Into<String>) -> StreamOutput {
         let _ = (prefix.into(), suffix.into());
+        StreamOutput::typed()
     }
 }

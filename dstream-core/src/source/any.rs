@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Data, Loggable, ReceiverStream, Result, StreamHandle, StreamingContext,
     batch::{Batch, OpMeta, Step},
-    handle::{Feed, FromHandle},
+    handle::{Feed, FromHandle, SourceOf},
     rdd::RddBlock,
     receiver::{FromReceiver, Received, receiver_stream},
 };
@@ -204,7 +204,7 @@ impl<F: Feed<Block: TextRecords>> Feed for TextFeed<F> {
         self.0.name()
     }
 
-    fn join(&self, context: &StreamingContext) -> Result<()> {
+    fn join(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
         self.0.join(context)
     }
 

@@ -158,6 +158,8 @@ pub(crate) trait AnyInput: Send + Sync {
     /// From now on a checkpoint is told of each batch.
     fn checkpointed(&self) -> Box<dyn StateGuard + '_>;
     fn committed(&self, time: Time);
+    /// Whether a checkpoint holds anything of it.
+    fn keeps(&self) -> bool;
     fn has_pending(&self) -> bool;
     fn is_exhausted(&self) -> Option<bool>;
     fn stop(&self);
@@ -244,6 +246,14 @@ impl<S: Source> AnyInput for Input<S> {
         if let Err(error) = told {
             crate::logs::warn!("{error}: it was told that the batch at {time} is done");
         }
+    }
+
+    fn keeps(&self) -> bool {
+        self.guard(|| {
+            let mut source = self.source();
+            Ok(source.can_replay() || source.state().is_some())
+        })
+        .unwrap_or(true)
     }
 
     fn has_pending(&self) -> bool {

@@ -61,7 +61,11 @@ fn chain(chain: &Chain, names: &HashSet<String>) -> TokenStream {
     } else {
         quote_spanned!(site => ::dstream::__private::stream_of(#head))
     };
-    for call in &chain.calls {
+    for (at, call) in chain.calls.iter().enumerate() {
+        // The two streams of `map_with_state` are a tuple, which no method can name.
+        if call.name == ops::NAMED.name && at > 0 && chain.calls[at - 1].name == "map_with_state" {
+            continue;
+        }
         let (name, args) = (&call.name, arguments(call, names));
         let Editor { default_args, view } = editor(call);
         if let Some(view) = view {

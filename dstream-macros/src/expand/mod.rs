@@ -5,7 +5,7 @@ mod fuse;
 mod ide;
 mod plan;
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     diag::Diags,
     duration::{self, duration},
     graph::{Graph, Node, NodeId, NodeKind},
+    names,
     ops::{Arg, Keeps, Kind, Op, OpSpec, Reads, Wide},
     share,
     stage::{self, Stage, Yields},
@@ -58,16 +59,16 @@ fn not_compiled(pipeline: &Pipeline, graph: &Graph) -> TokenStream {
 /// The expression that makes the builder.
 fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     let site = Span::mixed_site();
-    if let Some(context) = &pipeline.context {
-        return quote_spanned!(site => ::dstream::__private::Builder::extend(::core::borrow::Borrow::borrow(&(#context))));
-    }
     let setting = |name: &str| pipeline.settings.iter().find(|s| s.name == name).map(|s| &s.value);
-    let batch = setting("batch").filter(|v| !v.is_empty()).map(|value| duration(value, diags));
     let optional = |value: Option<TokenStream>| match value {
         Some(value) => quote_spanned!(site => ::core::option::Option::Some(#value)),
         None => quote_spanned!(site => ::core::option::Option::None),
     };
     let name = optional(setting("name").map(|n| quote_spanned!(site => ::std::string::String::from(#n))));
+    if let Some(context) = &pipeline.context {
+        return quote_spanned!(site => ::dstream::__private::Builder::extend(::core::borrow::Borrow::borrow(&(#context)), #name));
+    }
+    let batch = setting("batch").filter(|v| !v.is_empty()).map(|value| duration(value, diags));
     let conf = optional(setting("conf").map(ToTokens::to_token_stream));
     let checkpoint = setting("checkpoint")
         .map(|at| quote_spanned!(site => ::dstream::IntoCheckpointStore::into_checkpoint_store(#at)));
@@ -75,7 +76,7 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     let forget = setting("forget").map(|names| {
         quote_spanned!(site => ::core::iter::IntoIterator::into_iter(#names).map(::std::string::String::from).collect())
     });
-    let forget = forget.unwrap_or_else(|| quote_spanned!(site => ::std::vec::Vec::new()));
+    let forget = optional(forget);
     quote_spanned!(site => ::dstream::__private::Builder::create(#name, #batch, #conf, #checkpoint, #forget))
 }
 
@@ -96,8 +97,8 @@ fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenSt
         }
     }
     let outputs = (0..graph.nodes.len()).filter(|id| graph.nodes[*id].is_output());
-    let emitted: TokenStream = outputs.clone().map(|id| emit(graph, id)).collect();
-    let outputs = outputs.count();
+    let emitted: TokenStream = outputs.map(|id| emit(graph, id)).collect();
+    let names: TokenStream = names::outputs(graph).map(|id| output(graph, id)).collect();
     let (handle, finish) = handed_out(pipeline, graph);
     let migrations = (0..graph.nodes.len()).filter_map(|id| migrate(graph, id));
     let captures = captures::checks(graph);
@@ -116,11 +117,12 @@ fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenSt
         #plan
         let mut __ds_builder = #builder;
         #hoisted
+        #names
         #handle
         #captures
         // Inlined closures are written for the reader of the closure, not of the loop.
         #[allow(unused_braces, unused_parens, for_loops_over_fallibles, clippy::all)]
-        __ds_builder.pipeline(&__DS_PLAN, #outputs, #run);
+        __ds_builder.pipeline(&__DS_PLAN, #run);
         #(#migrations)*
         #finish
     )
@@ -153,7 +155,7 @@ fn places(graph: &Graph) -> TokenStream {
             NodeKind::Source { expr, .. } => {
                 let span = crate::diag::span_of(expr);
                 let last = expr.clone().into_iter().last().map_or(span, |tree| tree.span());
-                (source_name(expr), span, last)
+                (names::source(expr), span, last)
             }
             NodeKind::Poison => (String::new(), Span::call_site(), Span::call_site()),
         };
@@ -166,13 +168,6 @@ fn places(graph: &Graph) -> TokenStream {
     });
     let count = graph.nodes.len();
     quote!(static __DS_OPS: [::dstream::__private::OpMeta; #count] = [#(#places),*];)
-}
-
-/// How messages name a source: its first word, as in `socket_text_stream`.
-fn source_name(expr: &TokenStream) -> String {
-    let text: String =
-        expr.to_string().split(['(', '{', '[']).next().unwrap_or_default().split_whitespace().collect();
-    if text.is_empty() { "source".to_owned() } else { text }
 }
 
 fn narrow(n: usize) -> u32 {
@@ -207,8 +202,12 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
                 Some(name) if unused => quote_spanned!(span => let #name = #expr;),
                 _ => {
                     let (input, place) = (local("in", id, span), meta(id));
+                    let given = match &node.given {
+                        Some(given) => quote_spanned!(span => ::core::option::Option::Some(#given)),
+                        None => quote_spanned!(span => ::core::option::Option::None),
+                    };
                     // A source that is built by methods stands in parentheses.
-                    quote_spanned!(span => #[allow(unused_parens)] let #input = __ds_builder.source(&#place, #expr);)
+                    quote_spanned!(span => #[allow(unused_parens)] let #input = __ds_builder.source(&#place, #given, #expr);)
                 }
             }
         }
@@ -288,7 +287,7 @@ fn slide(graph: &Graph, id: NodeId, span: Span) -> TokenStream {
 
 /// What an operator keeps between batches: checked, and known to the checkpoints by its name.
 fn keep_between(graph: &Graph, op: &Op<'_>, spec: &OpSpec, keep: fn(&Op<'_>) -> TokenStream) -> TokenStream {
-    let (span, meta, kept, name) = (op.span(), &op.meta, op.kept(), graph.kept_name(op.id));
+    let (span, meta, kept, name) = (op.span(), &op.meta, op.kept(), names::operator(graph, op.id));
     let window = spec.find(op.call, |arg| matches!(arg, Arg::Length)).map(|length| {
         let (window, length) = (op.window(), duration::tokens(length));
         let optional = |value: Option<TokenStream>| match value {
@@ -303,7 +302,8 @@ fn keep_between(graph: &Graph, op: &Op<'_>, spec: &OpSpec, keep: fn(&Op<'_>) -> 
     let before = op.kept_before();
     let migrates = op.call.option("migrate");
     let before = migrates.map(|_| quote_spanned!(span => let #before = ::core::clone::Clone::clone(&#kept);));
-    quote_spanned!(span => #window let #kept = __ds_builder.stateful(#name, &#meta, #value); #before)
+    let keep = Ident::new(if spec.keeps(op.call) == Keeps::Window { "windowed" } else { "stateful" }, span);
+    quote_spanned!(span => #window let #kept = __ds_builder.#keep(#name, &#meta, #value); #before)
 }
 
 /// How an operator converts what an older program has kept. It stands behind the pipeline, which says of what types
@@ -447,6 +447,14 @@ fn view(id: NodeId, span: Span) -> proc_macro2::Ident {
     local("view", id, span)
 }
 
+/// The output as the batches and the checkpoints know it, by its name.
+fn output(graph: &Graph, id: NodeId) -> TokenStream {
+    let (name, meta) = (names::output(graph, id), meta(id));
+    let span = graph.nodes[id].span().resolved_at(Span::mixed_site());
+    let output = local("out", id, span);
+    quote_spanned!(span => let #output = __ds_builder.output(#name, &#meta);)
+}
+
 /// Hands the batch to an output.
 fn emit(graph: &Graph, id: NodeId) -> TokenStream {
     let NodeKind::Op { spec: OpSpec { kind: Kind::Output(output), .. }, call } = &graph.nodes[id].kind else {
@@ -456,11 +464,12 @@ fn emit(graph: &Graph, id: NodeId) -> TokenStream {
     let span = op.span();
     let input = graph.nodes[id].inputs[0];
     let from = if stage::taken_whole(graph, id, input) { input } else { id };
-    let (from, meta) = (result(from, span), &op.meta);
+    let from = result(from, span);
     let (rdd, batch, policy) = (local("rdd", id, span), local("batch", id, span), op.policy());
     if graph.hands_out && id + 1 == graph.nodes.len() {
         return quote_spanned!(span => __ds_batch.hand_out(&#from, &__ds_handing););
     }
     let emit = (output.emit)(&op, &rdd, &batch);
-    quote_spanned!(span => __ds_batch.output(&#meta, &#from, &mut #policy, |#rdd, #batch| #emit);)
+    let output = local("out", id, span);
+    quote_spanned!(span => __ds_batch.output(&#output, &#from, &mut #policy, |#rdd, #batch| #emit);)
 }

@@ -50,7 +50,7 @@ fn operator(graph: &Graph, id: NodeId) -> TokenStream {
             (spec.name.to_owned(), arguments(spec, call), kind, keeps)
         }
         NodeKind::Source { expr, .. } => {
-            (super::source_name(expr), String::new(), quote!(Source), quote!(Nothing))
+            (crate::names::source(expr), String::new(), quote!(Source), quote!(Nothing))
         }
         NodeKind::Poison => return TokenStream::new(),
     };

@@ -26,6 +26,7 @@ mod map;
 mod map_partitions;
 mod map_values;
 mod map_with_state;
+mod named;
 mod print;
 mod reduce;
 mod reduce_by_key;
@@ -454,6 +455,7 @@ pub(crate) static OPS: [&OpSpec; 51] = [
     &map_partitions::SPEC,
     &map_values::SPEC,
     &map_with_state::SPEC,
+    &named::SPEC,
     &cache::PERSIST,
     &print::SPEC,
     &reduce::SPEC,
@@ -482,6 +484,7 @@ pub(crate) static OPS: [&OpSpec; 51] = [
 
 pub(crate) use hand_out::SPEC as HAND_OUT;
 pub(crate) use map_with_state::SNAPSHOTS;
+pub(crate) use named::SPEC as NAMED;
 
 /// The operator of this name.
 pub(crate) fn find(name: &Ident) -> Option<&'static OpSpec> {

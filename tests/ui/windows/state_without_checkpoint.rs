@@ -7,6 +7,6 @@ fn main() {
         pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 3s, 1s).print();
         let (_events, open) = pairs.map_with_state(|_, _: Option<u64>, _: &mut State<u64>| None::<u64>);
         open.print();
-        pairs.reduce_by_key_and_window(|a, b| a + b, 3s, 1s).print();
+        pairs.reduce_by_key_and_window(|a, b| a + b, 3s, 1s).named("sums").print();
     });
 }

@@ -150,13 +150,13 @@ fn a_newer_format_is_not_passed_over() {
     let (fs, after) = directory();
     let newest = fs.paths().into_iter().rfind(|p| p.to_string_lossy().contains("checkpoint-")).unwrap();
     fs.change(&newest, |bytes| {
-        bytes[8] = 2;
+        bytes[8] = 3;
         let name = newest.file_name().unwrap().len();
         let crc = crc32fast::hash(&bytes[..20 + name]).to_le_bytes();
         bytes[20 + name..24 + name].copy_from_slice(&crc);
     });
     let error = recover(&fs, &after).unwrap_err();
-    assert!(error.contains("has format version 2, expected 1"), "{error}");
+    assert!(error.contains("has format version 3, expected 2"), "{error}");
 }
 
 /// A small state is whole in each checkpoint: what damages an older file damages nothing.

@@ -281,6 +281,7 @@ fn fixture_progress() -> Progress {
         pending: vec![PendingBatch {
             time: Time::from_millis(5_500),
             outputs: vec!["print".to_owned()],
+            done: None,
             inputs: position(),
         }],
         sources: position(),

@@ -1,0 +1,122 @@
+//! What a pipeline adds to its context, under names that are fixed by the text of the program.
+//!
+//! A checkpoint finds the state of an operator, and whether an output has run, by name. So no name depends on the order in
+//! which pipelines are added, and two of a kind never share one.
+
+use std::{collections::HashMap, fmt, sync::Arc};
+
+use super::{core::Life, hoisted::Operator};
+use crate::{
+    Error, Result,
+    batch::{OpMeta, Pipeline},
+    output::Output,
+    plan::PipelinePlan,
+    source::AnyInput,
+};
+
+/// All that a pipeline is made of. It is added as a whole, or not at all.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) pipeline: Option<Pipeline>,
+    /// What it does, for people.
+    pub(crate) plan: Option<PipelinePlan>,
+    pub(crate) sources: Vec<SourcePart>,
+    /// The operators that keep something from batch to batch, in the order of the program.
+    pub(crate) operators: Vec<Operator>,
+    pub(crate) outputs: Vec<Output>,
+    /// Whether the pipeline hands a stream out: then it does something without an output, too.
+    pub(crate) hands_out: bool,
+}
+
+/// A source, and the name by which the log and the checkpoints know it.
+pub(crate) struct SourcePart {
+    pub(crate) name: String,
+    pub(crate) op: OpMeta,
+    pub(crate) input: Arc<dyn AnyInput>,
+}
+
+impl fmt::Debug for SourcePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourcePart").field("name", &self.name).field("op", &self.op).finish_non_exhaustive()
+    }
+}
+
+impl Life {
+    /// Adds a pipeline, unless it has an operator with the name of another one.
+    pub(super) fn add(&mut self, parts: Parts) -> Result<()> {
+        self.can_add("a pipeline")?;
+        // A window that no checkpoint keeps is never looked for by its name.
+        let is_kept = |operator: &&Operator| operator.has_state || self.checkpoint.is_some();
+        let operators = self.operators.iter().chain(&parts.operators).filter(is_kept);
+        if let Some((name, places)) = twice(operators.map(|operator| (&*operator.name, &operator.op))) {
+            return Err(Error::Invalid(format!(
+                "two operators of this context are called `{name}`, {places}: a checkpoint could not tell them apart. Give \
+                 each pipeline a name of its own, which becomes part of theirs: `stream!(ssc, name = \"..\", {{ .. }})`"
+            )));
+        }
+        for SourcePart { name, op, input } in parts.sources {
+            self.source_names.push((name, op));
+            self.inputs.push(input);
+        }
+        self.operators.extend(parts.operators);
+        self.outputs.extend(parts.outputs);
+        self.hands_out |= parts.hands_out;
+        self.pipelines.extend(parts.pipeline);
+        let id = self.plans.len();
+        self.plans.extend(parts.plan.map(|plan| PipelinePlan { id, ..plan }));
+        Ok(())
+    }
+
+    /// Refuses what can't be run, or could not be gone on with after a restart.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.outputs.is_empty() && !self.hands_out {
+            return Err(Error::Invalid(
+                "the context has no output, so there is nothing to run: add one".into(),
+            ));
+        }
+        if self.checkpoint.is_none() {
+            return match self.operators.iter().find(|operator| operator.has_state) {
+                Some(Operator { name, op, .. }) => Err(Error::Invalid(format!(
+                    "`{}` at {}:{} keeps state, `{name}`, which would be lost at the first stop: give the context a checkpoint, with \
+                     `StreamingContext::with_checkpoint(batch, \"folder\")` or `Config::checkpoint(\"folder\")`",
+                    op.name, op.file, op.line
+                ))),
+                None => Ok(()),
+            };
+        }
+        let sources = self.source_names.iter().zip(&self.inputs);
+        let kept = sources.filter(|(_, input)| input.keeps()).map(|((name, op), _)| (&**name, op));
+        if let Some((name, places)) = twice(kept) {
+            return Err(Error::Invalid(format!(
+                "two sources of this context are called `{name}`, {places}: a checkpoint could not tell them apart. Name one of them \
+                 with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, name = \"..\", {{ .. }})`"
+            )));
+        }
+        if let Some((name, places)) = twice(self.outputs.iter().map(|output| (&*output.name, &output.op))) {
+            return Err(Error::Invalid(format!(
+                "two outputs of this context are called `{name}`, {places}: a checkpoint could not tell which of them has run. \
+                 Name one of them with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, name = \"..\", {{ .. }})`"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The first name that is there twice, and both places in words.
+fn twice<'a>(named: impl Iterator<Item = (&'a str, &'a OpMeta)>) -> Option<(&'a str, String)> {
+    let mut before = HashMap::new();
+    for (name, op) in named {
+        if let Some(first) = before.insert(name, op) {
+            let places = if (first.file, first.line, first.column) == (op.file, op.line, op.column) {
+                format!("both made by `{}` at {}:{}", op.name, op.file, op.line)
+            } else {
+                format!(
+                    "`{}` at {}:{} and `{}` at {}:{}",
+                    first.name, first.file, first.line, op.name, op.file, op.line
+                )
+            };
+            return Some((name, places));
+        }
+    }
+    None
+}
