@@ -29,6 +29,9 @@ pub struct Builder {
     parts: Parts,
 }
 
+/// What `named` says of something, if it does.
+type Name = Option<&'static str>;
+
 impl Builder {
     /// For `stream!(batch = .., {})`: a context of its own.
     pub fn create(
@@ -78,12 +81,7 @@ impl Builder {
 
     /// Adds what a chain starts from, at `op`. `name` is what a checkpoint knows it by, within this pipeline; without one, a source
     /// names itself.
-    pub fn source<M, S: IntoSource<M, Feed: Feed>>(
-        &mut self,
-        op: &OpMeta,
-        name: Option<&str>,
-        source: S,
-    ) -> S::Feed {
+    pub fn source<M, S: IntoSource<M, Feed: Feed>>(&mut self, op: &OpMeta, name: Name, source: S) -> S::Feed {
         let feed = source.into_source();
         let own = feed.name();
         let mut known = own.clone();

@@ -427,7 +427,7 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 51] = [
+pub(crate) static OPS: [&OpSpec; 52] = [
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
