@@ -353,7 +353,7 @@ impl PendingBatch {
     fn fit(&mut self, program: &[String]) {
         let time = self.time;
         let done = self.done.get_or_insert_with(|| {
-            tracing::warn!(
+            crate::logs::warn!(
                 "the batch at {time} was begun by an older dstream, which knew its outputs by their positions only: all of them \
                  run again, also those that have run"
             );
@@ -361,12 +361,12 @@ impl PendingBatch {
             Vec::new()
         });
         for name in self.outputs.iter().filter(|name| !program.contains(name)) {
-            tracing::warn!(
+            crate::logs::warn!(
                 "the output `{name}` had not run in the batch at {time}, and the program has it no more"
             );
         }
         for name in program.iter().filter(|name| !self.outputs.contains(name) && !done.contains(name)) {
-            tracing::info!(
+            crate::logs::info!(
                 "the output `{name}` is new: it runs in the batch at {time}, which had begun without it"
             );
         }
