@@ -156,6 +156,25 @@ fn tokens_of_two_contexts() {
     assert_eq!(collected!(|out| outer!(out, queue_stream(batches), min)), [4]);
 }
 
+/// Two closures of one text are two closures where their names are different variables.
+#[test]
+fn closures_of_two_contexts_are_not_shared() -> dstream::Result<()> {
+    macro_rules! both {
+        ($ours:ident, $theirs:ident, $f:expr) => {{
+            let k = 10;
+            dstream::stream!(batch = 1s, {
+                let pairs = queue_stream(vec![vec![(1, 1), (1, 1)]]);
+                pairs.reduce_by_key(|a, b| a + b * k).collect_to(&$ours);
+                pairs.reduce_by_key($f).collect_to(&$theirs);
+            })
+        }};
+    }
+    let (ours, theirs, k) = (Collected::new(), Collected::new(), 100);
+    both!(ours, theirs, |a, b| a + b * k)?.run_batches(1)?;
+    assert_eq!((ours.values(), theirs.values()), (vec![vec![(1, 11)]], vec![vec![(1, 101)]]));
+    Ok(())
+}
+
 /// The fields of a derived record come from a macro, too.
 #[test]
 fn a_record_of_a_macro() {

@@ -1,6 +1,6 @@
 //! Operators that put the records of a stream together alike: it is done once, and all go on from what comes of it.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::Expr;
 
@@ -53,7 +53,7 @@ fn same_value(a: &Expr, b: &Expr) -> bool {
         && same_tokens(a.to_token_stream(), b.to_token_stream())
 }
 
-/// Whether two texts mean the same: also their words are looked up alike.
+/// Whether two texts are sure to mean the same: also their words are looked up alike.
 pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
     let (mut a, mut b) = (a.into_iter(), b.into_iter());
     loop {
@@ -61,7 +61,9 @@ pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
             (Some(TokenTree::Group(a)), Some(TokenTree::Group(b))) => {
                 a.delimiter() == b.delimiter() && same_tokens(a.stream(), b.stream())
             }
-            (Some(TokenTree::Ident(a)), Some(TokenTree::Ident(b))) => a == b && origin(&a) == origin(&b),
+            (Some(TokenTree::Ident(a)), Some(TokenTree::Ident(b))) => {
+                a == b && is_of_call(&a) && is_of_call(&b)
+            }
             (Some(a), Some(b)) => a.to_string() == b.to_string(),
             (None, None) => return true,
             _ => false,
@@ -72,9 +74,12 @@ pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
     }
 }
 
-/// What a word's name is looked up by beside its text: where a macro of the user writes the pipeline, two words of one
-/// text may be two variables. Only the debug form of a span tells, in front of its place.
-fn origin(word: &proc_macro2::Ident) -> String {
-    let span = format!("{:?}", word.span());
-    span.split("bytes").next().unwrap_or_default().to_owned()
+/// Whether a word is written between the parentheses of this very call, so that all such words of one text are looked up
+/// alike. Where a macro of the user writes the pipeline, two words of one text may be two variables: what is handed to that
+/// macro is written elsewhere, and is taken to be different, which costs some work twice at most.
+fn is_of_call(word: &Ident) -> bool {
+    let (call, word) = (Span::call_site(), word.span());
+    // Outside of a compiler, as in the tests of this crate, calls have no place.
+    let nowhere = call.start() == call.end();
+    nowhere || (word.file() == call.file() && call.start() <= word.start() && word.end() <= call.end())
 }
