@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::{
-    DStream, Data, Rdd, Record, Result,
+    DStream, Data, Rdd, Record, Result, StreamOutput,
     sink::{OpenSink, Sink, SinkBatch, SinkError},
 };
 
@@ -29,8 +29,9 @@ impl<T: Record> DStream<T> {
     /// # std::fs::remove_dir_all(folder).ok();
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn write_to(self, sink: impl Sink<T::Owned> + 'static) {
+    pub fn write_to(self, sink: impl Sink<T::Owned> + 'static) -> StreamOutput {
         drop(sink);
+        StreamOutput::typed()
     }
 }
 
