@@ -10,7 +10,8 @@ pub use crate::{
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
         Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
-        SplitAny, SplitText, Splits, Top, WriteTo, collect_to, foreach_partition, foreach_rdd, pieces, words,
+        SplitAny, SplitText, Splits, ToSink, Top, WriteTo, collect_to, foreach_partition, foreach_rdd,
+        pieces, words,
     },
     output::Output,
     plan::{Keeps, OperatorKind, OperatorMeta, PipelineMeta, StageMeta},

@@ -74,7 +74,7 @@ pub use top::Top;
 pub use top_by_key::Largest;
 pub use union::Streams;
 pub use words::words;
-pub use write_to::WriteTo;
+pub use write_to::{ToSink, WriteTo};
 
 /// A stream inside `stream!`: each of its batches holds records of type `T`.
 ///

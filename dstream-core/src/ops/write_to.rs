@@ -45,12 +45,28 @@ impl<S> WriteTo<S> {
         WriteTo(Mutex::new(OpenSink::new(sink)))
     }
 
+    /// The batch as records for this sink. Apart from [`emit`](ToSink::emit), so that the type of the records is known by the stream
+    /// before the compiler asks whether it is a sink of them: else it would take the sink's type for the stream's.
+    pub fn of<'a, T>(&'a self, rdd: &'a Rdd<T>) -> ToSink<'a, S, T> {
+        ToSink { sink: &self.0, rdd }
+    }
+}
+
+/// A batch and the sink that it goes to.
+#[derive(Debug)]
+pub struct ToSink<'a, S, T> {
+    sink: &'a Mutex<OpenSink<S>>,
+    rdd: &'a Rdd<T>,
+}
+
+impl<S, T> ToSink<'_, S, T> {
     /// Emits one batch.
-    pub fn emit<T: Data>(&self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError>
+    pub fn emit(self, batch: &SinkBatch) -> Result<(), SinkError>
     where
         S: Sink<T>,
+        T: Data,
     {
         // A sink that has panicked was aborted, and takes the next batch.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(rdd, batch)
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(self.rdd, batch)
     }
 }

@@ -24,5 +24,5 @@ pub(super) static SPEC: OpSpec = OpSpec {
 
 pub(super) fn emit(op: &Op<'_>, rdd: &Ident, batch: &Ident) -> TokenStream {
     let output = op.hoisted();
-    quote_spanned!(op.span() => #output.emit(#rdd, #batch))
+    quote_spanned!(op.span() => #output.of(#rdd).emit(#batch))
 }
