@@ -28,6 +28,8 @@ pub use dstream_core::private as runtime;
 #[doc(hidden)]
 pub use dstream_core::private as __private;
 pub use dstream_core::*;
+#[cfg(feature = "kafka")]
+pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
 
 /// What a file with a pipeline needs: `use dstream::prelude::*`.

@@ -1,0 +1,87 @@
+//! How many bytes of messages a source may hold.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// The bound on what is read ahead. Clones are the same one.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    limit: usize,
+    held: Mutex<usize>,
+    freed: Condvar,
+}
+
+impl Budget {
+    pub(crate) fn new(limit: usize) -> Budget {
+        Budget(Arc::new(Inner { limit, held: Mutex::new(0), freed: Condvar::new() }))
+    }
+
+    /// Waits until there is room, for at most `timeout`; returns whether there is.
+    pub(crate) fn wait(&self, timeout: Duration) -> bool {
+        let full = |held: &mut usize| *held >= self.0.limit;
+        let (held, _) = self
+            .0
+            .freed
+            .wait_timeout_while(self.lock(), timeout, full)
+            .unwrap_or_else(PoisonError::into_inner);
+        *held < self.0.limit
+    }
+
+    /// A share of nothing yet.
+    pub(crate) fn permit(&self) -> Permit {
+        Permit { budget: self.clone(), bytes: 0 }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody's share of a [`Budget`]; it is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Permit {
+    /// Takes more. There may be more than the limit by as much as one message: a message that is larger than the whole
+    /// buffer must get through.
+    pub(crate) fn grow(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        *self.budget.lock() += bytes;
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        *self.budget.lock() -= self.bytes;
+        self.budget.0.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_is_given_back() {
+        let budget = Budget::new(10);
+        let mut permit = budget.permit();
+        assert!(budget.wait(Duration::ZERO));
+        permit.grow(12);
+        assert!(!budget.wait(Duration::ZERO));
+        drop(permit);
+        assert_eq!((budget.wait(Duration::ZERO), budget.held()), (true, 0));
+    }
+}

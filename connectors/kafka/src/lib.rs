@@ -1,0 +1,24 @@
+//! Kafka topics as sources and sinks of [dstream](https://docs.rs/dstream): [`kafka_stream`], [`KafkaSink`].
+
+mod block;
+mod budget;
+mod chunk;
+mod coordinator;
+mod errors;
+mod ledger;
+mod outage;
+mod partition;
+mod positions;
+mod ranges;
+mod reader;
+mod record;
+mod settings;
+mod shared;
+mod sink;
+mod source;
+
+pub use block::KafkaBlock;
+pub use record::{Headers, KafkaMessage, KafkaRecord, ValueError};
+pub use settings::{Kafka, OnLoss, Start};
+pub use sink::{KafkaSink, Payload, Rows};
+pub use source::{KafkaPlan, KafkaSource, OffsetRange, kafka_stream};

@@ -1,0 +1,83 @@
+//! What the threads of a source and its batches share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dstream_core::{Error, Signal, SourceContext};
+
+use crate::{
+    budget::Budget,
+    partition::{Partition, PartitionId},
+    settings::OnLoss,
+};
+
+/// A source that has been started.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) on_loss: OnLoss,
+    pub(crate) budget: Budget,
+    pub(crate) context: SourceContext,
+    /// Set when nothing more is to be read.
+    pub(crate) stopping: Signal,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    partitions: Vec<Arc<Partition>>,
+    /// Why every further batch fails.
+    failure: Option<String>,
+}
+
+impl Shared {
+    pub(crate) fn new(name: String, on_loss: OnLoss, budget: Budget, context: &SourceContext) -> Shared {
+        Shared {
+            name,
+            on_loss,
+            budget,
+            context: context.clone(),
+            stopping: Signal::new(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The partitions that are read, in the order of their topics and numbers.
+    pub(crate) fn partitions(&self) -> Vec<Arc<Partition>> {
+        self.state().partitions.clone()
+    }
+
+    pub(crate) fn add(&self, new: &[Arc<Partition>]) {
+        let mut state = self.state();
+        state.partitions.extend(new.iter().cloned());
+        state.partitions.sort_by(|a, b| a.id.cmp(&b.id));
+    }
+
+    pub(crate) fn remove(&self, gone: &PartitionId) {
+        self.state().partitions.retain(|partition| partition.id != *gone);
+    }
+
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.state().failure.clone()
+    }
+
+    /// Messages are gone that no batch has had; returns whether the stream goes on without them.
+    pub(crate) fn lost(&self, what: String) -> bool {
+        match self.on_loss {
+            OnLoss::Skip => {
+                self.context.report(Error::source(&self.name, what));
+                true
+            }
+            OnLoss::Fail => {
+                let failure = format!(
+                    "{what}; no batch goes on without them: to do that, set `.on_loss(OnLoss::Skip)` and start again"
+                );
+                self.state().failure.get_or_insert(failure);
+                false
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

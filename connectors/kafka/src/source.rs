@@ -1,0 +1,276 @@
+//! The source: what belongs to a batch, and how far it is.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    ops::Range,
+    sync::Arc,
+};
+
+use dstream_core::{Error, Limits, Result, Source, SourceContext, Stateful, Time};
+use rdkafka::{Offset, consumer::BaseConsumer, error::KafkaError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    block::KafkaBlock,
+    budget::Budget,
+    coordinator::{Cluster, Command, Coordinator},
+    errors::advice,
+    partition::{PartitionId, shares},
+    positions::Positions,
+    ranges::Ranges,
+    reader::Reader,
+    settings::Kafka,
+    shared::Shared,
+};
+
+/// How many offsets of a range make one partition of a batch that is read when its task begins.
+const PIECE: i64 = 50_000;
+
+/// The messages of Kafka topics as a stream of [`KafkaRecord`](crate::KafkaRecord)s.
+///
+/// There is no receiver and no log of ours: the broker is the log. A batch is a range of offsets of each partition, which
+/// is fixed when its time is reached and kept in the checkpoint, so a batch that runs again after a crash reads the
+/// same messages. Messages are read ahead, up to [`Kafka::buffer_bytes`].
+///
+/// With a checkpoint, a restart goes on behind the last batch that had begun, whatever [`Kafka::start`] says. Without one
+/// it goes on from what the group has committed, which may be behind: messages then count twice.
+///
+/// ```no_run
+/// use dstream::prelude::*;
+/// use dstream_kafka::{Kafka, kafka_stream};
+///
+/// fn main() -> dstream::Result<()> {
+///     let ssc = dstream::stream!(batch = 1s, checkpoint = "/var/lib/words", {
+///         let messages = kafka_stream(Kafka::new("localhost:9092").topics(["lines"]).group("words"));
+///         let words = messages.flat_map(|message| message.value_str().unwrap_or_default().split(' '));
+///         words.map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b).print();
+///     })?;
+///     ssc.start()?;
+///     ssc.await_termination()
+/// }
+/// ```
+pub fn kafka_stream(settings: Kafka) -> KafkaSource {
+    KafkaSource {
+        name: settings.name(),
+        settings,
+        positions: Positions::default(),
+        running: None,
+        ready: Vec::new(),
+        uncommitted: VecDeque::new(),
+    }
+}
+
+/// See [`kafka_stream`].
+pub struct KafkaSource {
+    name: String,
+    settings: Kafka,
+    positions: Positions,
+    running: Option<Running>,
+    /// The blocks of the batch that was planned last.
+    ready: Vec<KafkaBlock>,
+    /// The ranges of batches that are not done.
+    uncommitted: VecDeque<(Time, KafkaPlan)>,
+}
+
+impl fmt::Debug for KafkaSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaSource").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// What a batch has: of each partition a range of offsets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KafkaPlan {
+    /// In the order of topics and numbers.
+    pub ranges: Vec<OffsetRange>,
+}
+
+/// A range of offsets of one partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffsetRange {
+    /// The topic.
+    pub topic: String,
+    /// The number of the partition.
+    pub partition: i32,
+    /// The first offset.
+    pub from: i64,
+    /// The offset behind the last.
+    pub until: i64,
+}
+
+impl OffsetRange {
+    fn id(&self) -> PartitionId {
+        PartitionId { topic: self.topic.as_str().into(), number: self.partition }
+    }
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    coordinator: Option<Coordinator>,
+    ranges: Arc<Ranges>,
+    begun: bool,
+    /// Where a batch job ends, once that is known.
+    rest: Option<Vec<OffsetRange>>,
+    to_end: Option<Cluster>,
+}
+
+impl KafkaSource {
+    fn failed(&self, message: impl fmt::Display) -> Error {
+        Error::source(&self.name, message)
+    }
+
+    fn client(&self) -> Result<BaseConsumer> {
+        // Nothing is asked of the network: only settings can be wrong.
+        self.settings.client().create().map_err(|error: KafkaError| self.failed(error))
+    }
+
+    /// Lets the partitions be read: what the checkpoint has is known by now.
+    fn begin(&mut self) {
+        let positions = self.positions.restored.then(|| self.positions.all());
+        if let Some(Running { coordinator: Some(coordinator), begun, .. }) = &mut self.running
+            && !std::mem::replace(begun, true)
+        {
+            coordinator.send(Command::Begin(positions));
+        }
+    }
+
+    /// The ranges of a batch job: all that is there.
+    fn everything(&self, cluster: &Cluster) -> Result<Vec<OffsetRange>, KafkaError> {
+        let (found, _) = cluster.partitions()?;
+        let starts = cluster.starts(&found)?;
+        let ends = cluster.offsets(&found, Offset::End)?;
+        let range = |(id, until): (PartitionId, i64)| {
+            let position = self.positions.get(&id.topic, id.number);
+            let from = position.or_else(|| starts.get(&id).copied()).unwrap_or(until);
+            OffsetRange { topic: id.topic.to_string(), partition: id.number, from, until }
+        };
+        Ok(ends.into_iter().map(range).filter(|range| range.from < range.until).collect())
+    }
+
+    fn plan_fetched(&mut self, limits: &Limits) -> Result<Option<KafkaPlan>> {
+        let Some(Running { shared, .. }) = &self.running else { return Ok(None) };
+        if let Some(failure) = shared.failure() {
+            return Err(self.failed(failure));
+        }
+        let partitions = shared.partitions();
+        let waiting: Vec<u64> = partitions.iter().map(|partition| partition.waiting()).collect();
+        let mut ranges = Vec::new();
+        for (partition, most) in
+            partitions.iter().zip(shares(&waiting, limits.records, self.settings.max_per_partition))
+        {
+            let Some(taken) = partition.take(most) else { continue };
+            let Range { start, end } = taken.offsets;
+            let topic = partition.id.topic.to_string();
+            self.positions.set(&topic, partition.id.number, end);
+            self.ready.extend(taken.slices.into_iter().map(KafkaBlock::fetched));
+            ranges.push(OffsetRange { topic, partition: partition.id.number, from: start, until: end });
+        }
+        Ok((!ranges.is_empty()).then_some(KafkaPlan { ranges }))
+    }
+
+    /// All that is left of a batch job.
+    fn plan_rest(&mut self) -> Result<Option<KafkaPlan>> {
+        let ranges = match &self.running {
+            Some(Running { rest: Some(rest), .. }) => rest.clone(),
+            Some(Running { to_end: Some(cluster), .. }) => {
+                self.everything(cluster).map_err(|error| self.failed(advice(&error)))?
+            }
+            _ => Vec::new(),
+        };
+        for range in &ranges {
+            self.positions.set(&range.topic, range.partition, range.until);
+        }
+        if let Some(running) = &mut self.running {
+            running.rest = Some(Vec::new());
+        }
+        Ok((!ranges.is_empty()).then_some(KafkaPlan { ranges }))
+    }
+}
+
+impl Source for KafkaSource {
+    type Block = KafkaBlock;
+    type Plan = KafkaPlan;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn start(&mut self, context: &SourceContext) -> Result<()> {
+        let selection = self.settings.selection()?;
+        let budget = Budget::new(self.settings.buffer_bytes);
+        let shared = Arc::new(Shared::new(self.name.clone(), self.settings.on_loss, budget, context));
+        let ranges =
+            Arc::new(Ranges::new(self.name.clone(), self.settings.range_client(), self.settings.patience));
+        let client = self.client()?;
+        let (coordinator, to_end) = if context.to_end {
+            (None, Some(Cluster { client, settings: self.settings.clone(), selection }))
+        } else {
+            let readers = (0..self.settings.readers).map(|_| Reader::spawn(&shared, self.client()?));
+            let readers = readers.collect::<Result<Vec<_>>>()?;
+            let settings = self.settings.clone();
+            (Some(Coordinator::spawn(settings, selection, client, readers, Arc::clone(&shared))?), None)
+        };
+        self.running = Some(Running { shared, coordinator, ranges, begun: false, rest: None, to_end });
+        Ok(())
+    }
+
+    fn plan(&mut self, time: Time, limits: &Limits) -> Result<Option<KafkaPlan>> {
+        self.begin();
+        self.ready.clear();
+        let to_end = self.running.as_ref().is_some_and(|running| running.to_end.is_some());
+        let plan = if to_end { self.plan_rest() } else { self.plan_fetched(limits) }?;
+        if let Some(plan) = &plan
+            && self.settings.group.is_some()
+        {
+            self.uncommitted.push_back((time, plan.clone()));
+        }
+        Ok(plan)
+    }
+
+    fn blocks(&mut self, time: Time, plan: &KafkaPlan) -> Result<Vec<KafkaBlock>> {
+        if !self.ready.is_empty() {
+            return Ok(std::mem::take(&mut self.ready));
+        }
+        let Some(running) = &self.running else { return Ok(Vec::new()) };
+        let pieces = plan.ranges.iter().flat_map(|range| {
+            let starts = (range.from..range.until).step_by(PIECE as usize);
+            starts.map(|from| {
+                let offsets = from..range.until.min(from.saturating_add(PIECE));
+                KafkaBlock::range(range.id(), offsets, Arc::clone(&running.ranges))
+            })
+        });
+        let blocks = pieces.collect();
+        if self.settings.group.is_some() && self.uncommitted.back().is_none_or(|(last, _)| *last < time) {
+            self.uncommitted.push_back((time, plan.clone()));
+        }
+        Ok(blocks)
+    }
+
+    fn committed(&mut self, time: Time) {
+        let mut offsets = BTreeMap::new();
+        while let Some((_, plan)) = self.uncommitted.pop_front_if(|(planned, _)| *planned <= time) {
+            offsets.extend(plan.ranges.iter().map(|range| (range.id(), range.until)));
+        }
+        if let Some(Running { coordinator: Some(coordinator), .. }) = &self.running
+            && !offsets.is_empty()
+        {
+            coordinator.send(Command::Commit(offsets.into_iter().collect()));
+        }
+    }
+
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        Some(&mut self.positions)
+    }
+
+    fn is_exhausted(&mut self) -> Option<bool> {
+        let Some(Running { to_end: Some(_), rest, .. }) = &self.running else { return Some(false) };
+        Some(rest.as_ref().is_some_and(Vec::is_empty))
+    }
+
+    fn stop(&mut self) {
+        if let Some(running) = &self.running {
+            running.shared.stopping.set();
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Topics as sinks.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use dstream::{
+    StreamingContext,
+    prelude::*,
+    testing::{SinkFixture, check_sink},
+};
+use dstream_kafka::{Kafka, KafkaSink, kafka_stream};
+
+use crate::{broker::Broker, run_until};
+
+struct Topic<'a>(&'a Broker);
+
+impl SinkFixture for Topic<'_> {
+    type Record = u64;
+    type Sink = KafkaSink<u64>;
+
+    fn sink(&mut self) -> KafkaSink<u64> {
+        Kafka::sink(self.0.address()).topic("numbers").value(|n: &u64| n.to_string()).transactional()
+    }
+
+    fn record(&mut self, n: u64) -> u64 {
+        n
+    }
+
+    fn read(&mut self) -> Vec<u64> {
+        self.0.read("numbers").iter().map(|n| n.parse().unwrap()).collect()
+    }
+}
+
+#[test]
+fn a_transactional_topic_is_a_sink() {
+    let Some(broker) = Broker::start() else { return };
+    broker.create_topic("numbers", 1);
+    check_sink(Topic(&broker)).unwrap();
+}
+
+/// Copies a topic; returns the context.
+fn copy(broker: &Broker, checkpoint: &Path) -> StreamingContext {
+    let from = Kafka::new(broker.address()).topics(["from"]).max_per_partition(70);
+    let to = Kafka::sink(broker.address())
+        .topic("to")
+        .key(|m: &dstream_kafka::KafkaMessage| m.key.clone())
+        .value(|m| m.value.clone())
+        .partition(|m| m.partition)
+        .transactional();
+    dstream::stream!(batch = 1s, name = "copy", checkpoint = checkpoint, {
+        kafka_stream(from).write_to(to);
+    })
+    .unwrap()
+}
+
+#[test]
+fn a_copy_has_every_message_once_and_in_order_over_restarts() {
+    let Some(broker) = Broker::start() else { return };
+    broker.create_topic("from", 1);
+    broker.create_topic("to", 1);
+    let checkpoint = tempfile::tempdir().unwrap();
+    let mut expected = Vec::new();
+    for run in 0..3 {
+        let more: Vec<String> = (0..300).map(|n| format!("{run}-{n}")).collect();
+        broker.produce("from", 0, &more);
+        expected.extend(more);
+        let ssc = copy(&broker, checkpoint.path());
+        run_until(&ssc, || broker.read("to").len() >= expected.len());
+        ssc.stop();
+    }
+    assert_eq!(broker.read("to"), expected);
+}
+
+#[test]
+fn a_topic_that_does_not_exist_is_an_error_of_the_start() {
+    let Some(broker) = Broker::start() else { return };
+    let sink = Kafka::sink(broker.address()).topic("nowhere").value(|n: &u64| n.to_string());
+    let ssc = dstream::stream!(batch = 1s, {
+        queue_stream(vec![vec![1u64]]).write_to(sink);
+    })
+    .unwrap();
+    let error = ssc.run_batches(1).unwrap_err().to_string();
+    assert!(error.contains("`nowhere` does not exist"), "{error}");
+}
+
+/// The example, as a process of its own.
+fn kafka_copy(broker: &Broker, checkpoint: &Path) -> Child {
+    let tests = std::env::current_exe().unwrap();
+    let example = tests.ancestors().nth(2).unwrap().join("examples/kafka_copy");
+    let arguments = [&broker.address(), "from", "to"];
+    Command::new(example).args(arguments).arg(checkpoint).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// `DSTREAM_KILLS` says how often the program is killed.
+#[test]
+fn a_copy_that_is_killed_has_every_message_once_and_in_order() {
+    let Some(broker) = Broker::start() else { return };
+    broker.create_topic("from", 1);
+    broker.create_topic("to", 1);
+    let checkpoint = tempfile::tempdir().unwrap();
+    let kills = std::env::var("DSTREAM_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
+    let mut expected: Vec<String> = Vec::new();
+    for kill in 0..kills {
+        let before = broker.read("to").len();
+        let mut program = kafka_copy(&broker, checkpoint.path());
+        // Killed when it has written a part, mostly in the middle of the next batch.
+        let clock = std::time::Instant::now();
+        while broker.read("to").len() < before + 1 + kill * 37 % 200 {
+            assert!(clock.elapsed().as_secs() < 60, "nothing is copied");
+            let more: Vec<String> = (0..50).map(|n| format!("{}", expected.len() + n)).collect();
+            broker.produce("from", 0, &more);
+            expected.extend(more);
+        }
+        program.kill().unwrap();
+        program.wait().unwrap();
+    }
+    let mut program = kafka_copy(&broker, checkpoint.path());
+    let clock = std::time::Instant::now();
+    while broker.read("to").len() < expected.len() {
+        assert!(clock.elapsed().as_secs() < 60, "the rest is not copied");
+    }
+    // SIGTERM: it stops by itself.
+    let stopped = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
+    assert!(stopped.success() && program.wait().unwrap().success());
+    assert_eq!(broker.read("to"), expected);
+}
