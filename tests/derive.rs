@@ -287,3 +287,44 @@ fn generic_and_foreign_types_are_keys() -> dstream::Result<()> {
     assert_eq!(files[&File("a".into())], 2);
     Ok(())
 }
+
+mod fields {
+    use std::collections::BTreeMap;
+
+    use dstream::prelude::*;
+    use serde::{Deserialize, Serialize};
+
+    /// Nobody else can name it.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Record)]
+    struct Private(u32);
+
+    type Name = &'static str;
+
+    /// Fields without lifetimes: of a private type, of one whose owned form is another, of one that holds the twin.
+    #[derive(Record)]
+    #[record(derive(PartialEq))]
+    pub(super) struct Node<'a> {
+        text: &'a str,
+        private: Option<Private>,
+        name: Name,
+        tree: Tree,
+        counts: BTreeMap<String, u64>,
+    }
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Record)]
+    pub(super) struct Tree {
+        nodes: Vec<NodeOwned>,
+    }
+
+    pub(super) fn node(text: &str, below: Vec<NodeOwned>) -> Node<'_> {
+        let tree = Tree { nodes: below };
+        Node { text, private: Some(Private(1)), name: "n", tree, counts: BTreeMap::new() }
+    }
+}
+
+#[test]
+fn fields_without_lifetimes_are_owned_as_what_they_are() {
+    let leaf = fields::node("leaf", Vec::new()).own();
+    let root = fields::node("root", vec![leaf.clone()]).own();
+    assert_ne!(root, leaf);
+}

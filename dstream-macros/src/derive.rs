@@ -71,6 +71,30 @@ impl Options {
         options
     }
 
+    /// What the owned form of each field must be, so that the twin can be; `None` if a derive is asked for whose needs are not known.
+    fn owned_bounds(&self) -> Option<TokenStream> {
+        let mut bounds = quote! {
+            ::dstream::__private::serde::Serialize + ::dstream::__private::serde::de::DeserializeOwned + ::core::fmt::Debug
+        };
+        if self.key {
+            bounds.extend(quote!(+ ::core::cmp::Eq + ::core::hash::Hash));
+        }
+        for path in &self.derives {
+            bounds.extend(match path.segments.last()?.ident.to_string().as_str() {
+                "Clone" | "Debug" | "Serialize" | "Deserialize" => continue,
+                "PartialEq" => quote!(+ ::core::cmp::PartialEq),
+                "Eq" => quote!(+ ::core::cmp::Eq),
+                "PartialOrd" => quote!(+ ::core::cmp::PartialOrd),
+                "Ord" => quote!(+ ::core::cmp::Ord),
+                "Hash" => quote!(+ ::core::hash::Hash),
+                "Copy" => quote!(+ ::core::marker::Copy),
+                "Default" => quote!(+ ::core::default::Default),
+                _ => return None,
+            });
+        }
+        Some(bounds)
+    }
+
     fn read_one(
         &mut self,
         meta: ParseNestedMeta,
@@ -165,7 +189,12 @@ fn itself(input: &DeriveInput, key: bool) -> TokenStream {
 /// A type with lifetimes, and its twin.
 fn borrowed(input: &DeriveInput, options: &Options) -> TokenStream {
     let lifetimes: Vec<_> = input.generics.lifetimes().map(|l| l.lifetime.ident.to_string()).collect();
-    let twin = twin(input, options, &lifetimes);
+    let closed = Closed::of(input, options);
+    let asserts = closed.asserts();
+    let twin = twin(input, options, &closed, &lifetimes);
+    let mut conditional = input.clone();
+    demand(&mut conditional, &closed);
+    let input = &conditional;
     let name = &input.ident;
     let twin_name = &twin.ident;
     let (params, args, _) = input.generics.split_for_impl();
@@ -184,7 +213,7 @@ fn borrowed(input: &DeriveInput, options: &Options) -> TokenStream {
             #(#twin_docs)*
             #[derive(#(#derives),*)]
             #[serde(crate = "::dstream::__private::serde")]
-            #[allow(dead_code, missing_docs, nonstandard_style)]
+            #[allow(dead_code, missing_docs, nonstandard_style, private_bounds)]
             #(#repr)*
             #twin
             #twin_impls
@@ -205,6 +234,7 @@ fn borrowed(input: &DeriveInput, options: &Options) -> TokenStream {
     });
     let key = options.key.then(|| borrowed_key(input, &twin));
     quote! {
+        #asserts
         #twin_items
         #[automatically_derived]
         #[allow(deprecated)]
@@ -254,7 +284,7 @@ fn borrowed_key(input: &DeriveInput, twin: &DeriveInput) -> TokenStream {
 }
 
 /// The owned form of a type with lifetimes; [`with_static`] is still to be applied.
-fn twin(input: &DeriveInput, options: &Options, lifetimes: &[String]) -> DeriveInput {
+fn twin(input: &DeriveInput, options: &Options, closed: &Closed<'_>, lifetimes: &[String]) -> DeriveInput {
     let mut twin = input.clone();
     twin.ident = options.owned.clone();
     twin.attrs.clear();
@@ -273,6 +303,7 @@ fn twin(input: &DeriveInput, options: &Options, lifetimes: &[String]) -> DeriveI
     if let Some(clause) = &mut twin.generics.where_clause {
         clause.predicates = kept;
     }
+    demand(&mut twin, closed);
     let own = |field: &mut Field| {
         field.attrs = docs(&field.attrs);
         let ty = &field.ty;
@@ -287,6 +318,85 @@ fn twin(input: &DeriveInput, options: &Options, lifetimes: &[String]) -> DeriveI
         Data::Union(_) => {}
     }
     twin
+}
+
+/// The types of fields that must be records of themselves, whatever the type's parameters are.
+///
+/// The twin and all impls are there only if these are, and a function that asks for them is called for each. So where one is
+/// no record, rustc says it once, at the field, and not at each use of `<Field as Record>::Owned` in what is derived.
+///
+/// Left out are types that depend on a parameter: rustc would then know less of them.
+struct Closed<'a> {
+    types: Vec<&'a Type>,
+    /// What their owned forms must be, for what is derived for the twin.
+    owned: TokenStream,
+}
+
+impl<'a> Closed<'a> {
+    fn of(input: &'a DeriveInput, options: &Options) -> Closed<'a> {
+        let Some(owned) = options.owned_bounds() else {
+            return Closed { types: Vec::new(), owned: TokenStream::new() };
+        };
+        let params = input.generics.params.iter().filter_map(|param| match param {
+            GenericParam::Type(param) => Some(&param.ident),
+            GenericParam::Const(param) => Some(&param.ident),
+            GenericParam::Lifetime(_) => None,
+        });
+        let params: Vec<_> = params.collect();
+        let is_open = |tree: &TokenTree| match tree {
+            TokenTree::Punct(punct) => punct.as_char() == '\'',
+            TokenTree::Ident(word) => *word == "Self" || params.contains(&word),
+            _ => false,
+        };
+        let types = shapes(input).flat_map(|(_, fields)| fields).map(|field| &field.ty);
+        let types = types.filter(|ty| !matches!(ty, Type::Macro(_)) && !any(ty.to_token_stream(), &is_open));
+        Closed { types: types.collect(), owned }
+    }
+
+    /// The condition of the twin and of the impls. With a lifetime, though an unused one: without, rustc takes it as something to
+    /// be proven on the spot.
+    fn predicates(&self) -> impl Iterator<Item = WherePredicate> {
+        let owned = &self.owned;
+        self.types.iter().map(move |ty| {
+            let bound = quote!(::dstream::Record<Owned: #owned>);
+            WherePredicate::Type(PredicateType {
+                attrs: Vec::new(),
+                lifetimes: Some(syn::parse_quote!(for<'__ds>)),
+                bounded_ty: (*ty).clone(),
+                colon_token: Token![:](Span::mixed_site()),
+                bounds: [TypeParamBound::Verbatim(bound)].into_iter().collect(),
+            })
+        })
+    }
+
+    /// Where rustc says what a field is not.
+    fn asserts(&self) -> Option<TokenStream> {
+        let owned = &self.owned;
+        let calls = self.types.iter().map(|ty| quote_spanned!(span_of(ty)=> field::<#ty>();));
+        (!self.types.is_empty()).then(|| {
+            quote! {
+                const _: () = {
+                    const fn field<T: ::dstream::Record<Owned: #owned>>() {}
+                    #(#calls)*
+                };
+            }
+        })
+    }
+}
+
+/// Adds the conditions on fields to a type and its impls.
+fn demand(input: &mut DeriveInput, closed: &Closed<'_>) {
+    if !closed.types.is_empty() {
+        input.generics.make_where_clause().predicates.extend(closed.predicates());
+    }
+}
+
+/// Whether there is such a token.
+fn any(tokens: TokenStream, is: &dyn Fn(&TokenTree) -> bool) -> bool {
+    tokens.into_iter().any(|tree| match tree {
+        TokenTree::Group(group) => any(group.stream(), is),
+        tree => is(&tree),
+    })
 }
 
 /// What is derived for the twin: what every record needs, then what the user adds.
