@@ -166,7 +166,7 @@ impl Core {
             exec: Executor::new(&config)?,
             zero: OnceLock::new(),
             seed: OnceLock::new(),
-            watch: Arc::new(Watch::new(&config, batch)),
+            watch: Arc::new(Watch::new(&config)),
             rerun_until: OnceLock::new(),
             config,
             stopping: Signal::new(),

@@ -121,7 +121,9 @@ pub(super) fn spawn(
                     let outcome = begin(&core, time).and_then(|()| run_batch(&core, &mut pipelines, time));
                     let now = core.config.clock.now();
                     if let Some(standing) = behind.batch_ended(time, now) {
-                        behind.log(standing, time, now.since(begun), jobs.lock().waiting.len());
+                        let waiting = jobs.lock().waiting.len();
+                        behind.log(standing, time, now.since(begun), waiting);
+                        core.watch.standing(standing, time, waiting);
                     }
                     let Err(error) = outcome else {
                         if core.is_committed() {

@@ -3,10 +3,9 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
-use super::core::Life;
+use super::{behind::Standing, core::Life};
 use crate::{
     Clock, Config, Error, Time,
     clock::Stopwatch,
@@ -23,9 +22,6 @@ pub(super) struct Watch {
     clock: Arc<dyn Clock>,
     /// The batches that wait, and when they were planned.
     planned: Mutex<VecDeque<(Time, Time)>>,
-    interval: Duration,
-    /// How late batches were when that was said last; `None` while they are in time.
-    late: Mutex<Option<Duration>>,
 }
 
 /// A batch that is processed, for its last event.
@@ -37,14 +33,8 @@ pub(super) struct Watched {
 }
 
 impl Watch {
-    pub(super) fn new(config: &Config, interval: Duration) -> Watch {
-        Watch {
-            events: config.events.clone(),
-            clock: Arc::clone(&config.clock),
-            planned: Mutex::default(),
-            interval,
-            late: Mutex::default(),
-        }
+    pub(super) fn new(config: &Config) -> Watch {
+        Watch { events: config.events.clone(), clock: Arc::clone(&config.clock), planned: Mutex::default() }
     }
 
     /// The time of a batch is reached.
@@ -87,6 +77,16 @@ impl Watch {
         }
     }
 
+    /// Batches have fallen behind the clock, or have caught up with it.
+    pub(super) fn standing(&self, standing: Standing, batch: Time, waiting: usize) {
+        match standing {
+            Standing::Behind { delay, .. } => {
+                self.events.emit(|| BatchesBehind { batch, delay, waiting: waiting as u64 });
+            }
+            Standing::CaughtUp => self.events.emit(|| BatchesCaughtUp { batch }),
+        }
+    }
+
     /// A batch is done. `kept` says what was read of the inputs, and what the operators keep now.
     pub(super) fn completed(
         &self,
@@ -111,21 +111,6 @@ impl Watch {
             kept,
             error: error.map(Error::to_string),
         });
-        self.ended(batch, at.since(batch));
-    }
-
-    /// Says when batches end more than an interval after their time, whenever that has doubled, and when they end in time again.
-    fn ended(&self, batch: Time, delay: Duration) {
-        let mut late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
-        if delay <= self.interval {
-            if late.take().is_some() {
-                self.events.emit(|| BatchesCaughtUp { batch });
-            }
-        } else if late.is_none_or(|said| delay >= said.saturating_mul(2)) {
-            *late = Some(delay);
-            let waiting = self.planned.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
-            self.events.emit(|| BatchesBehind { batch, delay, waiting });
-        }
     }
 }
 
