@@ -536,6 +536,7 @@ impl OutputLog for NothingDone {
             clock: std::sync::Arc::new(crate::SystemClock),
             abandoned: crate::Signal::new(),
             started: false,
+            runtime: Default::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 // `clippy.toml` says what the library must not do.
 #![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types))]
 
+mod async_runtime;
 mod batch;
 mod checkpoint;
 mod clock;

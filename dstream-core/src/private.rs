@@ -11,7 +11,7 @@ pub use crate::{
     ops::{
         Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
         SplitAny, SplitText, Splits, ToSink, Top, WriteTo, collect_to, foreach_partition, foreach_rdd,
-        pieces, words,
+        foreach_rdd_async, foreach_rdd_async_timed, pieces, words,
     },
     output::Output,
     plan::{Keeps, OperatorKind, OperatorMeta, PipelineMeta, StageMeta},
@@ -233,6 +233,12 @@ pub fn timed<T>(stream: DStream<T>) -> Timed<T> {
 impl<T: Record> Timed<T> {
     /// `foreach_rdd` with the batch's time.
     pub fn foreach_rdd<O: Outcome>(self, f: impl FnMut(Rdd<T::Owned>, Time) -> O) -> StreamOutput {
+        drop((self.0, f));
+        StreamOutput::typed()
+    }
+
+    /// `foreach_rdd_async` with the batch's time.
+    pub fn foreach_rdd_async<O: Outcome>(self, f: impl AsyncFnMut(Rdd<T::Owned>, Time) -> O) -> StreamOutput {
         drop((self.0, f));
         StreamOutput::typed()
     }

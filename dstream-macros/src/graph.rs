@@ -356,9 +356,14 @@ impl Build<'_> {
                 self.diags.error_at(
                     arg,
                     format_args!(
-                        "`{}` calls its closure and does not wait for a future, so nothing would run: wait in the closure, for example \
-                         with `runtime.block_on(..)`",
-                        spec.name
+                        "`{}` calls its closure and does not wait for a future, so nothing would run: {}",
+                        spec.name,
+                        if spec.is_output() {
+                            "write `foreach_rdd_async(async |rdd| ..)`, or wait in the closure"
+                        } else {
+                            "async work is for outputs, `foreach_rdd_async(async |rdd| ..)`; or wait in the closure, for example \
+                             with `runtime.block_on(..)`"
+                        }
                     ),
                 );
                 return false;

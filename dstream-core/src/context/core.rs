@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     Config, Error, Limits, OnFailure, ReceiverLog, Result, Signal, SourceContext, Time,
+    async_runtime::AsyncRuntime,
     batch::{OpMeta, OutputLog, Pipeline, panic_text},
     checkpoint::Storage,
     clock::Stopwatch,
@@ -61,6 +62,8 @@ pub(super) struct Core {
     rerun_until: OnceLock<Time>,
     /// Set when the sources are to stop.
     pub(super) stopping: Signal,
+    /// Set when batches that are stepped are not waited for any more.
+    abandoned: Signal,
     pub(super) life: Mutex<Life>,
     /// The checkpoints, from the start to the end.
     pub(super) checkpoints: Mutex<Option<Checkpoints>>,
@@ -92,6 +95,8 @@ pub(super) struct Life {
     /// While a started context is active.
     pub(super) run: Option<Run>,
     pub(super) failures: Failures,
+    /// Where async outputs run, until the end; the outputs keep it for their own.
+    async_runtime: Arc<AsyncRuntime>,
 }
 
 #[derive(Clone)]
@@ -160,6 +165,7 @@ impl Core {
             operators: Vec::new(),
             run: None,
             failures: Failures::default(),
+            async_runtime: Arc::default(),
         };
         Ok(Core {
             interval: batch,
@@ -170,6 +176,7 @@ impl Core {
             rerun_until: OnceLock::new(),
             config,
             stopping: Signal::new(),
+            abandoned: Signal::new(),
             life: Mutex::new(life),
             checkpoints: Mutex::new(None),
             changed: Condvar::new(),
@@ -389,10 +396,13 @@ impl Core {
             }
             let first = !std::mem::replace(&mut life.stop_begun, true);
             let run = life.run.clone();
-            if !graceful && let Some(run) = &run {
+            if !graceful {
                 // Also if a graceful stop is under way, which then has nothing left to wait for.
-                run.generator.stop.set();
-                run.jobs.abandon();
+                self.abandoned.set();
+                if let Some(run) = &run {
+                    run.generator.stop.set();
+                    run.jobs.abandon();
+                }
             }
             if !first {
                 if !self.exec.is_inside() {
@@ -455,6 +465,10 @@ impl Core {
             None => {
                 let inputs = self.lock().inputs.clone();
                 inputs.iter().for_each(|input| input.stop());
+                let done = Signal::new();
+                if graceful {
+                    self.abandon_unless(&done, self.graceful_stop_timeout());
+                }
                 let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
                 if graceful
                     && let Some(stepper) = &mut *stepper
@@ -463,7 +477,22 @@ impl Core {
                 {
                     self.report(error);
                 }
+                done.set();
             }
+        }
+    }
+
+    /// Gives up batches that are stepped, if they are not done after a while.
+    fn abandon_unless(&self, done: &Signal, timeout: Duration) {
+        let (done, abandoned) = (done.clone(), self.abandoned.clone());
+        let wait = move || {
+            if !done.wait_timeout(timeout) {
+                abandoned.set();
+            }
+        };
+        if let Err(error) = self.config.runtime.spawn("dstream-stop-limit", wait) {
+            crate::logs::warn!("no thread for the limit of the stop ({error}): it waits for no batch");
+            self.abandoned.set();
         }
     }
 
@@ -501,6 +530,7 @@ impl Core {
             std::mem::take(&mut life.inputs),
             std::mem::take(&mut life.pipelines),
             std::mem::take(&mut life.operators),
+            std::mem::take(&mut life.async_runtime),
         );
         drop(life);
         // The folder is free for another program from here on. A store, and what a pipeline holds, is somebody's code.
@@ -569,12 +599,13 @@ impl OutputLog for Core {
 
     fn scope(&self) -> OutputScope {
         let life = self.lock();
-        let abandoned = life.run.as_ref().map_or(&self.stopping, |run| &run.jobs.abandoned);
+        let abandoned = life.run.as_ref().map_or(&self.abandoned, |run| &run.jobs.abandoned);
         OutputScope {
             application: life.name.clone(),
             clock: Arc::clone(&self.config.clock),
             abandoned: abandoned.clone(),
             started: life.run.is_some(),
+            runtime: Arc::clone(&life.async_runtime),
         }
     }
 }

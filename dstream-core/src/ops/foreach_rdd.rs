@@ -40,7 +40,7 @@ impl<T: Record> DStream<T> {
     message = "an output can't use a `{Self}`",
     label = "must return `()` or `Result<(), E>`",
     note = "end the closure's last statement with `;`, or return `Ok(())`",
-    note = "nothing waits for a future here: wait for it in the closure, for example with `runtime.block_on(..)`"
+    note = "nothing waits for a future here: `foreach_rdd_async` does, or wait for it in the closure, for example with `runtime.block_on(..)`"
 )]
 pub trait Outcome {
     /// As the result of an output.

@@ -138,6 +138,7 @@ impl<F: SinkFixture> Check<F> {
                 default_partitions: 4,
                 clock: Arc::new(ManualClock::new(Time::from_millis(self.time))),
                 stopping: Signal::new(),
+                runtime: Arc::default(),
             }),
         };
         let mut sink = self.fixture.sink();

@@ -9,6 +9,9 @@
 //! * `on_error = OnError::..` says what becomes of a batch that can't be written: it fails, is skipped, or goes to a
 //!   sink of dead letters.
 //!
+//! With the feature `async`, a client that is async itself is used in an `AsyncSink`, or in
+//! [`foreach_rdd_async`](crate::DStream::foreach_rdd_async).
+//!
 //! # Exactly once
 //!
 //! With a checkpoint, a batch that a crash has interrupted is run again, with the same records in the same partitions.
@@ -78,6 +81,8 @@
 //! # Ok::<(), dstream::Error>(())
 //! ```
 
+#[cfg(feature = "async")]
+mod async_sink;
 pub(crate) mod check;
 mod error;
 mod files;
@@ -88,6 +93,10 @@ mod write;
 
 use std::{fmt, sync::Arc};
 
+#[cfg(feature = "async")]
+pub(crate) use async_sink::block_on;
+#[cfg(feature = "async")]
+pub use async_sink::{Async, AsyncSink};
 pub use error::{SinkError, Transient};
 pub use files::{ObjectFiles, TextFiles};
 pub use on_error::OnError;
@@ -97,7 +106,7 @@ pub use retry::Retry;
 pub use write::OpenSink;
 pub(crate) use write::write_batch;
 
-use crate::{Clock, Partition, Signal, Time};
+use crate::{Clock, Partition, Signal, Time, async_runtime::AsyncRuntime};
 
 /// Something that batches of records of type `T` are written to. The [module](self) has a complete example.
 ///
@@ -170,6 +179,8 @@ struct Inner {
     default_partitions: usize,
     clock: Arc<dyn Clock>,
     stopping: Signal,
+    /// Where async outputs run.
+    runtime: Arc<AsyncRuntime>,
 }
 
 impl SinkContext {
@@ -202,7 +213,7 @@ impl SinkContext {
 
     /// The same for another output.
     fn named(&self, output: String) -> SinkContext {
-        let Inner { application, default_partitions, clock, stopping, .. } = &*self.inner;
+        let Inner { application, default_partitions, clock, stopping, runtime, .. } = &*self.inner;
         SinkContext {
             inner: Arc::new(Inner {
                 application: application.clone(),
@@ -210,6 +221,7 @@ impl SinkContext {
                 default_partitions: *default_partitions,
                 clock: Arc::clone(clock),
                 stopping: stopping.clone(),
+                runtime: Arc::clone(runtime),
             }),
         }
     }

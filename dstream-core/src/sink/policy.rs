@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Inner, OnError, Retry, SinkBatch, SinkContext, SinkError};
 use crate::{
     Clock, Rdd, Result, Signal,
+    async_runtime::AsyncRuntime,
     batch::{Batch, Missing, OpMeta, Step},
     events::OutputRetried,
 };
@@ -17,6 +18,8 @@ pub(crate) struct OutputScope {
     pub(crate) abandoned: Signal,
     /// Whether batches are run by the clock; else somebody steps them.
     pub(crate) started: bool,
+    /// Where async outputs run.
+    pub(crate) runtime: Arc<AsyncRuntime>,
 }
 
 /// The options of an output, and what it has of its context.
@@ -56,7 +59,7 @@ impl<T> OutputPolicy<T> {
         mut emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
     ) -> Step<()> {
         let context = self.context.get_or_insert_with(|| {
-            let OutputScope { application, clock, abandoned, started } = batch.output_scope();
+            let OutputScope { application, clock, abandoned, started, runtime } = batch.output_scope();
             self.retry.get_or_insert(if started { Retry::new() } else { Retry::never() });
             SinkContext {
                 inner: Arc::new(Inner {
@@ -65,6 +68,7 @@ impl<T> OutputPolicy<T> {
                     default_partitions: batch.default_partitions(),
                     clock,
                     stopping: abandoned,
+                    runtime,
                 }),
             }
         });

@@ -15,6 +15,7 @@ mod flat_map;
 mod flat_map_values;
 mod foreach_partition;
 mod foreach_rdd;
+mod foreach_rdd_async;
 mod glom;
 mod group_by_key;
 mod group_by_key_and_window;
@@ -427,7 +428,7 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 52] = [
+pub(crate) static OPS: [&OpSpec; 53] = [
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
@@ -443,6 +444,7 @@ pub(crate) static OPS: [&OpSpec; 52] = [
     &flat_map_values::SPEC,
     &foreach_partition::SPEC,
     &foreach_rdd::SPEC,
+    &foreach_rdd_async::SPEC,
     &join::FULL_OUTER,
     &glom::SPEC,
     &group_by_key::SPEC,
