@@ -73,7 +73,7 @@ fn allocations_of_a_state(words: usize, distinct: usize) -> dstream::Result<usiz
         .map(|n| format!("a_word_of_many_letters_{}{}", n % distinct, if n % 10 == 9 { '\n' } else { ' ' }))
         .collect();
     let source = Repeat(text.into());
-    let ssc = StreamingContext::with_config(Duration::from_secs(1), Config::new())?;
+    let ssc = StreamingContext::with_config(Duration::from_secs(1), Config::new().volatile_state(true))?;
     let ssc = dstream::stream!(ssc, {
         let pairs = source.flat_map(|line| line.split(' ')).map(|word| (word, 1u64));
         let (events, totals) = pairs.map_with_state(|_word, n: Option<u64>, total: &mut State<u64>| {

@@ -62,6 +62,7 @@ pub struct Config {
     pub(crate) reports: Reports,
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
     pub(crate) checkpoint: Option<Storage>,
+    pub(crate) volatile_state: bool,
     pub(crate) forget: Vec<String>,
     /// Tells the listeners; of a context that is made, and nobody before.
     pub(crate) events: Bus,
@@ -94,6 +95,7 @@ impl Default for Config {
             on_failure: OnFailure::default(),
             reports: Reports::default(),
             checkpoint: None,
+            volatile_state: false,
             forget: Vec::new(),
             listeners: Vec::new(),
             events: Bus::default(),
@@ -252,6 +254,14 @@ impl Config {
     /// ```
     pub fn checkpoint(mut self, store: impl IntoCheckpointStore) -> Config {
         self.checkpoint = Some(store.into_checkpoint_store());
+        self
+    }
+
+    /// Allows state that no checkpoint keeps: it is gone when the program stops, and a restart begins with none. For tests,
+    /// measurements, and state that is of no use later. Default: no; a pipeline that keeps state then needs a
+    /// [`checkpoint`](Config::checkpoint).
+    pub fn volatile_state(mut self, allow: bool) -> Config {
+        self.volatile_state = allow;
         self
     }
 

@@ -6,10 +6,9 @@ use dstream::{StreamingContext, prelude::*};
 
 use crate::data::{Pairs, Texts};
 
-/// One worker: how many turns idle ones take is chance. And what a window or a state keeps needs no checkpoint in a pipeline
-/// that is added to a context.
+/// One worker: how many turns idle ones take is chance.
 fn context() -> dstream::Result<StreamingContext> {
-    let config = Config::new().threads(1).partitions(8).handle_signals(false);
+    let config = Config::new().threads(1).partitions(8).handle_signals(false).volatile_state(true);
     StreamingContext::with_config(Duration::from_secs(1), config)
 }
 

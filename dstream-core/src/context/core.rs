@@ -80,6 +80,8 @@ pub(super) struct Life {
     /// Where checkpoints go, and the operators whose state may be let go.
     pub(super) checkpoint: Option<Storage>,
     pub(super) forget: Vec<String>,
+    /// Whether state that no checkpoint keeps may be lost.
+    pub(super) volatile_state: bool,
     /// The outputs of all pipelines.
     pub(super) outputs: Vec<Output>,
     /// Whether a pipeline hands a stream out.
@@ -156,6 +158,7 @@ impl Core {
             stop_begun: false,
             checkpoint: config.checkpoint.clone(),
             forget: config.forget.clone(),
+            volatile_state: config.volatile_state,
             outputs: Vec::new(),
             hands_out: false,
             inputs: Vec::new(),

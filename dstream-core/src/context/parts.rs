@@ -75,10 +75,12 @@ impl Life {
             ));
         }
         if self.checkpoint.is_none() {
-            return match self.operators.iter().find(|operator| operator.has_state) {
+            let lost = |operator: &&Operator| operator.has_state && !self.volatile_state;
+            return match self.operators.iter().find(lost) {
                 Some(Operator { name, op, .. }) => Err(Error::Invalid(format!(
                     "`{}` at {}:{} keeps state, `{name}`, which would be lost at the first stop: give the context a checkpoint, with \
-                     `StreamingContext::with_checkpoint(batch, \"folder\")` or `Config::checkpoint(\"folder\")`",
+                     `StreamingContext::with_checkpoint(batch, \"folder\")` or `Config::checkpoint(\"folder\")`; where it may be lost, \
+                     `Config::volatile_state(true)` says so",
                     op.name, op.file, op.line
                 ))),
                 None => Ok(()),

@@ -120,7 +120,7 @@ pub(super) fn window() -> anyhow::Result<Curve> {
 /// Consumers of one stream: how many words there are of each length, counted from another number each.
 macro_rules! consumers {
     ($texts:expr, $($n:literal)*) => {{
-        let ssc = StreamingContext::with_config(INTERVAL, dstream::Config::new().handle_signals(false))?;
+        let ssc = StreamingContext::with_config(INTERVAL, dstream::Config::new().handle_signals(false).volatile_state(true))?;
         let texts = $texts;
         dstream::stream!(ssc, {
             let words = texts.flat_map(|line| line.split(' '));
@@ -168,7 +168,10 @@ pub(super) fn pipelines() -> anyhow::Result<Curve> {
     let batch = texts(&Words::zipf(200_000), 15, 1, 1_000);
     let mut points = Vec::new();
     for n in [1, 3, 10, 30, 100] {
-        let ssc = StreamingContext::with_config(INTERVAL, dstream::Config::new().handle_signals(false))?;
+        let ssc = StreamingContext::with_config(
+            INTERVAL,
+            dstream::Config::new().handle_signals(false).volatile_state(true),
+        )?;
         for _ in 0..n {
             let texts = Texts::new(batch.to_vec());
             dstream::stream!(ssc, {

@@ -121,9 +121,9 @@ pub(crate) enum Cut {
     Operator,
 }
 
-/// An empty context. One that keeps something may do so without a checkpoint if the pipeline is added to it afterwards.
+/// An empty context.
 fn context(checkpoint: Option<&TempDir>) -> dstream::Result<StreamingContext> {
-    let config = Config::new().handle_signals(false);
+    let config = Config::new().handle_signals(false).volatile_state(checkpoint.is_none());
     match checkpoint {
         None => StreamingContext::with_config(INTERVAL, config),
         Some(folder) => {
