@@ -318,3 +318,19 @@ fn a_program_whose_disk_is_full_goes_on_when_it_has_space() {
     assert!(loud && right && log().contains("the checkpoint is written again"), "{}", log());
     assert_eq!(meanwhile, counts(1), "no output ran without a checkpoint");
 }
+
+/// What MessagePack can't tell apart would come back as something else.
+#[test]
+fn state_that_would_come_back_as_another_is_refused() -> dstream::Result<()> {
+    let (folder, out) = (folder(), Collected::new());
+    let ssc = dstream::stream!(batch = 1s, checkpoint = folder.path(), {
+        let pairs = queue_stream(vec![vec![("a", Some(Some(1_u32))), ("b", Some(None))]]);
+        let seen =
+            pairs.update_state_by_key(|new, old: Option<Option<Option<u32>>>| new.last().copied().or(old));
+        seen.collect_to(&out);
+    })?;
+    let error = ssc.run_batches(1).unwrap_err().to_string();
+    let lost = "`Some(None)`, which would be read back as `None`";
+    assert!(error.contains("`seen`") && error.contains(lost), "{error}");
+    Ok(())
+}

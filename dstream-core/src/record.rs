@@ -78,6 +78,9 @@ pub trait Data: Record<Owned = Self> + Clone + Send + Sync + 'static {}
 impl<T: Record<Owned = T> + Clone + Send + Sync + 'static> Data for T {}
 
 /// Owned data that can cross a shuffle, to another process too, and be kept in a checkpoint. Implemented by itself.
+///
+/// It is written as MessagePack, which can't tell a `Some` of nothing, as `Some(())` or `Some(None)`, from `None`. A value that
+/// has one is refused with an error when it is written: use an enum of your own in place of such an `Option`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't cross a shuffle: it can't be serialised",
     note = "a type of your own: write `#[derive(Clone, serde::Serialize, serde::Deserialize, dstream::Record)]` above it",

@@ -4,6 +4,8 @@ use std::{fmt, ops::Range};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::encode::encode_to;
+
 /// A batch's changes of one operator: keys that were put with their values, and keys that were deleted.
 ///
 /// Keys and values are written with the names of their fields, so that a later version of a type can read them; a key
@@ -117,11 +119,11 @@ impl Changes {
     /// Appends what `value` is written as and returns its length; if that fails, nothing stays behind `start`.
     fn write<T: Serialize + ?Sized>(&mut self, value: &T, start: usize) -> Option<usize> {
         let before = self.bytes.len();
-        match rmp_serde::encode::write_named(&mut self.bytes, value) {
+        match encode_to(&mut self.bytes, value) {
             Ok(()) => Some(self.bytes.len() - before),
             Err(error) => {
                 self.bytes.truncate(start);
-                self.failed.get_or_insert_with(|| error.to_string());
+                self.failed.get_or_insert(error);
                 None
             }
         }

@@ -5,6 +5,7 @@
 
 mod changes;
 mod compact;
+mod encode;
 mod error;
 mod frame;
 mod fs;
@@ -29,6 +30,7 @@ pub use inspect::inspect_checkpoint;
 pub use local::LocalDir;
 pub use store::{Appender, CheckpointStore, IntoCheckpointStore, Storage, StoreLock};
 
+pub(crate) use encode::encode;
 pub(crate) use manifest::{PendingBatch, Progress};
 pub(crate) use migrate::Migration;
 #[cfg(test)]

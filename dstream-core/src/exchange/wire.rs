@@ -17,7 +17,7 @@ use serde::{
     ser::{Error as _, SerializeSeq},
 };
 
-use crate::checkpoint::decode;
+use crate::checkpoint::{decode, encode};
 
 const MAGIC: &[u8; 4] = b"DSX1";
 
@@ -64,7 +64,7 @@ pub(super) fn encode_tasks<E: Wire>(mut tasks: Vec<E>) -> Result<Vec<u8>, String
     if tasks.is_empty() {
         return Ok(Vec::new());
     }
-    rmp_serde::to_vec_named(&tasks).map_err(|error| error.to_string())
+    encode(&tasks)
 }
 
 /// Reads what [`encode_tasks`] wrote.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::budget::Permit;
 use crate::{
     Block, Bytes, Error, Result, Text, TextBlock, TextRecords,
-    checkpoint::{LogReader, Place, decode},
+    checkpoint::{LogReader, Place, decode, encode},
 };
 
 /// A [`Block`] that a receiver can put into the write-ahead log, and get back from there after a crash.
@@ -73,7 +73,7 @@ impl Loggable for TextBlock {
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
-        rmp_serde::to_vec_named(self).map(|bytes| Some(bytes.into())).map_err(|error| error.to_string())
+        encode(self).map(|bytes| Some(bytes.into()))
     }
 
     fn from_log(bytes: Bytes) -> Result<Vec<T>, String> {

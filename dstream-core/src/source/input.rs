@@ -14,7 +14,7 @@ use super::{Block, Limits, Source, SourceContext};
 use crate::{
     Bytes, Error, Result, Time,
     batch::panic_text,
-    checkpoint::{Changes, Stateful, decode},
+    checkpoint::{Changes, Stateful, decode, encode},
     events::InputInfo,
 };
 
@@ -108,7 +108,7 @@ impl<S: Source> Input<S> {
     }
 
     fn encode(&self, plan: &S::Plan) -> Result<Bytes> {
-        rmp_serde::to_vec_named(plan).map(Bytes::from).map_err(|error| {
+        encode(plan).map(Bytes::from).map_err(|error| {
             Error::source(
                 &self.shared.name,
                 format_args!("its plan can't be written to the checkpoint: {error}"),
