@@ -86,6 +86,8 @@ fn no_damaged_file_takes_a_program_back_in_silence() -> Outcome<()> {
         // As an operator that starts and stops, with a tail of small checkpoints.
         let before = (0..20).try_fold(0, |_, _| count(whole.path(), 1, bytes, conf()))?;
         let files = files(whole.path())?;
+        // A merged file may have been written behind it.
+        let newest = files.iter().rposition(|file| file.to_string_lossy().contains("checkpoint-"));
         let (mut exact, mut refused) = (0, 0);
         for (number, file) in files.iter().enumerate() {
             for way in WAYS {
@@ -96,7 +98,7 @@ fn no_damaged_file_takes_a_program_back_in_silence() -> Outcome<()> {
                 match count(&folder, 1, bytes, conf()) {
                     Ok(sum) => {
                         // The newest is the end of a batch, which runs again and gives what it gave.
-                        let rerun = number + 1 == files.len() && sum == before;
+                        let rerun = Some(number) == newest && sum == before;
                         assert!(rerun || sum == before + KEYS, "{file:?} {way}: {sum}, before {before}");
                         exact += 1;
                     }
