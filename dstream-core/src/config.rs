@@ -249,7 +249,7 @@ impl Config {
     ///     total.collect_to(&totals);
     /// })?;
     /// ssc.run_batches(2)?;
-    /// assert_eq!(totals.values(), [[("ann".to_string(), 1)], [("ann".to_string(), 3)]]);
+    /// assert_eq!(totals.values(), [[("ann".into(), 1)], [("ann".into(), 3)]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn checkpoint(mut self, store: impl IntoCheckpointStore) -> Config {

@@ -33,7 +33,7 @@ impl<T> DStream<T> {
     ///     totals.collect_to(&out).named("report");
     /// })?;
     /// ssc.run_batches(1)?;
-    /// assert_eq!(out.values(), [[("ann".to_string(), 3)]]);
+    /// assert_eq!(out.values(), [[("ann".into(), 3)]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn named(self, name: &'static str) -> DStream<T> {

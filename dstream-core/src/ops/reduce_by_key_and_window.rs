@@ -31,8 +31,10 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// // What has an inverse is carried on, and must survive a restart.
     /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
     ///     let pairs = queue_stream(vec![vec![("a", 1u64), ("b", 5)], vec![("a", 2)], vec![]]);
-    ///     pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 2s, 1s, partitions = 1).collect_to(&sums);
-    ///     pairs.reduce_by_key_and_window(|x, y| x.max(y), 3s, 3s, filter = |k, _| k == "a").collect_to(&highest);
+    ///     let recent = pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 2s, 1s, partitions = 1);
+    ///     let largest = pairs.reduce_by_key_and_window(|x, y| x.max(y), 3s, 3s, filter = |k, _| k == "a");
+    ///     recent.collect_to(&sums);
+    ///     largest.collect_to(&highest);
     /// })?;
     /// ssc.run_batches(4)?;
     /// assert_eq!(sums.values(), [

@@ -25,8 +25,10 @@ impl<T: Record> DStream<T> {
     /// // What has an inverse is carried on, and must survive a restart.
     /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
     ///     let nums = queue_stream(vec![vec![3u64], vec![9, 4], vec![5]]);
-    ///     nums.reduce_by_window(|a, b| a.max(b), 2s, 1s).collect_to(&highest);
-    ///     nums.reduce_by_window(|a, b| a + b, |sum, left| sum - left, 2s, 2s).collect_to(&sums);
+    ///     let largest = nums.reduce_by_window(|a, b| a.max(b), 2s, 1s);
+    ///     let sum = nums.reduce_by_window(|a, b| a + b, |sum, left| sum - left, 2s, 2s);
+    ///     largest.collect_to(&highest);
+    ///     sum.collect_to(&sums);
     /// })?;
     /// ssc.run_batches(4)?;
     /// assert_eq!(highest.values(), [[3], [9], [9], [5]]);

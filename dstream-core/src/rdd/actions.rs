@@ -270,7 +270,7 @@ pub trait RddActions: RddOps {
     /// assert_eq!(pairs.collect(), [(1, "one".to_owned())]);
     ///
     /// let error = Rdd::<(u8, u64)>::object_file(&folder).unwrap_err().to_string();
-    /// assert!(error.ends_with("holds records of type `(u8, String)`, expected `(u8, u64)`"), "{error}");
+    /// assert!(error.ends_with("holds records of type `(u8,string)`, expected `(u8,u64)`"), "{error}");
     /// # std::fs::remove_dir_all(folder)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
