@@ -145,7 +145,7 @@ impl<T: fmt::Debug> fmt::Debug for Collected<T> {
     }
 }
 
-/// A [`Listener`](crate::events::Listener) that keeps all events. Clones see the same.
+/// A [`Listener`] that keeps all events. Clones see the same.
 ///
 /// ```
 /// use dstream::{Config, events::Event, prelude::*, testing::Events};

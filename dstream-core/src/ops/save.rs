@@ -35,7 +35,7 @@ impl<T: Record<Owned: TextLine>> DStream<T> {
 }
 
 impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
-    /// Writes each batch into a folder of binary files that [`Rdd::object_file`] reads back with their type.
+    /// Writes each batch into a folder of binary files that [`Rdd::object_file`](crate::Rdd::object_file) reads back with their type.
     ///
     /// Folders and options are those of [`save_as_text_files`](DStream::save_as_text_files).
     ///

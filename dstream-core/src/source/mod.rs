@@ -54,7 +54,7 @@ pub trait Block: Send {
         Self: 'a;
 
     /// Called once, before `records`, in the task that reads the block: the place to open a file. A block whose `open`
-    /// fails is reported (see [`Config::on_report`]) and left out; the other blocks of the batch are not.
+    /// fails is reported (see [`Config::on_report`](crate::Config::on_report)) and left out; the other blocks of the batch are not.
     fn open(&mut self) -> Result<()> {
         Ok(())
     }
