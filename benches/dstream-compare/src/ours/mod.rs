@@ -123,16 +123,12 @@ pub(crate) enum Cut {
 
 /// An empty context.
 fn context(checkpoint: Option<&TempDir>) -> dstream::Result<StreamingContext> {
-    let config = Config::new().handle_signals(false).volatile_state(checkpoint.is_none());
-    match checkpoint {
-        None => StreamingContext::with_config(INTERVAL, config),
-        Some(folder) => {
-            let nothing = Texts::new(vec![Vec::new()]);
-            dstream::stream!(batch = INTERVAL, conf = config, checkpoint = folder.path(), {
-                nothing.foreach_rdd(|_| ());
-            })
-        }
-    }
+    let config = Config::new().handle_signals(false);
+    let config = match checkpoint {
+        None => config.volatile_state(true),
+        Some(folder) => config.checkpoint(folder.path()),
+    };
+    StreamingContext::with_config(INTERVAL, config)
 }
 
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
