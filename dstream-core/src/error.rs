@@ -142,7 +142,7 @@ impl StdError for JobError {
 }
 
 /// An error with all that led to it, on one line.
-fn causes(error: &dyn StdError) -> String {
+pub(crate) fn causes(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::Error;
+use crate::{Error, error::causes};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -77,16 +77,7 @@ impl<E: Into<BoxError>> From<E> for SinkError {
 impl fmt::Display for SinkError {
     /// With its causes: `can't insert: connection refused`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.source.to_string();
-        for cause in chain(&*self.source).skip(1) {
-            let cause = cause.to_string();
-            // Some errors print their causes themselves.
-            if !text.ends_with(&cause) {
-                text.push_str(": ");
-                text.push_str(&cause);
-            }
-        }
-        f.write_str(&text)
+        f.write_str(&causes(&*self.source))
     }
 }
 
