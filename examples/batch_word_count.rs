@@ -1,4 +1,5 @@
-//! Counts the words of a file, or of all files in a folder: a batch job on the functions of a stream, with no stream.
+//! Counts the words of a file, or of all files in a folder: a batch job on the functions of a stream, with no
+//! stream.
 //!
 //! ```text
 //! cargo run --release --example batch_word_count                       this file's own words

@@ -37,7 +37,8 @@ fn main() -> anyhow::Result<()> {
     Ok(ssc.await_termination()?)
 }
 
-/// Counts the words that a TCP server sends, once a second. Without HOST and PORT it serves itself a demonstration.
+/// Counts the words that a TCP server sends, once a second. Without HOST and PORT it serves itself a
+/// demonstration.
 #[derive(Parser)]
 #[command(override_usage = "network_word_count [HOST PORT]")]
 struct Args {

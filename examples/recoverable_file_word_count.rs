@@ -4,8 +4,8 @@
 //! recoverable_file_word_count INPUT_DIR CHECKPOINT OUTPUT
 //! ```
 //!
-//! Every 200 ms the totals are saved as text files in a folder `OUTPUT-<milliseconds>`. Kill it at any moment and start it again: it
-//! goes on from CHECKPOINT, and no file is lost or counted twice.
+//! Every 200 ms the totals are saved as text files in a folder `OUTPUT-<milliseconds>`. Kill it at any moment
+//! and start it again: it goes on from CHECKPOINT, and no file is lost or counted twice.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -14,7 +14,8 @@ use dstream::prelude::*;
 
 #[derive(Parser)]
 struct Args {
-    /// The folder that is watched; files that are there already are read too. Move files in when they are complete.
+    /// The folder that is watched; files that are there already are read too. Move files in when they are
+    /// complete.
     input_dir: PathBuf,
     /// The folder of the checkpoint.
     checkpoint: PathBuf,

@@ -1,13 +1,15 @@
-//! Running totals of the words that arrive on a TCP socket. Started again, it goes on with the totals that it had.
+//! Running totals of the words that arrive on a TCP socket. Started again, it goes on with the totals that it
+//! had.
 //!
 //! ```text
 //! cargo run --release --example recoverable_network_word_count -- localhost 9999 /tmp/checkpoint /tmp/totals
 //! ```
 //!
-//! Every second the totals are appended to the file OUTPUT, as one line; the seconds between an end and the next start
-//! get theirs at the start. What was received is in a log beside the checkpoint, so `kill -9` loses at most what came in the
-//! last 200 milliseconds, and what the system still had for the connection. The line of the batch that it cuts off may be there a
-//! second time, with the same totals. Ctrl-C does the batch first and loses nothing.
+//! Every second the totals are appended to the file OUTPUT, as one line; the seconds between an end and the
+//! next start get theirs at the start. What was received is in a log beside the checkpoint, so `kill -9`
+//! loses at most what came in the last 200 milliseconds, and what the system still had for the connection.
+//! The line of the batch that it cuts off may be there a second time, with the same totals. Ctrl-C does the
+//! batch first and loses nothing.
 use std::{
     collections::BTreeMap,
     fs::File,

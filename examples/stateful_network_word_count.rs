@@ -1,5 +1,5 @@
-//! Running totals of the words that arrive on a TCP socket, printed once a second. They begin with one `hello` and
-//! one `world`.
+//! Running totals of the words that arrive on a TCP socket, printed once a second. They begin with one
+//! `hello` and one `world`.
 //!
 //! ```text
 //! cargo run --release --example stateful_network_word_count -- localhost 9999               a server, such as `nc -lk 9999`

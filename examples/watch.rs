@@ -26,7 +26,8 @@ struct Args {
     seconds: u64,
 }
 
-/// Writes what it is told of. It is called on a thread of its own, so that a terminal that is slow delays no batch.
+/// Writes what it is told of. It is called on a thread of its own, so that a terminal that is slow delays no
+/// batch.
 struct Lines;
 
 impl Listener for Lines {

@@ -1,5 +1,5 @@
-//! Spark Streaming in Rust, as a compiler: a live stream is cut into small batches by time, and [`stream!`] turns a pipeline of
-//! operators into plain loops that are applied to each.
+//! Spark Streaming in Rust, as a compiler: a live stream is cut into small batches by time, and [`stream!`]
+//! turns a pipeline of operators into plain loops that are applied to each.
 //!
 //! ```
 //! use dstream::prelude::*;
@@ -16,13 +16,15 @@
 //! ```
 //!
 //! * [`stream!`] says how a pipeline is written, [`DStream`] has the operators, each with an example.
-//! * Streams begin at sources: [`socket_text_stream`], [`text_file_stream`], [`queue_stream`], or a [`Source`] or
-//!   [`Receiver`] of one's own.
+//! * Streams begin at sources: [`socket_text_stream`], [`text_file_stream`], [`queue_stream`], or a
+//!   [`Source`] or [`Receiver`] of one's own.
 //! * [`StreamingContext`] starts and stops them, [`Config`] has the settings.
-//! * An output such as [`foreach_rdd`](DStream::foreach_rdd) is handed an [`Rdd`] a batch, which can also be had without a stream.
+//! * An output such as [`foreach_rdd`](DStream::foreach_rdd) is handed an [`Rdd`] a batch, which can also be
+//!   had without a stream.
 //! * [`testing`] helps to test a pipeline, without a clock.
 
-/// The compiler's messages name what an expansion calls by the first name that there is: one that can be read.
+/// The compiler's messages name what an expansion calls by the first name that there is: one that can be
+/// read.
 #[doc(hidden)]
 pub use dstream_core::private as runtime;
 #[doc(hidden)]

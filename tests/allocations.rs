@@ -1,5 +1,5 @@
-//! A million words pass; what is allocated grows with the distinct words, not with the words. And no match of a join is
-//! allocated that is only counted, or seen in passing.
+//! A million words pass; what is allocated grows with the distinct words, not with the words. And no match of
+//! a join is allocated that is only counted, or seen in passing.
 
 use std::{alloc::System, hint::black_box, time::Duration};
 
@@ -53,7 +53,8 @@ fn allocations_of_a_batch(words: usize, distinct: usize) -> dstream::Result<usiz
     allocations_of_the_second(&ssc)
 }
 
-/// Each side has this many records, of ten keys; keys and values are too long for a text that needs no allocation.
+/// Each side has this many records, of ten keys; keys and values are too long for a text that needs no
+/// allocation.
 fn allocations_of_a_join(records: usize) -> dstream::Result<(u64, usize)> {
     let text: String = (0..records).map(|n| format!("a value of a record that is long: {n}\n")).collect();
     let (left, right) = (Repeat(text.clone().into()), Repeat(text.into()));

@@ -1,4 +1,5 @@
-//! A program with every kind of state, ended in every access to its disk, comes to what an undisturbed one does.
+//! A program with every kind of state, ended in every access to its disk, comes to what an undisturbed one
+//! does.
 //!
 //! `DSTREAM_SEED=7` runs one seed, `DSTREAM_SEEDS=100000` that many.
 
@@ -38,8 +39,8 @@ impl Rng {
     }
 }
 
-/// A log that can be read again, of (key, number) pairs. How many of them have come by the time of a batch is another matter in each
-/// life, so a batch that is planned anew gets others.
+/// A log that can be read again, of (key, number) pairs. How many of them have come by the time of a batch is
+/// another matter in each life, so a batch that is planned anew gets others.
 struct Feed {
     name: &'static str,
     life: u64,
@@ -149,7 +150,8 @@ impl Outputs {
     }
 }
 
-/// A life of the program: some batches, fewer if the disk ends it or is broken. `Err` says what is wrong with it.
+/// A life of the program: some batches, fewer if the disk ends it or is broken. `Err` says what is wrong with
+/// it.
 fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, life: u64, batches: u64) -> Result<(), String> {
     lock(world).failed = None;
     let outputs = Outputs { world: world.clone(), disk: disk.clone() };
@@ -193,7 +195,8 @@ fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, life: u64, batches: u64) -> R
     .map_err(|error| error.to_string())?;
     for _ in 0..batches {
         match ssc.run_batches(1) {
-            // A full disk may have space for the next attempt, and an output that failed costs no later batch.
+            // A full disk may have space for the next attempt, and an output that failed costs no later
+            // batch.
             Ok(()) | Err(Error::Job(_)) => {}
             Err(Error::Checkpoint(CheckpointError::Io { .. })) if !disk.is_killed() => {}
             Err(Error::Checkpoint(CheckpointError::Unsynced { .. })) => break,
@@ -212,7 +215,8 @@ fn total(new: &[u64], old: Option<u64>) -> Option<u64> {
     (total % 5 != 4).then_some(total)
 }
 
-/// Runs without faults, at least to the last of these batches, and compares all with naive loops over what the batches had.
+/// Runs without faults, at least to the last of these batches, and compares all with naive loops over what
+/// the batches had.
 fn end(disk: &SimDisk, world: &Arc<Mutex<World>>, batches: u64) -> Result<(), String> {
     let end = FIRST + 1_000 * (batches - 1);
     for life in 1_000.. {

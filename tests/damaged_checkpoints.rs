@@ -1,5 +1,5 @@
-//! Programs whose checkpoint was damaged: they go on from what they had, or end with an error that names a file. They never go
-//! back or start empty in silence, and never panic.
+//! Programs whose checkpoint was damaged: they go on from what they had, or end with an error that names a
+//! file. They never go back or start empty in silence, and never panic.
 
 use dstream::{ManualClock, prelude::*, testing::SimDisk};
 

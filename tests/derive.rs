@@ -300,7 +300,8 @@ mod fields {
 
     type Name = &'static str;
 
-    /// Fields without lifetimes: of a private type, of one whose owned form is another, of one that holds the twin.
+    /// Fields without lifetimes: of a private type, of one whose owned form is another, of one that holds the
+    /// twin.
     #[derive(Record)]
     #[record(derive(PartialEq))]
     pub(super) struct Node<'a> {

@@ -1,5 +1,5 @@
-//! Programs that run as several processes, which exchange bytes, do what one process does: batch by batch, also after a
-//! restart and with another number of processes, and fail clearly where one of them fails.
+//! Programs that run as several processes, which exchange bytes, do what one process does: batch by batch,
+//! also after a restart and with another number of processes, and fail clearly where one of them fails.
 
 use std::{
     collections::BTreeMap,
@@ -252,7 +252,8 @@ proptest! {
             let (left, right) = (part(&left, at, processes), part(&right, at, processes));
             stateless(left, right, config(START).exchange(end)).unwrap()
         });
-        // Also in the same order: processes own neighbouring buckets, and have neighbouring parts of the input.
+        // Also in the same order: processes own neighbouring buckets, and have neighbouring parts of the
+        // input.
         assert_same(&one, &union(many), processes);
     }
 
@@ -288,7 +289,8 @@ proptest! {
     }
 }
 
-/// Many keys, so that tasks pass on what their caches turn away, buckets are cut into parts, and joins are shared out.
+/// Many keys, so that tasks pass on what their caches turn away, buckets are cut into parts, and joins are
+/// shared out.
 #[test]
 fn many_keys_of_several_processes_are_those_of_one() {
     let batch = |salt: u32| -> Pairs {
@@ -344,7 +346,8 @@ fn messages(failures: &[Option<JobError>]) -> Vec<String> {
     failures.iter().map(|failure| failure.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
 }
 
-/// An end of a cluster that does something to what it receives, which it is told with the number of the exchange.
+/// An end of a cluster that does something to what it receives, which it is told with the number of the
+/// exchange.
 #[derive(Debug)]
 struct Meddled {
     end: LoopbackProcess,

@@ -82,7 +82,8 @@ fn batches_wait_for_space_and_go_on() -> dstream::Result<()> {
     program.ssc.start()?;
     disk.fill(FULL);
     program.batch(1, at(1_000));
-    // Tried again after 50, 100, 200 ms and so on, at last after a second; not before the clock has reached that.
+    // Tried again after 50, 100, 200 ms and so on, at last after a second; not before the clock has reached
+    // that.
     let (mut now, mut tried) = (1_000, 0);
     for delay in [50, 100, 200, 400] {
         now += delay;

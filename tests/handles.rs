@@ -168,7 +168,8 @@ fn a_stream_without_a_handle_is_not_collected() -> dstream::Result<()> {
     Ok(())
 }
 
-/// What a handle had is gone after a restart, so the batch is handed out again, though outputs that have run are not repeated.
+/// What a handle had is gone after a restart, so the batch is handed out again, though outputs that have run
+/// are not repeated.
 #[test]
 fn a_batch_that_runs_again_is_handed_out_again() -> dstream::Result<()> {
     let dir = tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));

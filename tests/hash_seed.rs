@@ -1,11 +1,12 @@
-//! Where keys go can't be foreseen by who sends them, and stays the same after a restart. Only one context of a process may be
-//! started, so this is one test.
+//! Where keys go can't be foreseen by who sends them, and stays the same after a restart. Only one context of
+//! a process may be started, so this is one test.
 
 use std::path::Path;
 
 use dstream::{ManualClock, inspect_checkpoint, prelude::*, testing::TestSource};
 
-/// Runs one batch of a program, started or stepped, and returns the seed in its checkpoint and the order of its keys.
+/// Runs one batch of a program, started or stepped, and returns the seed in its checkpoint and the order of
+/// its keys.
 fn life(folder: &Path, conf: Config, started: bool) -> (u64, Vec<u64>) {
     let (keys, clock, out) = (TestSource::new(), ManualClock::new(Time::from_millis(500)), Collected::new());
     keys.push((0..100u64).collect());

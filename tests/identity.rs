@@ -1,5 +1,5 @@
-//! Programs that are edited between two runs: what a checkpoint holds is found again by names that the program's text fixes, never by
-//! the order in which things stand or are added.
+//! Programs that are edited between two runs: what a checkpoint holds is found again by names that the
+//! program's text fixes, never by the order in which things stand or are added.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -52,8 +52,8 @@ macro_rules! program {
 
 type Program = fn(&SimDisk, &Runs) -> dstream::Result<StreamingContext>;
 
-/// Runs `before` until the disk ends it, in every access that it has, then `after`. Each output of `after` must have run in every batch:
-/// from the first on if `before` has it too, else in those of the second life.
+/// Runs `before` until the disk ends it, in every access that it has, then `after`. Each output of `after`
+/// must have run in every batch: from the first on if `before` has it too, else in those of the second life.
 fn edit(before: Program, after: Program, old: &[&str], new: &[&str]) {
     let mut killed_inside = 0;
     for at in 0.. {
@@ -248,7 +248,8 @@ fn a_pipeline_that_is_renamed_needs_consent_to_lose_its_state() -> dstream::Resu
     Ok(())
 }
 
-/// An older dstream wrote `totals` and `totals#2`, by the order of the calls: which is which can only the program say.
+/// An older dstream wrote `totals` and `totals#2`, by the order of the calls: which is which can only the
+/// program say.
 #[test]
 fn numbered_names_are_refused_until_the_program_says_what_they_are() -> dstream::Result<()> {
     let disk = SimDisk::new(0);

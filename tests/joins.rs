@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 type Pairs = Vec<(u16, u32)>;
 type Match = (u16, (Option<u32>, Option<u32>));
 
-/// Every way to match the two sides, as nested loops: in the order of the left side, then what the right side has alone.
+/// Every way to match the two sides, as nested loops: in the order of the left side, then what the right side
+/// has alone.
 fn matches(left: &Pairs, right: &Pairs) -> Vec<Match> {
     let mut out = Vec::new();
     for (k, v) in left {

@@ -1,6 +1,8 @@
-//! Programs that are killed with SIGKILL a hundred times each, at random moments, and end with the files of one that never was.
+//! Programs that are killed with SIGKILL a hundred times each, at random moments, and end with the files of
+//! one that never was.
 //!
-//! `DSTREAM_KILLS=500 DSTREAM_SEED=7 cargo test --release --test kills -- --nocapture` kills more often, and says how it went.
+//! `DSTREAM_KILLS=500 DSTREAM_SEED=7 cargo test --release --test kills -- --nocapture` kills more often, and
+//! says how it went.
 #![cfg(unix)]
 
 #[path = "kills/ledger.rs"]

@@ -1,5 +1,5 @@
-//! Pipelines that a `macro_rules!` of the user writes: what it hands on as an expression, a type, a block and the like comes in
-//! groups that nobody sees.
+//! Pipelines that a `macro_rules!` of the user writes: what it hands on as an expression, a type, a block and
+//! the like comes in groups that nobody sees.
 
 use dstream::prelude::*;
 
@@ -134,7 +134,8 @@ fn names_types_literals_tokens_and_blocks() {
     assert_eq!(found, ["c"]);
 }
 
-/// Tokens of the caller, of a macro, and of one that calls it meet in one pipeline: names of one text are different variables.
+/// Tokens of the caller, of a macro, and of one that calls it meet in one pipeline: names of one text are
+/// different variables.
 #[test]
 fn tokens_of_two_contexts() {
     macro_rules! inner {

@@ -67,7 +67,8 @@ fn an_interrupt_ends_it_when_all_is_counted() {
     // It is up: the interrupt must not meet a program that still starts.
     assert_eq!(program.batch(), Some(vec![]));
 
-    // The last line has no end, as if somebody were typing it. A batch may end before it, so no word stands in both.
+    // The last line has no end, as if somebody were typing it. A batch may end before it, so no word stands
+    // in both.
     say(&mut netcat, "one two\nthree");
     program.interrupt();
     let mut counts = Vec::new();
@@ -139,7 +140,8 @@ fn listen(port: u16) -> TcpListener {
     let begun = Instant::now();
     loop {
         match TcpListener::bind(("127.0.0.1", port)) {
-            // A program that another test is just starting still has a copy of the socket that was closed here.
+            // A program that another test is just starting still has a copy of the socket that was closed
+            // here.
             Err(error) if error.kind() == ErrorKind::AddrInUse && begun.elapsed() < DEADLINE => {
                 thread::yield_now();
             }
@@ -165,7 +167,8 @@ fn run(args: &[&str]) -> Output {
     Command::new(&*BINARY).args(args).stdin(Stdio::null()).output().unwrap()
 }
 
-/// The example's binary. `cargo test` has built it, but `cargo test --test` has not: asking again takes a moment.
+/// The example's binary. `cargo test` has built it, but `cargo test --test` has not: asking again takes a
+/// moment.
 static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     // target/<profile>/deps/<this test>
     let test = env::current_exe().unwrap();
@@ -209,7 +212,8 @@ impl Program {
         Program::start(&["127.0.0.1", &port.to_string()])
     }
 
-    /// The records of the next batch, after a check of the layout around them; `None` at the end of the output.
+    /// The records of the next batch, after a check of the layout around them; `None` at the end of the
+    /// output.
     fn batch(&self) -> Option<Vec<String>> {
         let next = || match self.output.recv_timeout(DEADLINE) {
             Ok(line) => Some(line),

@@ -1,4 +1,5 @@
-//! One damaged file of many: a restart gives exactly what it had, or says what going back would lose. It never goes back in silence.
+//! One damaged file of many: a restart gives exactly what it had, or says what going back would lose. It
+//! never goes back in silence.
 
 use std::{
     error::Error as StdError,

@@ -1,4 +1,5 @@
-//! What a batch had of its sources when it began is given to it again after a restart, by an edited program too, or refused.
+//! What a batch had of its sources when it began is given to it again after a restart, by an edited program
+//! too, or refused.
 
 use std::{
     fmt::Debug,

@@ -1,4 +1,5 @@
-//! A program with a receiver, ended in every access to its disk, loses nothing that was acknowledged and processes nothing twice.
+//! A program with a receiver, ended in every access to its disk, loses nothing that was acknowledged and
+//! processes nothing twice.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +33,8 @@ impl Receiver for Mail {
     }
 }
 
-/// What survives the program: what its sender knows, and what its outputs have written under the time of each batch.
+/// What survives the program: what its sender knows, and what its outputs have written under the time of each
+/// batch.
 #[derive(Default)]
 struct World {
     sent: u64,
@@ -46,7 +48,8 @@ fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
     world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One batch after another, and between them as many blocks of two numbers as `blocks` says; fewer if the disk ends it or is broken.
+/// One batch after another, and between them as many blocks of two numbers as `blocks` says; fewer if the
+/// disk ends it or is broken.
 fn live(disk: &SimDisk, world: &Arc<Mutex<World>>, blocks: &[u64]) -> dstream::Result<()> {
     let (send, sent) = mpsc::channel();
     let (answer, answers) = mpsc::channel();

@@ -17,7 +17,8 @@ use dstream::{Loggable, ManualClock, Receiver, ReceiverContext, StreamingContext
 
 const LONG: Duration = Duration::from_secs(10);
 
-/// Stores the blocks that it is sent, and answers whether they may be acknowledged. An empty block stores its records one by one.
+/// Stores the blocks that it is sent, and answers whether they may be acknowledged. An empty block stores its
+/// records one by one.
 struct Mail<B> {
     name: &'static str,
     blocks: Arc<Mutex<Channel<B>>>,
@@ -486,7 +487,8 @@ fn damage_of_the_log_names_the_file() -> dstream::Result<()> {
     Ok(())
 }
 
-/// What was acknowledged is not left out as a file that can't be read is: its batch fails, and a restart runs it again.
+/// What was acknowledged is not left out as a file that can't be read is: its batch fails, and a restart runs
+/// it again.
 #[test]
 fn a_log_that_is_lost_while_the_program_runs_fails_the_batch() -> dstream::Result<()> {
     let dir = folder();
@@ -513,7 +515,8 @@ fn a_log_that_is_lost_while_the_program_runs_fails_the_batch() -> dstream::Resul
     Ok(())
 }
 
-/// What is read back is not in memory before it is processed, so a buffer that is smaller than the log is enough.
+/// What is read back is not in memory before it is processed, so a buffer that is smaller than the log is
+/// enough.
 #[test]
 fn more_comes_back_than_a_receiver_may_hold() -> dstream::Result<()> {
     let dir = folder();

@@ -69,7 +69,8 @@ fn a_restarted_program_equals_an_undisturbed_one() -> dstream::Result<()> {
     let (input, once, twice) = (folder(), folder(), folder());
     let files = [("a", "x y x"), ("b", "y z"), ("c", "x")];
     let mut whole = [vec![], vec![], vec![]];
-    // Undisturbed: one life of nine batches. Files come before batches 1, 3 and 5, as the clock of the batches has it.
+    // Undisturbed: one life of nine batches. Files come before batches 1, 3 and 5, as the clock of the
+    // batches has it.
     for (at, (name, text)) in files.into_iter().enumerate() {
         put(input.path(), name, text);
         let modified = std::time::UNIX_EPOCH + Duration::from_millis(now + 2_000 * at as u64 + 500);
@@ -275,8 +276,8 @@ fn a_checkpoint_of_another_application_is_refused() -> dstream::Result<()> {
     run("words")
 }
 
-/// A file system of its own, which only the program sees, is filled and emptied from outside. Where that may not be made, there is nothing
-/// to test.
+/// A file system of its own, which only the program sees, is filled and emptied from outside. Where that may
+/// not be made, there is nothing to test.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_whose_disk_is_full_goes_on_when_it_has_space() {

@@ -64,7 +64,8 @@ fn states_are_cloned_only_where_they_are_kept() -> dstream::Result<()> {
         });
         open.map(|(_, total)| total.0).reduce(|a, b| a + b).collect_to(&sums);
     })?;
-    // What `print` owns: one more than it prints of each of the tasks that run at once, and at most that of each bucket.
+    // What `print` owns: one more than it prints of each of the tasks that run at once, and at most that of
+    // each bucket.
     let printed = clones(|| ssc.run_batches(4))?;
     assert!(printed <= 4 * 3 * 16, "{printed} of {KEYS} states are cloned");
     assert_eq!(counted.values(), [[KEYS]; 4]);

@@ -1,5 +1,5 @@
-//! Pipelines that cut or search their source directly, where a block of text may be read as a whole: with blocks of every kind
-//! the records must be those of the lines one by one.
+//! Pipelines that cut or search their source directly, where a block of text may be read as a whole: with
+//! blocks of every kind the records must be those of the lines one by one.
 
 use dstream::{Block, Bytes, Limits, Source, Text, TextBlock, Time, Unlogged, Word, prelude::*};
 

@@ -12,7 +12,8 @@ fn mistakes() {
     }
 }
 
-/// What expansions call is not part of the public interface, but messages name it: by a name that can be read.
+/// What expansions call is not part of the public interface, but messages name it: by a name that can be
+/// read.
 #[test]
 fn no_message_names_what_is_private() {
     for topic in std::fs::read_dir("tests/ui").expect("the cases").map_while(Result::ok) {

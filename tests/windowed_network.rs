@@ -17,7 +17,8 @@ use std::{
 /// How long anything may take before the test fails; a loaded machine is slow, not wrong.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where the examples are. `cargo test` has built them, but `cargo test --test` has not: asking again takes a moment.
+/// Where the examples are. `cargo test` has built them, but `cargo test --test` has not: asking again takes a
+/// moment.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     // target/<profile>/deps/<this test>
     let test = env::current_exe().unwrap();

@@ -16,18 +16,18 @@ use tokio::runtime::{Builder, Handle, Runtime};
 #[cfg(feature = "async")]
 use crate::{Error, Result, Signal};
 
-/// A tokio runtime that begins with its first use, and ends, with all that was spawned on it, when the context and its outputs are
-/// gone. Without the feature `async`, nothing.
+/// A tokio runtime that begins with its first use, and ends, with all that was spawned on it, when the
+/// context and its outputs are gone. Without the feature `async`, nothing.
 #[derive(Default)]
 pub(crate) struct AsyncRuntime(#[cfg(feature = "async")] Mutex<Option<Runtime>>);
 
 #[cfg(feature = "async")]
 impl AsyncRuntime {
-    /// Runs a future to its end on the caller's thread, where it finds the runtime; `None` if `stop` was set while it waited. It is
-    /// dropped then.
+    /// Runs a future to its end on the caller's thread, where it finds the runtime; `None` if `stop` was set
+    /// while it waited. It is dropped then.
     ///
-    /// Not by `Handle::block_on`, which panics where the caller is inside of another runtime, as in a `#[tokio::main]` that
-    /// stops the context.
+    /// Not by `Handle::block_on`, which panics where the caller is inside of another runtime, as in a
+    /// `#[tokio::main]` that stops the context.
     pub(crate) fn block_on<F: Future>(&self, stop: &Signal, future: F) -> Result<Option<F::Output>> {
         let handle = self.handle()?;
         let _inside = handle.enter();
@@ -50,7 +50,8 @@ impl AsyncRuntime {
         if let Some(runtime) = &*runtime {
             return Ok(runtime.handle().clone());
         }
-        // The futures of outputs run on the threads of the context; these drive timers and sockets, and what is spawned.
+        // The futures of outputs run on the threads of the context; these drive timers and sockets, and what
+        // is spawned.
         let new =
             Builder::new_multi_thread().worker_threads(2).thread_name("dstream-async").enable_all().build();
         let new = new.map_err(|error| Error::io("the async runtime can't be started", error))?;

@@ -157,8 +157,8 @@ impl<'a> Batch<'a> {
         failures
     }
 
-    /// Says that the batch is lost to an operator that keeps something. The outputs may not be due, and meet the failure
-    /// batches later; but this is the batch that has failed, and that a restart must run again.
+    /// Says that the batch is lost to an operator that keeps something. The outputs may not be due, and meet
+    /// the failure batches later; but this is the batch that has failed, and that a restart must run again.
     pub(crate) fn lose(&self, failure: &JobError) {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failure.clone());
     }
@@ -193,11 +193,12 @@ impl<'a> Batch<'a> {
         feed.take(self, op)
     }
 
-    /// Runs `body` over the blocks, a task for each group of neighbouring blocks, with the number of the task; the results are
-    /// in the order of the blocks.
+    /// Runs `body` over the blocks, a task for each group of neighbouring blocks, with the number of the
+    /// task; the results are in the order of the blocks.
     ///
-    /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions. A block
-    /// that can't be opened is reported and left out; but one of the log of receivers fails the batch, since it was acknowledged.
+    /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions.
+    /// A block that can't be opened is reported and left out; but one of the log of receivers fails the
+    /// batch, since it was acknowledged.
     pub fn stage<B: Block, O: Send>(
         &self,
         stage: &StageMeta,
@@ -222,8 +223,9 @@ impl<'a> Batch<'a> {
         done.map(|tasks| tasks.into_iter().flatten().collect()).map_err(Missing::Failed)
     }
 
-    /// One task of a stage: opens its blocks and runs `body` over them. As soon as more is held than belongs into a task, or a block has
-    /// its records in pieces, `body` runs over what is there, and what that takes goes.
+    /// One task of a stage: opens its blocks and runs `body` over them. As soon as more is held than belongs
+    /// into a task, or a block has its records in pieces, `body` runs over what is there, and what that takes
+    /// goes.
     fn task<B: Block, O>(
         &self,
         task: usize,
@@ -310,7 +312,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Hands a stream to whoever holds a handle on it. A batch that runs again does it again: what the handle had is gone.
+    /// Hands a stream to whoever holds a handle on it. A batch that runs again does it again: what the handle
+    /// had is gone.
     pub fn hand_out<T>(&mut self, input: &Step<Rdd<T>>, handing: &Handing<T>) {
         handing.put(self, input);
         if let Err(missing) = input {
@@ -446,8 +449,8 @@ impl Caught {
         &self.message
     }
 
-    /// Hands the panic on to the [`catch`] around the caller, which finds the place as if it had happened on this
-    /// thread: the payload for `resume_unwind`.
+    /// Hands the panic on to the [`catch`] around the caller, which finds the place as if it had happened on
+    /// this thread: the payload for `resume_unwind`.
     pub(crate) fn rethrow(self) -> Box<dyn Any + Send> {
         PLACE.with(|p| *p.borrow_mut() = self.place);
         Box::new(self.message)
@@ -459,11 +462,13 @@ pub(crate) fn is_catching() -> bool {
     CATCHING.get()
 }
 
-/// Runs `f`; a panic becomes a value, with its place, and prints nothing: it is reported as the batch's failure.
+/// Runs `f`; a panic becomes a value, with its place, and prints nothing: it is reported as the batch's
+/// failure.
 ///
-/// Only the panic hook is told the place. So the first call puts a hook around the process's, for good: it keeps the place
-/// of a panic that this function catches, and calls the one before it for every other (`StreamingContext` documents it).
-/// It can't be taken out again, since somebody may have put another one around it.
+/// Only the panic hook is told the place. So the first call puts a hook around the process's, for good: it
+/// keeps the place of a panic that this function catches, and calls the one before it for every other
+/// (`StreamingContext` documents it). It can't be taken out again, since somebody may have put another one
+/// around it.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> std::result::Result<T, Caught> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -96,8 +96,8 @@ impl ManualClock {
         self.wake();
     }
 
-    /// Blocks until some thread waits for exactly `deadline`, so that a test moves the clock only when there is
-    /// somebody to see it. Gives up, and returns `false`, after ten seconds of real time.
+    /// Blocks until some thread waits for exactly `deadline`, so that a test moves the clock only when there
+    /// is somebody to see it. Gives up, and returns `false`, after ten seconds of real time.
     pub fn wait_for_waiter(&self, deadline: Time) -> bool {
         let (waiters, joined) = &*self.waiters;
         let waiters = waiters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -342,7 +342,8 @@ impl Occasionally {
         Occasionally { count: AtomicU64::new(0), last: Mutex::new(None) }
     }
 
-    /// Adds `n`; if a minute has passed since the last report, all that was counted since is given to `report`.
+    /// Adds `n`; if a minute has passed since the last report, all that was counted since is given to
+    /// `report`.
     pub(crate) fn count(&self, n: u64, report: impl FnOnce(u64)) {
         self.count.fetch_add(n, Ordering::Relaxed);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

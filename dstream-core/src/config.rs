@@ -18,8 +18,9 @@ pub(crate) const UNNAMED: &str = "dstream";
 /// What follows when a batch fails, that is, when one of its outputs or operators returns an error or panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnFailure {
-    /// The batch's other outputs and later batches run. [`await_termination`](crate::StreamingContext::await_termination)
-    /// returns the failure, once: a program that calls it again waits on, for the next one or the end.
+    /// The batch's other outputs and later batches run.
+    /// [`await_termination`](crate::StreamingContext::await_termination) returns the failure, once: a program
+    /// that calls it again waits on, for the next one or the end.
     #[default]
     Continue,
     /// The batch's other outputs run, but no later batch: the context stops, as by
@@ -116,8 +117,8 @@ impl Config {
         Config::default()
     }
 
-    /// The name of the application, for messages. A checkpoint can't be gone on from under another name, unless one of the
-    /// two is the default: `dstream`.
+    /// The name of the application, for messages. A checkpoint can't be gone on from under another name,
+    /// unless one of the two is the default: `dstream`.
     pub fn name(mut self, name: impl Into<String>) -> Config {
         self.name = name.into();
         self
@@ -167,19 +168,21 @@ impl Config {
         self
     }
 
-    /// Whether what receivers store is written to a log in the folder of the checkpoint, if there is one, so that
-    /// a crash loses nothing that was acknowledged. It costs a write and a sync each
+    /// Whether what receivers store is written to a log in the folder of the checkpoint, if there is one, so
+    /// that a crash loses nothing that was acknowledged. It costs a write and a sync each
     /// [`block_interval`](Config::block_interval), and one for each batch and for each call of
-    /// [`store_block`](crate::ReceiverContext::store_block), which several receivers share. Without it, what is in no finished batch
-    /// is lost by a crash. What an earlier run has left in the log is processed in any case. Default: yes.
+    /// [`store_block`](crate::ReceiverContext::store_block), which several receivers share. Without it, what
+    /// is in no finished batch is lost by a crash. What an earlier run has left in the log is processed in
+    /// any case. Default: yes.
     pub fn write_ahead_log(mut self, write: bool) -> Config {
         self.write_ahead_log = write;
         self
     }
 
-    /// How many records a second each source may give to its batches, on average. What arrives faster waits: a receiver
-    /// takes no more, so that over a network the producer is slowed down, and queues and generators keep what is beyond for
-    /// later batches. Files are not cut. A source of one's own is told by [`Limits`](crate::Limits). Default: no limit.
+    /// How many records a second each source may give to its batches, on average. What arrives faster waits:
+    /// a receiver takes no more, so that over a network the producer is slowed down, and queues and
+    /// generators keep what is beyond for later batches. Files are not cut. A source of one's own is told by
+    /// [`Limits`](crate::Limits). Default: no limit.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -197,8 +200,9 @@ impl Config {
         self
     }
 
-    /// How long to wait before a receiver that has ended is run again. Each failure in a row doubles the delay, up to
-    /// [`restart_delay_max`](Config::restart_delay_max); a run that stored something ends the row. Default: 500 milliseconds.
+    /// How long to wait before a receiver that has ended is run again. Each failure in a row doubles the
+    /// delay, up to [`restart_delay_max`](Config::restart_delay_max); a run that stored something ends the
+    /// row. Default: 500 milliseconds.
     pub fn restart_delay(mut self, delay: Duration) -> Config {
         self.restart_delay = delay;
         self
@@ -210,8 +214,8 @@ impl Config {
         self
     }
 
-    /// Whether SIGINT and SIGTERM stop the started context gracefully (a second one ends the process at once).
-    /// Default: yes.
+    /// Whether SIGINT and SIGTERM stop the started context gracefully (a second one ends the process at
+    /// once). Default: yes.
     pub fn handle_signals(mut self, handle: bool) -> Config {
         self.handle_signals = handle;
         self
@@ -231,9 +235,10 @@ impl Config {
         self
     }
 
-    /// Where checkpoints are kept: the path of a directory, or a [`CheckpointStore`](crate::CheckpointStore). A context that is
-    /// started goes on from the checkpoint that is there. Where `stream!` makes the context, its setting `checkpoint` comes first.
-    /// Default: nowhere; then a pipeline that keeps state can't be started.
+    /// Where checkpoints are kept: the path of a directory, or a [`CheckpointStore`](crate::CheckpointStore).
+    /// A context that is started goes on from the checkpoint that is there. Where `stream!` makes the
+    /// context, its setting `checkpoint` comes first. Default: nowhere; then a pipeline that keeps state
+    /// can't be started.
     ///
     /// ```
     /// use dstream::{prelude::*, StreamingContext};
@@ -257,17 +262,18 @@ impl Config {
         self
     }
 
-    /// Allows state that no checkpoint keeps: it is gone when the program stops, and a restart begins with none. For tests,
-    /// measurements, and state that is of no use later. Default: no; a pipeline that keeps state then needs a
-    /// [`checkpoint`](Config::checkpoint).
+    /// Allows state that no checkpoint keeps: it is gone when the program stops, and a restart begins with
+    /// none. For tests, measurements, and state that is of no use later. Default: no; a pipeline that keeps
+    /// state then needs a [`checkpoint`](Config::checkpoint).
     pub fn volatile_state(mut self, allow: bool) -> Config {
         self.volatile_state = allow;
         self
     }
 
-    /// The names of operators, sources and receivers of which the checkpoint has something that may be let go, since the program
-    /// has them no more, or is to begin anew with them. Where `stream!` makes the context, its setting `forget` comes first. Default:
-    /// none; what the program does not have is then an error of the start.
+    /// The names of operators, sources and receivers of which the checkpoint has something that may be let
+    /// go, since the program has them no more, or is to begin anew with them. Where `stream!` makes the
+    /// context, its setting `forget` comes first. Default: none; what the program does not have is then an
+    /// error of the start.
     pub fn forget(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Config {
         self.forget = names.into_iter().map(Into::into).collect();
         self
@@ -275,17 +281,17 @@ impl Config {
 
     /// The seed of the hash that places keys in tables and partitions.
     ///
-    /// Default: chosen by chance when the context is started, so that nobody who sends data can make keys collide; 0
-    /// where [`run_batches`](crate::StreamingContext::run_batches) or
-    /// [`run_to_end`](crate::StreamingContext::run_to_end) drive it, so that they give the same order every time. A checkpoint
-    /// keeps it: after a restart, keys go where they went.
+    /// Default: chosen by chance when the context is started, so that nobody who sends data can make keys
+    /// collide; 0 where [`run_batches`](crate::StreamingContext::run_batches) or
+    /// [`run_to_end`](crate::StreamingContext::run_to_end) drive it, so that they give the same order every
+    /// time. A checkpoint keeps it: after a restart, keys go where they went.
     pub fn hash_seed(mut self, seed: u64) -> Config {
         self.hash_seed = Some(seed);
         self
     }
 
-    /// Calls `f` with every error that costs records or time but fails no batch: a file that can't be read, a receiver
-    /// that failed and will be run again. All of them are logged too. Default: they are only logged.
+    /// Calls `f` with every error that costs records or time but fails no batch: a file that can't be read, a
+    /// receiver that failed and will be run again. All of them are logged too. Default: they are only logged.
     ///
     /// ```
     /// use dstream::Config;
@@ -308,8 +314,8 @@ impl Config {
         self
     }
 
-    /// Calls `f` with every failure of a batch, once for each output that has none of its records for that reason, on the
-    /// thread that runs batches. All of them are logged too. What the failure came from is its
+    /// Calls `f` with every failure of a batch, once for each output that has none of its records for that
+    /// reason, on the thread that runs batches. All of them are logged too. What the failure came from is its
     /// [source](std::error::Error::source), with its own type. Default: they are only logged.
     ///
     /// ```
@@ -324,7 +330,8 @@ impl Config {
         self
     }
 
-    /// Tells `listener` what happens in the context, on a thread of its own: see [`events`](crate::events). There may be several.
+    /// Tells `listener` what happens in the context, on a thread of its own: see [`events`](crate::events).
+    /// There may be several.
     ///
     /// ```
     /// use dstream::{Config, events::{BatchCompleted, Listener}};
@@ -346,12 +353,12 @@ impl Config {
         self
     }
 
-    /// Makes this process one of several that run the same program together: what has to meet goes through `exchange`
-    /// (see [`exchange`](crate::exchange)). Default: the process is alone.
+    /// Makes this process one of several that run the same program together: what has to meet goes through
+    /// `exchange` (see [`exchange`](crate::exchange)). Default: the process is alone.
     ///
     /// All processes need the same batch times, number of [`partitions`](Config::partitions) and
-    /// [`hash_seed`](Config::hash_seed), and each a part of the input; a difference fails the first batch with an error
-    /// that names it.
+    /// [`hash_seed`](Config::hash_seed), and each a part of the input; a difference fails the first batch
+    /// with an error that names it.
     ///
     /// ```
     /// use dstream::{Config, prelude::*, testing::{LoopbackCluster, ManualClock}};
@@ -380,11 +387,13 @@ impl Config {
         self
     }
 
-    /// Whether to go on from an older checkpoint where the newest is damaged, also if records are lost by that.
+    /// Whether to go on from an older checkpoint where the newest is damaged, also if records are lost by
+    /// that.
     ///
-    /// By itself a start goes back only within the batch that had begun, which runs again over the same records. Else it is an
-    /// error, which names the damaged file, the batches that would be taken back, and what each source would lose of them. If a copy
-    /// of the file can't be put back, set this for one start; what is given up is logged as an error. Default: no.
+    /// By itself a start goes back only within the batch that had begun, which runs again over the same
+    /// records. Else it is an error, which names the damaged file, the batches that would be taken back, and
+    /// what each source would lose of them. If a copy of the file can't be put back, set this for one start;
+    /// what is given up is logged as an error. Default: no.
     pub fn accept_older_checkpoint(mut self, accept: bool) -> Config {
         self.accept_older_checkpoint = accept;
         self

@@ -7,8 +7,8 @@ use crate::Time;
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong: a variant for each thing that a caller can do about it. Cheap to clone, since everybody who waits for a
-/// context gets the error.
+/// What went wrong: a variant for each thing that a caller can do about it. Cheap to clone, since everybody
+/// who waits for a context gets the error.
 ///
 /// | | what to do |
 /// |---|---|
@@ -32,8 +32,8 @@ pub enum Error {
     /// An operator or an output failed in one batch.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// What a function of the user has returned, such as that of `foreach_rdd`. A batch that fails by it has it as the
-    /// [source](JobError) of its [`JobError`].
+    /// What a function of the user has returned, such as that of `foreach_rdd`. A batch that fails by it has
+    /// it as the [source](JobError) of its [`JobError`].
     #[error("{}", causes(&**.0))]
     Output(Arc<dyn StdError + Send + Sync>),
     /// A source could not be started, or could not say what belongs to a batch.
@@ -47,8 +47,8 @@ pub enum Error {
     /// A checkpoint could not be written, or can't be gone on from.
     #[error(transparent)]
     Checkpoint(#[from] crate::CheckpointError),
-    /// A thread of the runtime has ended by a panic, which is a fault of this crate, of a clock or of a source. The
-    /// context is stopped by it; a new one can be started.
+    /// A thread of the runtime has ended by a panic, which is a fault of this crate, of a clock or of a
+    /// source. The context is stopped by it; a new one can be started.
     #[error("the thread `{thread}` has ended by a panic, which stops the context: {message}")]
     Thread {
         /// The name of the thread.
@@ -90,8 +90,9 @@ impl Error {
 ///
 /// The batch's other outputs still run, and so does the next batch;
 /// [`await_termination`](crate::StreamingContext::await_termination) returns the first of these, and
-/// [`Config::on_batch_failure`](crate::Config::on_batch_failure) is told of each. What the failure came from, such as the error
-/// that the closure of `foreach_rdd` has returned, is its [`source`](std::error::Error::source), with its own type:
+/// [`Config::on_batch_failure`](crate::Config::on_batch_failure) is told of each. What the failure came from,
+/// such as the error that the closure of `foreach_rdd` has returned, is its
+/// [`source`](std::error::Error::source), with its own type:
 ///
 /// ```
 /// use dstream::{Config, prelude::*};

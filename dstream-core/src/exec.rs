@@ -55,8 +55,9 @@ impl Executor {
 
 /// Runs `task` for each item, several at a time, and gives the results in the order of the items.
 ///
-/// It runs on the pool that the caller is in; outside of one, on rayon's own. `small` says that there is so little to do
-/// that one thread does it sooner than several could share it; a single item never leaves the caller's thread.
+/// It runs on the pool that the caller is in; outside of one, on rayon's own. `small` says that there is so
+/// little to do that one thread does it sooner than several could share it; a single item never leaves the
+/// caller's thread.
 pub(crate) fn run<I: Send, O: Send>(items: Vec<I>, small: bool, task: impl Fn(I) -> O + Sync) -> Vec<O> {
     let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     let results: Vec<Mutex<Option<O>>> = items.iter().map(|_| Mutex::new(None)).collect();
@@ -71,8 +72,8 @@ pub(crate) fn run<I: Send, O: Send>(items: Vec<I>, small: bool, task: impl Fn(I)
         .collect()
 }
 
-/// Runs `task` for each index below `n`. One virtual call a task keeps the pool's machinery, and a second copy of the loop,
-/// out of every stage of every program: this is compiled once.
+/// Runs `task` for each index below `n`. One virtual call a task keeps the pool's machinery, and a second
+/// copy of the loop, out of every stage of every program: this is compiled once.
 fn share(n: usize, small: bool, task: &(dyn Fn(usize) + Sync)) {
     if small || n < 2 {
         (0..n).for_each(task);
@@ -86,10 +87,11 @@ pub(crate) fn sort<T: Send>(items: &mut [T], small: bool, compare: impl Fn(&T, &
     if small { items.sort_by(compare) } else { items.par_sort_by(compare) }
 }
 
-/// Turns tasks into columns, within this process: `tasks[t][k]`, what task `t` has for bucket `k`, comes back at `[k][t]`.
+/// Turns tasks into columns, within this process: `tasks[t][k]`, what task `t` has for bucket `k`, comes back
+/// at `[k][t]`.
 ///
-/// What must meet over all processes goes through [`Batch::exchange`](crate::batch::Batch), which calls this where the
-/// process is alone.
+/// What must meet over all processes goes through [`Batch::exchange`](crate::batch::Batch), which calls this
+/// where the process is alone.
 pub(crate) fn transpose<E>(tasks: Vec<Vec<E>>, buckets: usize) -> Vec<Vec<E>> {
     let mut columns: Vec<Vec<E>> = (0..buckets).map(|_| Vec::with_capacity(tasks.len())).collect();
     for task in tasks {

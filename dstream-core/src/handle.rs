@@ -20,16 +20,16 @@ use crate::{
 /// A stream that a pipeline hands out: the value of its last expression, if there is no `;` behind it.
 ///
 /// `stream!(batch = 1s, { ..; words })` is then a `Result<(StreamingContext, StreamHandle<T>)>`, and
-/// `stream!(ssc, { ..; words })` a `Result<StreamHandle<T>>`, where `T` is the owned form of the records. Clones are the same
-/// stream. It can
+/// `stream!(ssc, { ..; words })` a `Result<StreamHandle<T>>`, where `T` is the owned form of the records.
+/// Clones are the same stream. It can
 ///
-/// * start a chain in another pipeline of the same context, by itself or as `(&words)`. The records are computed once, for both
-///   pipelines; those of a batch are there before the other pipeline runs in it. They are its own: clones, while the handle remembers
-///   them;
+/// * start a chain in another pipeline of the same context, by itself or as `(&words)`. The records are
+///   computed once, for both pipelines; those of a batch are there before the other pipeline runs in it. They
+///   are its own: clones, while the handle remembers them;
 /// * be asked for its latest batches, with [`slice`](StreamHandle::slice).
 ///
-/// A handle keeps the last batch of the stream, or as many as [`remember`](StreamHandle::remember) says. A stream whose handles are
-/// all gone is not collected.
+/// A handle keeps the last batch of the stream, or as many as [`remember`](StreamHandle::remember) says. A
+/// stream whose handles are all gone is not collected.
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -103,9 +103,10 @@ impl<T> StreamHandle<T> {
 
     /// The batches of the stream from `from` to `to`, both included, each with its time.
     ///
-    /// Both times are rounded down to a multiple of the stream's slide, counted from the zero time, one interval before the first batch
-    /// there ever was. Times up to the zero time have no batch, and are left out. Errors: `from` is after `to`; no batch has run
-    /// yet; a batch is not remembered, or has not run; a batch failed.
+    /// Both times are rounded down to a multiple of the stream's slide, counted from the zero time, one
+    /// interval before the first batch there ever was. Times up to the zero time have no batch, and are left
+    /// out. Errors: `from` is after `to`; no batch has run yet; a batch is not remembered, or has not run; a
+    /// batch failed.
     pub fn slice(&self, from: Time, to: Time) -> Result<Vec<(Time, Rdd<T>)>> {
         let Shared { op, slide, .. } = &*self.shared;
         let place = format!("`slice` of `{}` at {}:{}", op.name, op.file, op.line);
@@ -213,7 +214,8 @@ pub trait Feed: Send + 'static {
     /// How messages name it.
     fn name(&self) -> String;
 
-    /// What becomes a part of this context: a source, or nothing more, if it is a stream of the context already.
+    /// What becomes a part of this context: a source, or nothing more, if it is a stream of the context
+    /// already.
     fn join(&self, context: &StreamingContext) -> Result<Option<SourceOf>>;
 
     /// The blocks of a batch that runs.

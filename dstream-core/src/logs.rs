@@ -1,8 +1,8 @@
 //! Log messages, which nothing depends on: a log subscriber that panics costs its message and nothing else.
 //!
-//! A subscriber that writes to a closed pipe may panic, and it does so on the thread that logs: the one that handles
-//! signals, runs batches or stops the context. So no thread of the runtime calls `tracing` by itself (`clippy.toml`
-//! holds that).
+//! A subscriber that writes to a closed pipe may panic, and it does so on the thread that logs: the one that
+//! handles signals, runs batches or stops the context. So no thread of the runtime calls `tracing` by itself
+//! (`clippy.toml` holds that).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -63,7 +63,8 @@ pub fn option<T>(value: Option<T>) -> Option<T> {
 #[inline(always)]
 pub fn nothing((): ()) {}
 
-/// Compares owned keys. Here, not in the expansion of the derive: there, a type without `Eq` would be reported twice.
+/// Compares owned keys. Here, not in the expansion of the derive: there, a type without `Eq` would be
+/// reported twice.
 #[inline(always)]
 pub fn same_key<K: Key<Owned = K>>(key: &K, owned: &K) -> bool {
     key == owned
@@ -142,7 +143,8 @@ impl<T: Clone> Several for T {
     }
 }
 
-/// The key of the right side of a join, which must be of the type `K` of the left side. Implemented by itself alone.
+/// The key of the right side of a join, which must be of the type `K` of the left side. Implemented by itself
+/// alone.
 #[diagnostic::on_unimplemented(
     message = "the streams have keys of different types: `{K}` and `{Self}`",
     label = "brings equal keys of both streams together",

@@ -66,7 +66,8 @@ pub trait Record: Sized {
     /// Makes the record independent of the block it was read from.
     fn own(self) -> Self::Owned;
 
-    /// The record as text, if it is text: what a text file has as a line. Anything else has its `Debug` form there.
+    /// The record as text, if it is text: what a text file has as a line. Anything else has its `Debug` form
+    /// there.
     fn as_text(&self) -> Option<&str> {
         None
     }
@@ -77,10 +78,12 @@ pub trait Data: Record<Owned = Self> + Clone + Send + Sync + 'static {}
 
 impl<T: Record<Owned = T> + Clone + Send + Sync + 'static> Data for T {}
 
-/// Owned data that can cross a shuffle, to another process too, and be kept in a checkpoint. Implemented by itself.
+/// Owned data that can cross a shuffle, to another process too, and be kept in a checkpoint. Implemented by
+/// itself.
 ///
-/// It is written as MessagePack, which can't tell a `Some` of nothing, as `Some(())` or `Some(None)`, from `None`. A value that
-/// has one is refused with an error when it is written: use an enum of your own in place of such an `Option`.
+/// It is written as MessagePack, which can't tell a `Some` of nothing, as `Some(())` or `Some(None)`, from
+/// `None`. A value that has one is refused with an error when it is written: use an enum of your own in place
+/// of such an `Option`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't cross a shuffle: it can't be serialised",
     note = "a type of your own: write `#[derive(Clone, serde::Serialize, serde::Deserialize, dstream::Record)]` above it",
@@ -93,8 +96,8 @@ impl<T: Data + Serialize + DeserializeOwned> Portable for T {}
 
 /// A record that can be a key: its hash and its equality are those of its owned form.
 ///
-/// For a struct or an enum, `#[derive(Record)]` with `#[record(key)]` implements it. A type that borrows needs only
-/// `Hash` beside it; a handwritten one must hash what the derived one would.
+/// For a struct or an enum, `#[derive(Record)]` with `#[record(key)]` implements it. A type that borrows
+/// needs only `Hash` beside it; a handwritten one must hash what the derived one would.
 ///
 /// ```
 /// use dstream::prelude::*;

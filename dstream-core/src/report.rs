@@ -15,8 +15,8 @@ use crate::{
 
 type Hook<E> = Arc<dyn Fn(&E) + Send + Sync>;
 
-/// Where such errors go: to the user's hook, and the first of them to who asks at the end. Failures of batches have a hook
-/// of their own.
+/// Where such errors go: to the user's hook, and the first of them to who asks at the end. Failures of
+/// batches have a hook of their own.
 #[derive(Clone, Default)]
 pub(crate) struct Reports {
     hook: Option<Hook<Error>>,
@@ -53,7 +53,8 @@ impl Reports {
         let _ = self.first.set(error);
     }
 
-    /// For the user's hook and the listeners: something went wrong that is logged already and will be tried again.
+    /// For the user's hook and the listeners: something went wrong that is logged already and will be tried
+    /// again.
     pub(crate) fn tell(&self, error: &Error) {
         self.events.emit(|| Reported { error: error.to_string() });
         call(self.hook.as_ref(), error, "on_report");

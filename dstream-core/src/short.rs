@@ -1,7 +1,7 @@
 //! Keys in sixteen bytes.
 //!
-//! Most keys are numbers or short texts. A table that has them whole, in two words, compares and hashes them without a look at
-//! what they point to, and without a branch on their length.
+//! Most keys are numbers or short texts. A table that has them whole, in two words, compares and hashes them
+//! without a look at what they point to, and without a branch on their length.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -23,8 +23,9 @@
 //! # Ok::<(), dstream::Error>(())
 //! ```
 //!
-//! A test of a *started* context gives it a [`ManualClock`] and waits with [`Collected::wait_for`]. A test of restarts keeps the
-//! checkpoint on a [`SimDisk`], which ends the program, fills up or breaks where it is told to.
+//! A test of a *started* context gives it a [`ManualClock`] and waits with [`Collected::wait_for`]. A test of
+//! restarts keeps the checkpoint on a [`SimDisk`], which ends the program, fills up or breaks where it is
+//! told to.
 
 use std::{
     collections::VecDeque,
@@ -107,7 +108,8 @@ impl<T> Collected<T> {
         self.lock().clear();
     }
 
-    /// Blocks until there are at least `batches` batches, for at most `limit` of real time; returns whether there are.
+    /// Blocks until there are at least `batches` batches, for at most `limit` of real time; returns whether
+    /// there are.
     pub fn wait_for(&self, batches: usize, limit: Duration) -> bool {
         let (seen, _) = self
             .shared
@@ -171,12 +173,14 @@ impl Events {
         Events::default()
     }
 
-    /// All events so far. Events are delivered on a thread of their own: all of a context's are there when it has stopped.
+    /// All events so far. Events are delivered on a thread of their own: all of a context's are there when it
+    /// has stopped.
     pub fn recorded(&self) -> Vec<Event> {
         self.lock().clone()
     }
 
-    /// Blocks until `ready` says so of all events so far, for at most `limit` of real time; returns whether it did.
+    /// Blocks until `ready` says so of all events so far, for at most `limit` of real time; returns whether
+    /// it did.
     pub fn wait_for(&self, limit: Duration, ready: impl Fn(&[Event]) -> bool) -> bool {
         let (events, _) = self
             .shared
@@ -297,7 +301,8 @@ impl<T: Send + 'static> Source for TestSource<T> {
     }
 }
 
-/// The blocks that a source, which a test drives by hand, has for the batch at `time`: what it plans, without limits.
+/// The blocks that a source, which a test drives by hand, has for the batch at `time`: what it plans, without
+/// limits.
 ///
 /// ```
 /// use dstream::{Block, Time, queue_stream, testing::next_batch};
@@ -316,12 +321,13 @@ pub fn next_batch<S: Source>(source: &mut S, time: Time) -> Result<Vec<S::Block>
 
 /// A disk in memory, for checkpoints, that fails where it is told to. Clones are the same disk.
 ///
-/// Give it to a program with `checkpoint = disk`; its files are in `/ckpt`. Every access is a *call*, counted from 0; a program
-/// that does the same makes the same calls, so a test can end it in each of them. What follows a loss of power is
-/// chosen by the seed: what was not synced is there, partly there, or gone.
+/// Give it to a program with `checkpoint = disk`; its files are in `/ckpt`. Every access is a *call*, counted
+/// from 0; a program that does the same makes the same calls, so a test can end it in each of them. What
+/// follows a loss of power is chosen by the seed: what was not synced is there, partly there, or gone.
 ///
-/// Stepped by [`run_batches`](crate::StreamingContext::run_batches), a program whose disk has ended it gets an error. Whatever it still does then, such
-/// as another output of the batch, a real one would not have done: ask [`is_killed`](SimDisk::is_killed) there.
+/// Stepped by [`run_batches`](crate::StreamingContext::run_batches), a program whose disk has ended it gets
+/// an error. Whatever it still does then, such as another output of the batch, a real one would not have
+/// done: ask [`is_killed`](SimDisk::is_killed) there.
 ///
 /// ```
 /// use dstream::{prelude::*, testing::SimDisk};
@@ -384,8 +390,8 @@ impl SimDisk {
         self.fs.is_killed()
     }
 
-    /// The disk as the next process finds it, without faults: drop the context of the last one first. With a loss of power, what was
-    /// not synced is partly lost.
+    /// The disk as the next process finds it, without faults: drop the context of the last one first. With a
+    /// loss of power, what was not synced is partly lost.
     pub fn restart(&self, power_loss: bool) {
         self.fs.restart(power_loss);
     }

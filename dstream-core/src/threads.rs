@@ -1,5 +1,5 @@
-//! The threads of a context. One that ends by a panic ends the context, with an error that says so: nothing else would
-//! do its work, and whoever waits for the context would wait for ever.
+//! The threads of a context. One that ends by a panic ends the context, with an error that says so: nothing
+//! else would do its work, and whoever waits for the context would wait for ever.
 
 use std::{
     any::Any,
@@ -13,7 +13,8 @@ use crate::{Error, batch::panic_text, logs};
 
 type OnPanic = Box<dyn Fn(Error) + Send + Sync>;
 
-/// Starts threads, and tells the context when one of them has ended by a panic. Clones belong to the same context.
+/// Starts threads, and tells the context when one of them has ended by a panic. Clones belong to the same
+/// context.
 #[derive(Clone, Default)]
 pub(crate) struct Threads(Arc<OnceLock<OnPanic>>);
 

@@ -13,7 +13,8 @@ use crate::{Key, Record, ops, short::Short};
 
 /// A `&str` that is ready to be a key: its hash and its comparison don't look at the text again.
 ///
-/// It derefs to `str`, and what holds for a `&str` as a record holds for it: its owned form is a [`CompactString`].
+/// It derefs to `str`, and what holds for a `&str` as a record holds for it: its owned form is a
+/// [`CompactString`].
 ///
 /// ```
 /// use dstream::prelude::*;

@@ -1,5 +1,5 @@
-//! What a compressed file holds may be much larger than the memory: it is read in pieces. A process of its own, whose
-//! largest size the system knows.
+//! What a compressed file holds may be much larger than the memory: it is read in pieces. A process of its
+//! own, whose largest size the system knows.
 #![cfg(all(target_os = "linux", feature = "gzip"))]
 
 use std::{fs, io::Write, path::Path, time::Instant};

@@ -44,7 +44,8 @@ fn source_context(clock: &ManualClock, config: Config) -> SourceContext {
     SourceContext::new(config.clock(clock.clone()), SECOND)
 }
 
-/// The records of the next batch, block by block, as a stage reads them; what a stage would report and leave out is `Err`.
+/// The records of the next batch, block by block, as a stage reads them; what a stage would report and leave
+/// out is `Err`.
 fn read<S: Source, O>(source: &mut S, time: Time) -> Vec<Result<Vec<O>, String>>
 where
     S::Block: for<'a> Block<Record<'a>: Record<Owned = O>>,

@@ -76,8 +76,8 @@ fn captured_streams(graph: &Graph, diags: &mut Diags) {
     }
 }
 
-/// Windows are multiples of what they are cut from, and streams that meet slide alike. Values that only the running
-/// program knows are checked when the context is built.
+/// Windows are multiples of what they are cut from, and streams that meet slide alike. Values that only the
+/// running program knows are checked when the context is built.
 fn slides(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     let batch = pipeline.settings.iter().find(|setting| setting.name == "batch");
     let batch = batch.and_then(|setting| syn::parse2(setting.value.clone()).ok());

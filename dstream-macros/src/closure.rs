@@ -1,8 +1,9 @@
 //! Closure literals: which can be inlined into the loop of their stage, and which names they bind and use.
 //!
-//! A literal is inlined as `let <pattern> = <record>; <body>`, which lets borrowed records flow and keeps build times flat. One
-//! whose body could leave it early (`return`, `?`, `.await`, an outer `break`), and anything that is not a
-//! literal, is called instead, with the record as an earlier argument that fixes its type.
+//! A literal is inlined as `let <pattern> = <record>; <body>`, which lets borrowed records flow and keeps
+//! build times flat. One whose body could leave it early (`return`, `?`, `.await`, an outer `break`), and
+//! anything that is not a literal, is called instead, with the record as an earlier argument that fixes its
+//! type.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +23,9 @@ pub(crate) struct Applied {
 pub(crate) enum Scope<'a> {
     /// As long as the expression, as in a call.
     Expression,
-    /// As long as the record that comes of it, so that the record may borrow from the one before. Closures behind it
-    /// may take these names from outside the pipeline: arguments of these names are kept apart from them.
+    /// As long as the record that comes of it, so that the record may borrow from the one before. Closures
+    /// behind it may take these names from outside the pipeline: arguments of these names are kept apart from
+    /// them.
     Loop(&'a BTreeSet<String>),
 }
 
@@ -53,8 +55,8 @@ pub(crate) fn apply(f: &Expr, record: TokenStream, scope: Scope<'_>, span: Span)
     }
 }
 
-/// Gives `names` the hygiene of the macro, which keeps them apart from the same names elsewhere. `None` where a
-/// string literal might use one of them (`"{name}"`): a literal's names can't be told apart.
+/// Gives `names` the hygiene of the macro, which keeps them apart from the same names elsewhere. `None` where
+/// a string literal might use one of them (`"{name}"`): a literal's names can't be told apart.
 fn rename(tokens: TokenStream, names: &BTreeSet<String>) -> Option<TokenStream> {
     if names.is_empty() {
         return Some(tokens);
@@ -75,8 +77,8 @@ fn rename(tokens: TokenStream, names: &BTreeSet<String>) -> Option<TokenStream> 
     renamed.collect()
 }
 
-/// The expression that can be handed to a function which takes a closure, any number of times: a literal loses its `move`
-/// (the pipeline holds what it captures already), anything else is borrowed.
+/// The expression that can be handed to a function which takes a closure, any number of times: a literal
+/// loses its `move` (the pipeline holds what it captures already), anything else is borrowed.
 pub(crate) fn callable(f: &Expr) -> TokenStream {
     match f {
         Expr::Closure(closure) => ExprClosure { capture: None, ..closure.clone() }.into_token_stream(),
@@ -119,7 +121,8 @@ fn inlinable(f: &Expr) -> Option<(&Pat, TokenStream)> {
     Some((pattern, body))
 }
 
-/// The literal that the record must contain, if a closure literal is `|record| record.contains("..")` to the letter.
+/// The literal that the record must contain, if a closure literal is `|record| record.contains("..")` to the
+/// letter.
 pub(crate) fn contained(f: &Expr) -> Option<LitStr> {
     match asked(f, "contains")? {
         Lit::Str(part) if part.suffix().is_empty() => Some(part.clone()),
@@ -130,7 +133,8 @@ pub(crate) fn contained(f: &Expr) -> Option<LitStr> {
     }
 }
 
-/// The ASCII character at which the record is split, if a closure literal is `|record| record.split('c')` to the letter.
+/// The ASCII character at which the record is split, if a closure literal is `|record| record.split('c')` to
+/// the letter.
 pub(crate) fn split_at(f: &Expr) -> Option<LitByte> {
     match asked(f, "split")? {
         Lit::Char(at) if at.suffix().is_empty() => {

@@ -1,7 +1,7 @@
 //! `#[derive(Record)]`: how a type is owned, and how it is looked up as a key before it is owned.
 //!
-//! A type without lifetimes is its own owned form. One with lifetimes gets a twin: the same fields in the same order,
-//! each in its owned form. So `Hash`, derived for both, gives both the same hash.
+//! A type without lifetimes is its own owned form. One with lifetimes gets a twin: the same fields in the
+//! same order, each in its owned form. So `Hash`, derived for both, gives both the same hash.
 
 use std::mem;
 
@@ -71,7 +71,8 @@ impl Options {
         options
     }
 
-    /// What the owned form of each field must be, so that the twin can be; `None` if a derive is asked for whose needs are not known.
+    /// What the owned form of each field must be, so that the twin can be; `None` if a derive is asked for
+    /// whose needs are not known.
     fn owned_bounds(&self) -> Option<TokenStream> {
         let mut bounds = quote! {
             ::dstream::__private::serde::Serialize + ::dstream::__private::serde::de::DeserializeOwned + ::core::fmt::Debug
@@ -290,7 +291,8 @@ fn twin(input: &DeriveInput, options: &Options, closed: &Closed<'_>, lifetimes: 
     twin.attrs.clear();
     let params = mem::take(&mut twin.generics.params).into_iter();
     twin.generics.params = params.filter(|param| !matches!(param, GenericParam::Lifetime(_))).collect();
-    // Bounds that name a lifetime go with it: rustc can't tell `T: Of<'a>` from `T: Of<'static>` when both must hold.
+    // Bounds that name a lifetime go with it: rustc can't tell `T: Of<'a>` from `T: Of<'static>` when both
+    // must hold.
     let kept = twin.generics.where_clause.iter_mut().flat_map(|clause| mem::take(&mut clause.predicates));
     let kept = kept.filter_map(|mut predicate| {
         let WherePredicate::Type(PredicateType { bounded_ty, bounds, .. }) = &mut predicate else {
@@ -322,8 +324,9 @@ fn twin(input: &DeriveInput, options: &Options, closed: &Closed<'_>, lifetimes: 
 
 /// The types of fields that must be records of themselves, whatever the type's parameters are.
 ///
-/// The twin and all impls are there only if these are, and a function that asks for them is called for each. So where one is
-/// no record, rustc says it once, at the field, and not at each use of `<Field as Record>::Owned` in what is derived.
+/// The twin and all impls are there only if these are, and a function that asks for them is called for each.
+/// So where one is no record, rustc says it once, at the field, and not at each use of `<Field as
+/// Record>::Owned` in what is derived.
 ///
 /// Left out are types that depend on a parameter: rustc would then know less of them.
 struct Closed<'a> {
@@ -353,8 +356,8 @@ impl<'a> Closed<'a> {
         Closed { types: types.collect(), owned }
     }
 
-    /// The condition of the twin and of the impls. With a lifetime, though an unused one: without, rustc takes it as something to
-    /// be proven on the spot.
+    /// The condition of the twin and of the impls. With a lifetime, though an unused one: without, rustc
+    /// takes it as something to be proven on the spot.
     fn predicates(&self) -> impl Iterator<Item = WherePredicate> {
         let owned = &self.owned;
         self.types.iter().map(move |ty| {
@@ -456,7 +459,8 @@ fn docs(attrs: &[Attribute]) -> Vec<Attribute> {
     attrs.iter().filter(|attr| attr.path().is_ident("doc")).cloned().collect()
 }
 
-/// Makes every type parameter a `Data`, and moves all bounds to the `where` clause: from then on they are in one place.
+/// Makes every type parameter a `Data`, and moves all bounds to the `where` clause: from then on they are in
+/// one place.
 fn bounds_to_where(input: &mut DeriveInput) {
     let mut moved = Vec::new();
     for param in input.generics.type_params_mut() {
@@ -489,7 +493,8 @@ fn names(tokens: &impl ToTokens, lifetimes: &[String]) -> bool {
     with_static(tokens.clone(), lifetimes).to_string() != tokens.to_string()
 }
 
-/// Replaces the named lifetimes by `'static`. On tokens: nothing else in a type is written like one of its lifetimes.
+/// Replaces the named lifetimes by `'static`. On tokens: nothing else in a type is written like one of its
+/// lifetimes.
 fn with_static(tokens: TokenStream, lifetimes: &[String]) -> TokenStream {
     let mut after_quote = false;
     let replaced = tokens.into_iter().map(|tree| {

@@ -11,7 +11,8 @@ const UNITS: [(&str, u64); 5] =
 const HINT: &str =
     "write a number with its unit: `500ms`, `1s`, `2min`, `1h`, or an expression of type `Duration`";
 
-/// The expression of type `Duration` that `value` stands for. Literals are checked here, the rest by its type.
+/// The expression of type `Duration` that `value` stands for. Literals are checked here, the rest by its
+/// type.
 pub(crate) fn duration(value: &TokenStream, diags: &mut Diags) -> TokenStream {
     match syn::parse2::<Expr>(value.clone()) {
         Ok(value) => {

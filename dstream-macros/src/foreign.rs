@@ -36,7 +36,8 @@ const WORDS: [(&str, &str, bool); 21] = [
     ("extern", ITEM, true),
 ];
 
-/// Takes what is no statement of a pipeline from the front of `tokens`, as often as there is something, and says so.
+/// Takes what is no statement of a pipeline from the front of `tokens`, as often as there is something, and
+/// says so.
 pub(crate) fn strip(mut tokens: Vec<TokenTree>, diags: &mut Diags) -> Vec<TokenTree> {
     loop {
         let end = match tokens.as_slice() {

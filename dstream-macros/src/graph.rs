@@ -37,7 +37,8 @@ pub(crate) struct Node {
     pub(crate) name: Option<Ident>,
     /// The name that `named` gives it.
     pub(crate) given: Option<LitStr>,
-    /// The window whose slide it has, or a source that may be another pipeline's stream; `None` for that of the batches.
+    /// The window whose slide it has, or a source that may be another pipeline's stream; `None` for that of
+    /// the batches.
     pub(crate) slide: Option<NodeId>,
     /// Whether an output depends on it. What none does is not computed.
     pub(crate) live: bool,
@@ -109,7 +110,8 @@ impl Graph {
         id
     }
 
-    /// How far the stream of a node slides, in milliseconds, where literals say so; `batch` is the batch interval.
+    /// How far the stream of a node slides, in milliseconds, where literals say so; `batch` is the batch
+    /// interval.
     pub(crate) fn slide_millis(&self, id: NodeId, batch: Option<u64>) -> Option<u64> {
         let Some(window) = self.nodes[id].slide else { return batch };
         let NodeKind::Op { spec, call } = &self.nodes[window].kind else { return None };

@@ -1,8 +1,10 @@
-//! What a user's `macro_rules!` hands on as `$e:expr`, `$t:ty`, `$b:block` and the like comes in a group without delimiters.
+//! What a user's `macro_rules!` hands on as `$e:expr`, `$t:ty`, `$b:block` and the like comes in a group
+//! without delimiters.
 //!
-//! It is taken out of the group before anything is parsed, so that it reads as if it stood there. The compiler forgets such
-//! groups in what a macro returns, and the precedence that they stand for: `$a * 2` with `1 + 1` would be `1 + 1 * 2`. So an
-//! expression that could mix with its neighbours gets parentheses in their place.
+//! It is taken out of the group before anything is parsed, so that it reads as if it stood there. The
+//! compiler forgets such groups in what a macro returns, and the precedence that they stand for: `$a * 2`
+//! with `1 + 1` would be `1 + 1 * 2`. So an expression that could mix with its neighbours gets parentheses in
+//! their place.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::Expr;
@@ -32,8 +34,8 @@ pub(crate) fn unwrap(tokens: TokenStream) -> TokenStream {
     out
 }
 
-/// Whether tokens mean the same whatever stands beside them. What is no expression (a type, a pattern) does: what can
-/// stand beside it is in brackets of some kind.
+/// Whether tokens mean the same whatever stands beside them. What is no expression (a type, a pattern) does:
+/// what can stand beside it is in brackets of some kind.
 fn stands_alone(tokens: &TokenStream) -> bool {
     if tokens.clone().into_iter().nth(1).is_none() {
         return true;

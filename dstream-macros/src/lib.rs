@@ -1,9 +1,10 @@
 //! The compiler behind `dstream::stream!`.
 //!
-//! `parse` reads the statements, `graph` connects them, `check` applies the rules that need the whole pipeline,
-//! `share` finds what several operators would do alike, `stage` cuts the graph where data must be complete, and `expand`
-//! writes one loop nest for each stage. Each phase is a function of what the one before it gave; errors are gathered in
-//! one place and come out together. Before all of them, `groups` takes away what a macro of the user has put around tokens.
+//! `parse` reads the statements, `graph` connects them, `check` applies the rules that need the whole
+//! pipeline, `share` finds what several operators would do alike, `stage` cuts the graph where data must be
+//! complete, and `expand` writes one loop nest for each stage. Each phase is a function of what the one
+//! before it gave; errors are gathered in one place and come out together. Before all of them, `groups` takes
+//! away what a macro of the user has put around tokens.
 //!
 //! There is no I/O here, no global state, and no input on which it panics.
 
@@ -36,8 +37,9 @@ use proc_macro2::TokenStream;
 /// stream!(ssc, { statements; stream })                                           ->  Result<StreamHandle<T>>
 /// ```
 ///
-/// The first form makes a context, the second adds a pipeline to one that has not been started. A last stream without `;` is
-/// handed out, as a `StreamHandle`: other pipelines of the context can start from it, and the program can ask for its latest batches.
+/// The first form makes a context, the second adds a pipeline to one that has not been started. A last stream
+/// without `;` is handed out, as a `StreamHandle`: other pipelines of the context can start from it, and the
+/// program can ask for its latest batches.
 ///
 /// | setting | |
 /// |---|---|
@@ -47,9 +49,10 @@ use proc_macro2::TokenStream;
 /// | `forget = [...]` | the names of operators, sources and receivers whose part of the checkpoint may be let go |
 /// | `conf = ...` | a `Config` |
 ///
-/// A statement is `let name = chain;` or `chain;`. A chain starts at a stream of the block or at an expression that is
-/// a source, goes on with operators, and ends, in a statement without `let`, with an output. The operators are the methods of
-/// `DStream`. Where a source is built by methods of its own, put it in parentheses: `(Source::new().option(1)).map(..)`.
+/// A statement is `let name = chain;` or `chain;`. A chain starts at a stream of the block or at an
+/// expression that is a source, goes on with operators, and ends, in a statement without `let`, with an
+/// output. The operators are the methods of `DStream`. Where a source is built by methods of its own, put it
+/// in parentheses: `(Source::new().option(1)).map(..)`.
 #[proc_macro]
 pub fn stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     compile(input.into()).into()
@@ -57,8 +60,9 @@ pub fn stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 
 /// Implements `Record` for a struct or an enum, and, with `#[record(key)]`, `Key`.
 ///
-/// The type may borrow from the block that its records are read from. It then gets an owned twin, under its name
-/// with `Owned` at the end: the same fields, each in its owned form. That is what an `Rdd` and an output are handed.
+/// The type may borrow from the block that its records are read from. It then gets an owned twin, under its
+/// name with `Owned` at the end: the same fields, each in its owned form. That is what an `Rdd` and an output
+/// are handed.
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -102,8 +106,8 @@ pub fn stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 /// | has no lifetimes | itself; its fields may be of any type | `Clone`, `Send`, `Sync` |
 /// | has lifetimes | the twin, which is `Clone`, `Debug`, `Serialize` and `Deserialize` | of records |
 ///
-/// Type parameters stand for owned data. A type that crosses a shuffle, as a value, too, and has no lifetimes must be
-/// `Serialize` and `Deserialize`.
+/// Type parameters stand for owned data. A type that crosses a shuffle, as a value, too, and has no lifetimes
+/// must be `Serialize` and `Deserialize`.
 ///
 /// | option | |
 /// |---|---|

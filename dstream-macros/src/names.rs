@@ -1,5 +1,6 @@
-//! The names by which a checkpoint finds again what a pipeline keeps. Each is fixed by the text of its own statement and of the
-//! `let`s above: nothing that is added, removed or moved elsewhere gives a name to something else.
+//! The names by which a checkpoint finds again what a pipeline keeps. Each is fixed by the text of its own
+//! statement and of the `let`s above: nothing that is added, removed or moved elsewhere gives a name to
+//! something else.
 
 use std::collections::HashMap;
 
@@ -12,8 +13,8 @@ use crate::{
     ops::{self, Keeps, Kind},
 };
 
-/// The name of an operator that keeps something: the one it is given, that of its `let`, or the nearest one above it with its
-/// own operator behind.
+/// The name of an operator that keeps something: the one it is given, that of its `let`, or the nearest one
+/// above it with its own operator behind.
 pub(crate) fn operator(graph: &Graph, id: NodeId) -> String {
     if let Some(name) = own(graph, id) {
         return name;
@@ -25,8 +26,9 @@ pub(crate) fn operator(graph: &Graph, id: NodeId) -> String {
     }
 }
 
-/// The name of an output: the one it is given, or its chain from the nearest name above, as in `pairs.reduce_by_key.print`. All of
-/// the chain, also where less would do today: what would do depends on the other outputs.
+/// The name of an output: the one it is given, or its chain from the nearest name above, as in
+/// `pairs.reduce_by_key.print`. All of the chain, also where less would do today: what would do depends on
+/// the other outputs.
 pub(crate) fn output(graph: &Graph, id: NodeId) -> String {
     if let Some(name) = &graph.nodes[id].given {
         return name.value();
@@ -46,8 +48,9 @@ pub(crate) fn output(graph: &Graph, id: NodeId) -> String {
     words.join(".")
 }
 
-/// Two that a checkpoint could not tell apart. States are compared in any case: they can't do without one. Windows and outputs only
-/// where this call says that there is one; otherwise the context does it, which knows.
+/// Two that a checkpoint could not tell apart. States are compared in any case: they can't do without one.
+/// Windows and outputs only where this call says that there is one; otherwise the context does it, which
+/// knows.
 pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     let is_checkpointed = pipeline.settings.iter().any(|setting| setting.name == "checkpoint");
     let live = |id: &NodeId| graph.nodes[*id].live;

@@ -271,7 +271,8 @@ pub(crate) fn is_punct(tree: &TokenTree, mark: char) -> bool {
     matches!(tree, TokenTree::Punct(p) if p.as_char() == mark)
 }
 
-/// In `x.;`, as while somebody is typing, the `.` is joined to the `;`: only that of `..` belongs to what is behind it.
+/// In `x.;`, as while somebody is typing, the `.` is joined to the `;`: only that of `..` belongs to what is
+/// behind it.
 fn loose_dots(mut tokens: Vec<TokenTree>) -> Vec<TokenTree> {
     for at in 0..tokens.len() {
         let range = tokens.get(at + 1).is_some_and(|next| is_punct(next, '.'));

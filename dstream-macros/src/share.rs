@@ -1,4 +1,5 @@
-//! Operators that put the records of a stream together alike: it is done once, and all go on from what comes of it.
+//! Operators that put the records of a stream together alike: it is done once, and all go on from what comes
+//! of it.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -11,8 +12,8 @@ use crate::{
     stage,
 };
 
-/// The operators that share their sinks with `id`, itself among them, in the order of the program. The first one has the
-/// sinks.
+/// The operators that share their sinks with `id`, itself among them, in the order of the program. The first
+/// one has the sinks.
 pub(crate) fn alike(graph: &Graph, id: NodeId) -> Vec<NodeId> {
     let (Some((join, call)), [input]) = (join(graph, id), graph.nodes[id].inputs.as_slice()) else {
         return vec![id];
@@ -46,8 +47,8 @@ fn join(graph: &Graph, id: NodeId) -> Option<(&'static Join, &Call)> {
     }
 }
 
-/// Whether two expressions are sure to have the same value: the same literal, path or closure. A call may give
-/// something else each time.
+/// Whether two expressions are sure to have the same value: the same literal, path or closure. A call may
+/// give something else each time.
 fn same_value(a: &Expr, b: &Expr) -> bool {
     matches!(a, Expr::Closure(_) | Expr::Path(_) | Expr::Lit(_))
         && same_tokens(a.to_token_stream(), b.to_token_stream())
@@ -74,9 +75,10 @@ pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
     }
 }
 
-/// Whether a word is written between the parentheses of this very call, so that all such words of one text are looked up
-/// alike. Where a macro of the user writes the pipeline, two words of one text may be two variables: what is handed to that
-/// macro is written elsewhere, and is taken to be different, which costs some work twice at most.
+/// Whether a word is written between the parentheses of this very call, so that all such words of one text
+/// are looked up alike. Where a macro of the user writes the pipeline, two words of one text may be two
+/// variables: what is handed to that macro is written elsewhere, and is taken to be different, which costs
+/// some work twice at most.
 fn is_of_call(word: &Ident) -> bool {
     let (call, word) = (Span::call_site(), word.span());
     // Outside of a compiler, as in the tests of this crate, calls have no place.

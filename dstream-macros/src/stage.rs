@@ -1,8 +1,8 @@
 //! Cuts the graph where data must be complete.
 //!
-//! A stage reads one root (a source, or the result of an operator that needs the whole batch) and is a tree: narrow operators in one loop, and a
-//! sink at each leaf. Streams that are used several times fork the tree, so that every record passes once. Unions join trees of
-//! several roots in the sinks behind them.
+//! A stage reads one root (a source, or the result of an operator that needs the whole batch) and is a tree:
+//! narrow operators in one loop, and a sink at each leaf. Streams that are used several times fork the tree,
+//! so that every record passes once. Unions join trees of several roots in the sinks behind them.
 
 use crate::{
     graph::{Graph, NodeId, NodeKind},
@@ -40,7 +40,8 @@ pub(crate) struct Sink {
     pub(crate) node: NodeId,
     /// Which of the node's inputs it feeds.
     pub(crate) port: usize,
-    /// Which input the way took at each union, from the sink to the root: sinks of one node put their records together in this order.
+    /// Which input the way took at each union, from the sink to the root: sinks of one node put their records
+    /// together in this order.
     pub(crate) way: Vec<usize>,
 }
 
@@ -152,7 +153,8 @@ pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool 
     }
 }
 
-/// Whether somebody takes all records of a view as they are, owned. The others take the length of it, or the view.
+/// Whether somebody takes all records of a view as they are, owned. The others take the length of it, or the
+/// view.
 pub(crate) fn taken_as_rdd(graph: &Graph, input: NodeId) -> bool {
     readers(graph, input).any(wants_records)
 }

@@ -195,7 +195,8 @@ fn without_links(text: &str) -> String {
     out
 }
 
-/// `docs/operators.md` is made from the operator table and the methods' documentation: `UPDATE_DOCS=1` writes it.
+/// `docs/operators.md` is made from the operator table and the methods' documentation: `UPDATE_DOCS=1` writes
+/// it.
 #[test]
 fn the_page_of_operators_is_up_to_date() {
     let mut page = String::from(
@@ -276,8 +277,8 @@ fn stages_of_typical_pipelines() {
             "let a = s().keys(); let b = t(); a.join(b.map(f)).keys().print();",
             "s () > keys > join\nt () > map > join\njoin > keys > print",
         ),
-        // The matches of a join are made where they are read: nowhere, if they are only counted, in one stage, or once for all
-        // if somebody wants all of them as his own.
+        // The matches of a join are made where they are read: nowhere, if they are only counted, in one
+        // stage, or once for all if somebody wants all of them as his own.
         (
             "let a = s().join(t()); a.count().print(); a.count_by_window(2s, 2s).print(); let _b = a.keys();",
             "s () > join\nt () > join",
@@ -341,7 +342,8 @@ fn stages_of_typical_pipelines() {
     }
 }
 
-/// What stands before the dot is the stream itself, with the dot and with a name behind it: at one place editors look it up.
+/// What stands before the dot is the stream itself, with the dot and with a name behind it: at one place
+/// editors look it up.
 #[test]
 fn a_dot_before_a_semicolon_waits_for_an_operator() {
     for text in ["x.;", "x. ;", "x.coun;"] {

@@ -1,4 +1,5 @@
-//! A program with a transactional sink: a folder of files, and a list of those that count, which is replaced in one step.
+//! A program with a transactional sink: a folder of files, and a list of those that count, which is replaced
+//! in one step.
 
 use std::{
     collections::BTreeSet,

@@ -15,7 +15,8 @@ use crate::{
     turn,
 };
 
-/// The second of a batch, in two partitions: a source that gives a batch the same records whenever it is asked.
+/// The second of a batch, in two partitions: a source that gives a batch the same records whenever it is
+/// asked.
 struct Seconds;
 
 impl Source for Seconds {
@@ -92,7 +93,8 @@ fn a_batch_is_in_a_transactional_sink_once_wherever_the_program_ends() {
     assert!(found > 0);
 }
 
-/// A batch that was skipped counts as done: the next start goes on behind it, and one that failed comes again.
+/// A batch that was skipped counts as done: the next start goes on behind it, and one that failed comes
+/// again.
 #[test]
 fn a_skipped_batch_counts_as_done() {
     for skip in [true, false] {
@@ -140,7 +142,8 @@ impl Sink<u64> for Interrupted {
     }
 }
 
-/// The last attempt has failed, but because of the stop: the batch is left to the next start, and neither skipped nor a dead letter.
+/// The last attempt has failed, but because of the stop: the batch is left to the next start, and neither
+/// skipped nor a dead letter.
 #[test]
 fn a_batch_that_a_stop_interrupts_in_its_last_attempt_is_not_given_up() {
     let _turn = turn();
@@ -220,8 +223,8 @@ macro_rules! program {
     };
 }
 
-/// Ends `orders, bills` in each access to the disk, and goes on with `after`: each table that both write has each batch once. Returns
-/// how many crashes were between two outputs of a batch.
+/// Ends `orders, bills` in each access to the disk, and goes on with `after`: each table that both write has
+/// each batch once. Returns how many crashes were between two outputs of a batch.
 fn edit(after: Program, check: impl Fn(&Tables, u64)) -> usize {
     let before: Program = program!(orders = "orders", bills = "bills");
     let mut between = 0;

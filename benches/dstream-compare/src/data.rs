@@ -117,7 +117,8 @@ impl Data {
         self.pairs.get_or_init(|| [side(4), side(5)]).clone()
     }
 
-    /// Writes what other programs read: `zipf-N.txt`, `uniform-N.txt`, `small-N.txt`, and the records as `left.txt` and `right.txt`.
+    /// Writes what other programs read: `zipf-N.txt`, `uniform-N.txt`, `small-N.txt`, and the records as
+    /// `left.txt` and `right.txt`.
     pub(crate) fn write(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder)?;
         for (name, batches) in [("zipf", self.zipf()), ("uniform", self.uniform()), ("small", self.small())] {
@@ -147,7 +148,8 @@ pub(crate) fn texts(words: &Words, seed: u64, batches: usize, lines: usize) -> A
 pub(crate) struct Words {
     text: String,
     places: Vec<Range<u32>>,
-    /// Walker's alias method: the chance that a draw of a word stays with it, of 2^32, and where it goes to otherwise.
+    /// Walker's alias method: the chance that a draw of a word stays with it, of 2^32, and where it goes to
+    /// otherwise.
     alias: Vec<(u32, u32)>,
 }
 

@@ -1,4 +1,5 @@
-//! Measures dstream against programs written by hand and against other frameworks, on the same data in one run.
+//! Measures dstream against programs written by hand and against other frameworks, on the same data in one
+//! run.
 
 mod curves;
 mod data;
@@ -33,7 +34,8 @@ struct Args {
     /// A line of JSON for each comparison, in place of the table
     #[arg(long, global = true)]
     json: bool,
-    /// Small batches and few rounds, within 40 seconds; writes no page. `curves` only shortens what runs against the clock
+    /// Small batches and few rounds, within 40 seconds; writes no page. `curves` only shortens what runs
+    /// against the clock
     #[arg(long, global = true)]
     quick: bool,
     /// Only workloads whose names begin like one of these, as in `w1,w5`; writes no page
@@ -45,7 +47,8 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Measures how costs grow, and what running programs take; writes docs/performance.md and docs/performance/
+    /// Measures how costs grow, and what running programs take; writes docs/performance.md and
+    /// docs/performance/
     Curves,
     /// One measurement in a process of its own, for `curves`
     #[command(hide = true, subcommand)]

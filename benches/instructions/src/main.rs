@@ -1,13 +1,14 @@
-//! Holds the loops of pipelines to a number of instructions a record. These do not depend on what else the machine does, so a
-//! merge can be stopped by them: an allocation, a virtual call or a lost inlining a record is seen at once.
+//! Holds the loops of pipelines to a number of instructions a record. These do not depend on what else the
+//! machine does, so a merge can be stopped by them: an allocation, a virtual call or a lost inlining a record
+//! is seen at once.
 //!
 //! ```text
 //! cargo run --release -p dstream-instructions                    measures each loop; fails if one takes too many
 //! cargo run --release -p dstream-instructions -- LOOP BATCHES    runs that loop alone, to look into
 //! ```
 //!
-//! It runs itself under `valgrind --tool=callgrind`, for a few batches and for a few more: the difference is what the batches
-//! took, without the start of the program.
+//! It runs itself under `valgrind --tool=callgrind`, for a few batches and for a few more: the difference is
+//! what the batches took, without the start of the program.
 
 mod data;
 mod loops;
@@ -21,8 +22,8 @@ use std::{
 
 use dstream::StreamingContext;
 
-/// Each guarded loop, and how many instructions it was found to take for one of its units. When a loop has become faster, or has
-/// to become slower, put the number here that the first command above prints.
+/// Each guarded loop, and how many instructions it was found to take for one of its units. When a loop has
+/// become faster, or has to become slower, put the number here that the first command above prints.
 const LOOPS: &[Loop] = &[
     Loop { name: "fused", measured: 28.0, unit: PAIR, build: loops::fused },
     Loop { name: "split-count", measured: 28.1, unit: WORD, build: loops::split_count },
@@ -40,8 +41,8 @@ const LOOPS: &[Loop] = &[
 /// The batches that fill tables and windows, and are not counted.
 const WARM_UP: usize = 4;
 
-/// What may be added for a record, at most: less than a virtual call, which takes about 12 instructions, most of them to save
-/// and restore what the loop had in registers.
+/// What may be added for a record, at most: less than a virtual call, which takes about 12 instructions, most
+/// of them to save and restore what the loop had in registers.
 const CALL: f64 = 10.0;
 
 const WORD: Unit = Unit { name: "word", a_batch: data::LINES * data::WORDS_A_LINE, batches: 4, slack: CALL };
@@ -151,7 +152,8 @@ fn not_comparable() -> Option<&'static str> {
 }
 
 impl Loop {
-    /// A tenth more than measured, which leaves room for another compiler, unless a call a record could hide in that.
+    /// A tenth more than measured, which leaves room for another compiler, unless a call a record could hide
+    /// in that.
     fn limit(&self) -> f64 {
         self.measured + (self.measured * 0.1).min(self.unit.slack)
     }

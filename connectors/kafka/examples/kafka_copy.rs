@@ -1,8 +1,8 @@
 //! Copies a topic into another one, each message once and in the order of its partition:
 //! `kafka_copy BROKERS FROM TO CHECKPOINT`.
 //!
-//! Kill it and start it again: a reader of committed messages sees none twice and misses none. Ctrl-C and SIGTERM stop it when
-//! what was read is written. Both topics have as many partitions.
+//! Kill it and start it again: a reader of committed messages sees none twice and misses none. Ctrl-C and
+//! SIGTERM stop it when what was read is written. Both topics have as many partitions.
 
 use std::time::Duration;
 

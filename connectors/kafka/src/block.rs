@@ -1,4 +1,5 @@
-//! The partitions of a batch: messages that have been read ahead, or ranges that are read when their task begins.
+//! The partitions of a batch: messages that have been read ahead, or ranges that are read when their task
+//! begins.
 
 use std::{ops::Range, sync::Arc};
 

@@ -55,8 +55,8 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Takes more. There may be more than the limit by as much as one message: a message that is larger than the whole
-    /// buffer must get through.
+    /// Takes more. There may be more than the limit by as much as one message: a message that is larger than
+    /// the whole buffer must get through.
     pub(crate) fn grow(&mut self, bytes: usize) {
         self.bytes += bytes;
         *self.budget.lock() += bytes;

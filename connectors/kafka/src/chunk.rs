@@ -14,8 +14,8 @@ pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
 /// Neighbouring messages of one partition.
 ///
-/// The client frees a message when it is dropped, and the message can't outlive the client: so it is copied here once,
-/// and what is derived of it borrows from here.
+/// The client frees a message when it is dropped, and the message can't outlive the client: so it is copied
+/// here once, and what is derived of it borrows from here.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     topic: Arc<str>,
@@ -30,7 +30,8 @@ pub(crate) struct Chunk {
 struct Place {
     offset: i64,
     timestamp: i64,
-    /// Where key, value and headers begin, and where the headers end. A null key or value begins behind its end.
+    /// Where key, value and headers begin, and where the headers end. A null key or value begins behind its
+    /// end.
     key: u32,
     value: u32,
     headers: u32,

@@ -267,7 +267,8 @@ impl State {
         if new.is_empty() {
             return Ok(());
         }
-        // One that was not there at the first look, or that the checkpoint does not know, is new: all of it counts.
+        // One that was not there at the first look, or that the checkpoint does not know, is new: all of it
+        // counts.
         let mut unplaced = BTreeSet::new();
         let mut starts = BTreeMap::new();
         for id in new {

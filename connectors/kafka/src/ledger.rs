@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 /// How many runs are kept: as many as the metadata of an offset holds.
 const RUNS: usize = 100;
 
-/// The times of batches that are written, in milliseconds: runs of equal steps, of which a sink that misses no batch has one.
+/// The times of batches that are written, in milliseconds: runs of equal steps, of which a sink that misses
+/// no batch has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
     runs: Vec<Run>,

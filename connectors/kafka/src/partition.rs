@@ -155,8 +155,8 @@ impl Fetched {
     }
 }
 
-/// How many messages each partition gives to a batch that may have `limit` in all: in proportion to what waits, so that
-/// those that are behind catch up.
+/// How many messages each partition gives to a batch that may have `limit` in all: in proportion to what
+/// waits, so that those that are behind catch up.
 pub(crate) fn shares(waiting: &[u64], limit: Option<u64>, most: Option<u64>) -> Vec<u64> {
     let capped: Vec<u64> = waiting.iter().map(|n| most.map_or(*n, |most| most.min(*n))).collect();
     let total: u128 = capped.iter().map(|n| u128::from(*n)).sum();

@@ -45,7 +45,8 @@ impl Ranges {
         Ranges { source, config, patience, clients: Mutex::new(Vec::new()) }
     }
 
-    /// Reads the messages of a range. Offsets without a message, such as those that compaction has removed, are passed over.
+    /// Reads the messages of a range. Offsets without a message, such as those that compaction has removed,
+    /// are passed over.
     pub(crate) fn read(&self, partition: &PartitionId, offsets: Range<i64>) -> Result<Vec<Slice>> {
         let failed = |message: String| {
             let Range { start, end } = offsets;

@@ -85,7 +85,8 @@ impl Reading {
                     self.outage.failed(&advice(&error));
                 }
             }
-            // While the buffer is full the client's own fills up, and then it asks the broker for nothing more.
+            // While the buffer is full the client's own fills up, and then it asks the broker for nothing
+            // more.
             if self.shared.budget.wait(POLL) {
                 self.read();
             }

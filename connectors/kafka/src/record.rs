@@ -140,7 +140,8 @@ pub struct Headers<'a> {
     rest: &'a [u8],
 }
 
-/// Appends a header to those that [`Headers`] reads: lengths in four bytes, of a value that is null the largest there is.
+/// Appends a header to those that [`Headers`] reads: lengths in four bytes, of a value that is null the
+/// largest there is.
 pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
     out.extend((name.len() as u32).to_le_bytes());
     out.extend(name.as_bytes());

@@ -41,7 +41,8 @@ pub(crate) enum Topics {
 
 /// Where a partition is read from that neither a checkpoint nor an earlier batch has a position of.
 ///
-/// A partition that is added to a topic while the program runs is read from its beginning, whatever is set here.
+/// A partition that is added to a topic while the program runs is read from its beginning, whatever is set
+/// here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Start {
@@ -49,7 +50,8 @@ pub enum Start {
     Earliest,
     /// From what is produced after the start of the program.
     Latest,
-    /// From what the [group](Kafka::group) has committed; where it has committed nothing, from the first message.
+    /// From what the [group](Kafka::group) has committed; where it has committed nothing, from the first
+    /// message.
     Committed,
     /// From the first message at this time or later.
     Timestamp(Time),
@@ -97,8 +99,8 @@ impl Kafka {
         self
     }
 
-    /// The consumer group under which offsets are committed when their batch is done: for tools that show the lag, and for
-    /// [`Start::Committed`]. Default: none is committed.
+    /// The consumer group under which offsets are committed when their batch is done: for tools that show the
+    /// lag, and for [`Start::Committed`]. Default: none is committed.
     pub fn group(mut self, group: impl Into<String>) -> Kafka {
         self.group = Some(group.into());
         self
@@ -116,8 +118,8 @@ impl Kafka {
         self
     }
 
-    /// How many bytes of messages are held that no batch has processed yet: what is read ahead. A batch has no more
-    /// than this, so it also bounds what a batch takes. Default: 64 MiB.
+    /// How many bytes of messages are held that no batch has processed yet: what is read ahead. A batch has
+    /// no more than this, so it also bounds what a batch takes. Default: 64 MiB.
     pub fn buffer_bytes(mut self, bytes: usize) -> Kafka {
         self.buffer_bytes = bytes;
         self
@@ -141,15 +143,15 @@ impl Kafka {
         self
     }
 
-    /// How long a batch that runs again waits for the broker to give it its messages once more, before it fails. Default: one
-    /// minute.
+    /// How long a batch that runs again waits for the broker to give it its messages once more, before it
+    /// fails. Default: one minute.
     pub fn patience(mut self, patience: Duration) -> Kafka {
         self.patience = patience;
         self
     }
 
-    /// A setting of librdkafka by its own name, such as `security.protocol` or `sasl.password`. Values that are secret are not
-    /// shown in any message.
+    /// A setting of librdkafka by its own name, such as `security.protocol` or `sasl.password`. Values that
+    /// are secret are not shown in any message.
     pub fn option(mut self, name: impl Into<String>, value: impl Into<String>) -> Kafka {
         self.options.insert(name.into(), value.into());
         self

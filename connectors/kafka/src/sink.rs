@@ -47,12 +47,14 @@ impl Kafka {
 
 /// Writes each record as a message of a topic.
 ///
-/// The producer is idempotent: the broker has each message once, and those of a partition in the order of the stream, as
-/// long as the program runs. A batch that runs again is written again, so each message is there at least once.
+/// The producer is idempotent: the broker has each message once, and those of a partition in the order of the
+/// stream, as long as the program runs. A batch that runs again is written again, so each message is there at
+/// least once.
 ///
-/// With [`transactional`](KafkaSink::transactional) it is there exactly once: the messages of a batch are a transaction, and so is
-/// that the batch is written. It is kept as the committed offset of a consumer group that is named as the application and the
-/// output, `APPLICATION/OUTPUT`. A reader with `isolation.level=read_committed` sees whole batches.
+/// With [`transactional`](KafkaSink::transactional) it is there exactly once: the messages of a batch are a
+/// transaction, and so is that the batch is written. It is kept as the committed offset of a consumer group
+/// that is named as the application and the output, `APPLICATION/OUTPUT`. A reader with
+/// `isolation.level=read_committed` sees whole batches.
 ///
 /// ```no_run
 /// use dstream::prelude::*;
@@ -159,13 +161,15 @@ impl<T> KafkaSink<T> {
         self
     }
 
-    /// Says into which partition a message goes. Default: that of its key, and one after the other without a key.
+    /// Says into which partition a message goes. Default: that of its key, and one after the other without a
+    /// key.
     pub fn partition(mut self, partition: impl Fn(&T) -> i32 + Send + Sync + 'static) -> Self {
         self.partition = Some(Box::new(partition));
         self
     }
 
-    /// Writes each batch in a transaction, exactly once. The application and the output need names of their own.
+    /// Writes each batch in a transaction, exactly once. The application and the output need names of their
+    /// own.
     pub fn transactional(mut self) -> Self {
         self.transactional = true;
         self

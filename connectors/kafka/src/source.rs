@@ -29,12 +29,12 @@ const PIECE: i64 = 50_000;
 
 /// The messages of Kafka topics as a stream of [`KafkaRecord`](crate::KafkaRecord)s.
 ///
-/// There is no receiver and no log of ours: the broker is the log. A batch is a range of offsets of each partition, which
-/// is fixed when its time is reached and kept in the checkpoint, so a batch that runs again after a crash reads the
-/// same messages. Messages are read ahead, up to [`Kafka::buffer_bytes`].
+/// There is no receiver and no log of ours: the broker is the log. A batch is a range of offsets of each
+/// partition, which is fixed when its time is reached and kept in the checkpoint, so a batch that runs again
+/// after a crash reads the same messages. Messages are read ahead, up to [`Kafka::buffer_bytes`].
 ///
-/// With a checkpoint, a restart goes on behind the last batch that had begun, whatever [`Kafka::start`] says. Without one
-/// it goes on from what the group has committed, which may be behind: messages then count twice.
+/// With a checkpoint, a restart goes on behind the last batch that had begun, whatever [`Kafka::start`] says.
+/// Without one it goes on from what the group has committed, which may be behind: messages then count twice.
 ///
 /// ```no_run
 /// use dstream::prelude::*;

@@ -8,9 +8,9 @@ use super::encode::encode_to;
 
 /// A batch's changes of one operator: keys that were put with their values, and keys that were deleted.
 ///
-/// Keys and values are written with the names of their fields, so that a later version of a type can read them; a key
-/// must be written alike whenever it is the same. Nothing is checked here: what can't be written is remembered, and
-/// the commit of these changes fails with it.
+/// Keys and values are written with the names of their fields, so that a later version of a type can read
+/// them; a key must be written alike whenever it is the same. Nothing is checked here: what can't be written
+/// is remembered, and the commit of these changes fails with it.
 #[derive(Default)]
 pub struct Changes {
     bytes: Vec<u8>,
@@ -116,7 +116,8 @@ impl Changes {
         })
     }
 
-    /// Appends what `value` is written as and returns its length; if that fails, nothing stays behind `start`.
+    /// Appends what `value` is written as and returns its length; if that fails, nothing stays behind
+    /// `start`.
     fn write<T: Serialize + ?Sized>(&mut self, value: &T, start: usize) -> Option<usize> {
         let before = self.bytes.len();
         match encode_to(&mut self.bytes, value) {

@@ -147,7 +147,8 @@ pub enum CheckpointError {
     },
 }
 
-/// An older dstream numbered operators of one name in the order in which they were added, which the program's text does not fix.
+/// An older dstream numbered operators of one name in the order in which they were added, which the program's
+/// text does not fix.
 fn numbering(operators: &[String]) -> String {
     let numbered = operators.iter().find_map(|name| {
         let (base, number) = name.rsplit_once('#')?;
@@ -169,13 +170,15 @@ fn quoted(names: &[String], quote: char) -> String {
 }
 
 impl CheckpointError {
-    /// Whether the same may succeed later, as when a disk is full: the storage has refused something, and lost nothing.
+    /// Whether the same may succeed later, as when a disk is full: the storage has refused something, and
+    /// lost nothing.
     pub(crate) fn may_pass(&self) -> bool {
         // What exists already was written by somebody else, who does not expect us.
         matches!(self, CheckpointError::Io { error, .. } if error.kind() != io::ErrorKind::AlreadyExists)
     }
 
-    /// What the storage has refused, and may take later. `what` says what was tried: ``writing `s3://bucket/checkpoint-17` ``.
+    /// What the storage has refused, and may take later. `what` says what was tried: ``writing
+    /// `s3://bucket/checkpoint-17` ``.
     pub fn io(what: impl fmt::Display, error: io::Error) -> CheckpointError {
         CheckpointError::Io { what: what.to_string(), error: Arc::new(error) }
     }

@@ -1,6 +1,7 @@
 //! What all files have in common: a header, and frames that each have a checksum.
 //!
-//! The checksum of a frame also covers where it stands and in which file, so that parts of files can't change places unnoticed.
+//! The checksum of a frame also covers where it stands and in which file, so that parts of files can't change
+//! places unnoticed.
 
 use std::{
     fmt,
@@ -98,8 +99,8 @@ fn header_of(version: u32, kind: Kind, name: &str) -> Vec<u8> {
     bytes
 }
 
-/// Checks the length of a frame that begins at this offset of the file with this tag. Alone it finds a frame in a
-/// damaged file, and keeps a damaged length from being believed.
+/// Checks the length of a frame that begins at this offset of the file with this tag. Alone it finds a frame
+/// in a damaged file, and keeps a damaged length from being believed.
 fn head_checksum(tag: u32, offset: u64, length: u32) -> u32 {
     let mut crc = crc32fast::Hasher::new();
     crc.update(&tag.to_le_bytes());

@@ -14,8 +14,9 @@ use super::{
     recovery::{Recovered, list},
 };
 
-/// Writes what is in the checkpoint in the directory `dir`, for people: its files, and of the newest whole one the operators with
-/// their types, entries and sizes, the batches that are pending, and the positions of sources. Changes nothing.
+/// Writes what is in the checkpoint in the directory `dir`, for people: its files, and of the newest whole
+/// one the operators with their types, entries and sizes, the batches that are pending, and the positions of
+/// sources. Changes nothing.
 ///
 /// A damaged file is named in what is written; if no checkpoint is whole, that is an error.
 pub fn inspect_checkpoint(dir: &Path, out: &mut dyn Write) -> Result<(), CheckpointError> {

@@ -15,10 +15,11 @@ use super::{
 
 /// A local directory.
 ///
-/// An object is written under another name, brought to the disk, and renamed; then the directory is brought to the
-/// disk. After a sync that failed every later write fails, until the directory is opened again: the system may have
-/// dropped what it could not write and says so only once, so that a second sync would promise what is not there. Where
-/// a sync finds the disk full, only the new file is lost, and nothing else had been promised.
+/// An object is written under another name, brought to the disk, and renamed; then the directory is brought
+/// to the disk. After a sync that failed every later write fails, until the directory is opened again: the
+/// system may have dropped what it could not write and says so only once, so that a second sync would promise
+/// what is not there. Where a sync finds the disk full, only the new file is lost, and nothing else had been
+/// promised.
 #[derive(Clone)]
 pub struct LocalDir {
     fs: Arc<dyn Fs>,

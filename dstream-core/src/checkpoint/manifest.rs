@@ -13,7 +13,8 @@ use crate::Time;
 
 /// How far a program is: all that it needs to go on, but for the state of its operators.
 ///
-/// Fields may be added in later versions: what a file lacks has its default, and what is not known is passed over.
+/// Fields may be added in later versions: what a file lacks has its default, and what is not known is passed
+/// over.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Progress {
@@ -73,7 +74,8 @@ pub(crate) struct Segment {
     pub(crate) bytes: u64,
     /// The operators of which nothing counts that is in earlier segments.
     pub(crate) fresh: Vec<String>,
-    /// Of a merged object, what it was merged from, as long as that is stored too: read in its place if it is damaged.
+    /// Of a merged object, what it was merged from, as long as that is stored too: read in its place if it is
+    /// damaged.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) instead: Vec<Segment>,
 }

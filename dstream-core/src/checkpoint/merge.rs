@@ -7,8 +7,8 @@ use std::{
 
 use super::{CheckpointError, CheckpointStore, manifest::Segment, segment::SegmentReader};
 
-/// Calls `each` once for every key of every operator, in order, with what the newest segment says of it: its value, or `None` if it
-/// was deleted. Needs memory for some entries of each segment, not for the state.
+/// Calls `each` once for every key of every operator, in order, with what the newest segment says of it: its
+/// value, or `None` if it was deleted. Needs memory for some entries of each segment, not for the state.
 pub(super) fn merge(
     store: &dyn CheckpointStore,
     segments: &[Segment],

@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::decode;
 
-/// Reads values of type `T` back, and those that an older program wrote as another type, if the program says how.
+/// Reads values of type `T` back, and those that an older program wrote as another type, if the program says
+/// how.
 pub(crate) struct Migration<T> {
     old: Option<Old<T>>,
     /// The checkpoint says that all values are of the older type.
@@ -35,7 +36,8 @@ impl<T> fmt::Debug for Migration<T> {
 }
 
 impl<T> Migration<T> {
-    /// Converts what an operator with this fingerprint wrote. `U` is what was written, `O` what the program's function takes.
+    /// Converts what an operator with this fingerprint wrote. `U` is what was written, `O` what the program's
+    /// function takes.
     pub(crate) fn from<O, U: DeserializeOwned>(
         fingerprint: String,
         convert: impl Fn(U) -> T + Send + 'static,
@@ -50,8 +52,8 @@ impl<T> Migration<T> {
         self.all_old = stored != own && self.old.as_ref().is_some_and(|old| old.fingerprint == stored);
     }
 
-    /// Reads one value. The name of a type may have stayed or changed with what it holds: where it does not tell, a value is of
-    /// the older type if it can't be read as one of today's.
+    /// Reads one value. The name of a type may have stayed or changed with what it holds: where it does not
+    /// tell, a value is of the older type if it can't be read as one of today's.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<T, String>
     where
         T: DeserializeOwned,

@@ -1,7 +1,7 @@
 //! Checkpoints: what a program keeps between batches, on a disk or in an object store.
 //!
-//! This is the storage layer; it knows operators only as [`Stateful`] maps from bytes to bytes. `docs/checkpoint-format.md`
-//! describes what is written.
+//! This is the storage layer; it knows operators only as [`Stateful`] maps from bytes to bytes.
+//! `docs/checkpoint-format.md` describes what is written.
 
 mod changes;
 mod compact;
@@ -55,8 +55,8 @@ pub trait Stateful: Send {
     /// The fingerprint of the entries that are about to come back.
     fn found(&mut self, _fingerprint: &str) {}
 
-    /// Takes back one entry of a checkpoint, as it was put last; called once for every entry there is, in no order that
-    /// means anything. `Err` says what does not fit.
+    /// Takes back one entry of a checkpoint, as it was put last; called once for every entry there is, in no
+    /// order that means anything. `Err` says what does not fit.
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String>;
 
     /// All entries are back.
@@ -64,14 +64,16 @@ pub trait Stateful: Send {
         Ok(())
     }
 
-    /// Whether entries came back as another type than they were written in. The next changes then begin with a
-    /// [`clear`](Changes::clear), and until they are written, the checkpoint keeps the fingerprint of the entries that it has.
+    /// Whether entries came back as another type than they were written in. The next changes then begin with
+    /// a [`clear`](Changes::clear), and until they are written, the checkpoint keeps the fingerprint of the
+    /// entries that it has.
     fn converted(&self) -> bool {
         false
     }
 
-    /// How many keys it has, or how many records or partial results, for people who watch it. It is asked after each batch, if
-    /// somebody listens, so it must be cheap. `None`, the default, if nobody counts them.
+    /// How many keys it has, or how many records or partial results, for people who watch it. It is asked
+    /// after each batch, if somebody listens, so it must be cheap. `None`, the default, if nobody counts
+    /// them.
     fn keys(&self) -> Option<u64> {
         None
     }

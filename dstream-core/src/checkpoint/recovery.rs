@@ -80,8 +80,8 @@ pub(crate) struct Restored {
 impl Session {
     /// Looks for the newest whole checkpoint, and reads all of it once to know that it is whole.
     ///
-    /// Newer ones that are damaged are in [`Recovered::passed_over`]. If there are files but no whole checkpoint, that is an error: a program
-    /// starts empty only where there is nothing.
+    /// Newer ones that are damaged are in [`Recovered::passed_over`]. If there are files but no whole
+    /// checkpoint, that is an error: a program starts empty only where there is nothing.
     pub(crate) fn open(store: Arc<dyn CheckpointStore>) -> Result<Session> {
         let lock = Arc::from(store.lock()?);
         let names = list(&*store)?;
@@ -106,8 +106,8 @@ impl Session {
         &self.lock
     }
 
-    /// Gives the operators their state back, and begins to write. An operator of the checkpoint that is not in the
-    /// program must be in `forget`; one that is in both is forgotten, too, if it is there.
+    /// Gives the operators their state back, and begins to write. An operator of the checkpoint that is not
+    /// in the program must be in `forget`; one that is in both is forgotten, too, if it is there.
     pub(crate) fn resume(
         self,
         operators: &mut [Slot<'_>],
@@ -311,7 +311,8 @@ pub(super) fn list(store: &dyn CheckpointStore) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Reads a checkpoint to the last byte of its last segment; what it says, and what is wrong with objects that it can do without.
+/// Reads a checkpoint to the last byte of its last segment; what it says, and what is wrong with objects that
+/// it can do without.
 fn whole(store: &dyn CheckpointStore, object: &str) -> Result<(Manifest, Vec<CheckpointError>)> {
     let mut manifest = Manifest::read(store, object)?;
     // One that changes nothing is no segment, but has an end all the same.
@@ -324,7 +325,8 @@ fn whole(store: &dyn CheckpointStore, object: &str) -> Result<(Manifest, Vec<Che
     Ok((manifest, problems))
 }
 
-/// The segments, with what a damaged one was merged from in its place; and what is wrong with those that are damaged.
+/// The segments, with what a damaged one was merged from in its place; and what is wrong with those that are
+/// damaged.
 pub(super) fn readable(
     store: &dyn CheckpointStore,
     segments: &[Segment],

@@ -35,7 +35,8 @@ impl<W: Write> SegmentWriter<W> {
         self.frames.frame(&[&[tag::MANIFEST], encoded].concat())
     }
 
-    /// Writes an entry; operators and their keys must come in order. `None` for a value is a key that was deleted.
+    /// Writes an entry; operators and their keys must come in order. `None` for a value is a key that was
+    /// deleted.
     pub(super) fn entry(&mut self, operator: &str, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
         if self.operator.as_deref() != Some(operator) {
             self.flush()?;

@@ -1,8 +1,9 @@
 //! The newest changes, which every checkpoint holds again.
 //!
-//! A checkpoint whose changes are spread over many small files is lost with any of them. So the newest changes are kept in memory while
-//! they are few, and written again with each commit in place of the files that held them: a small state is then whole in every
-//! checkpoint, and of a large one few files are needed. What that costs is bounded by bytes.
+//! A checkpoint whose changes are spread over many small files is lost with any of them. So the newest
+//! changes are kept in memory while they are few, and written again with each commit in place of the files
+//! that held them: a small state is then whole in every checkpoint, and of a large one few files are needed.
+//! What that costs is bounded by bytes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -50,8 +51,8 @@ impl Tail {
         &self.fresh
     }
 
-    /// Adds what changed after these changes; twice is as good as once. `whole` says that nothing is older than the tail, so that deleted keys need
-    /// not be remembered.
+    /// Adds what changed after these changes; twice is as good as once. `whole` says that nothing is older
+    /// than the tail, so that deleted keys need not be remembered.
     pub(super) fn apply<'a>(
         &mut self,
         changes: &BTreeMap<String, Changes>,

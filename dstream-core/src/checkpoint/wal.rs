@@ -1,7 +1,8 @@
 //! The write-ahead log of receivers: blocks that were acknowledged, until a checkpoint has what came of them.
 //!
-//! Blocks are appended to numbered files. A file that could not be written to its end is left as it is, and the next one says how much
-//! of it counts; only at the very end of the log, where nothing was acknowledged, may a frame be torn.
+//! Blocks are appended to numbered files. A file that could not be written to its end is left as it is, and
+//! the next one says how much of it counts; only at the very end of the log, where nothing was acknowledged,
+//! may a frame be torn.
 
 use std::{
     fmt,
@@ -162,8 +163,8 @@ impl Default for LogOptions {
 
 /// The write-ahead log. The lock of the checkpoint that it belongs to guards it, too.
 ///
-/// A file is an object of the store. Where the store can append, groups of blocks are appended to the file until it is full or old; else each
-/// group is a file.
+/// A file is an object of the store. Where the store can append, groups of blocks are appended to the file
+/// until it is full or old; else each group is a file.
 pub(crate) struct WriteAheadLog {
     store: Arc<dyn CheckpointStore>,
     clock: Arc<dyn Clock>,
@@ -184,8 +185,8 @@ struct Current {
 }
 
 impl WriteAheadLog {
-    /// Opens the log, and gives `each` all blocks after `from`, in the order in which they were appended. A log that is not
-    /// there is made with its first block.
+    /// Opens the log, and gives `each` all blocks after `from`, in the order in which they were appended. A
+    /// log that is not there is made with its first block.
     pub(crate) fn open(
         store: Arc<dyn CheckpointStore>,
         clock: Arc<dyn Clock>,
@@ -206,13 +207,15 @@ impl WriteAheadLog {
         log.highest = numbers.last().copied().unwrap_or(0);
         log.before = log.recover(&numbers, from, each)?;
         if log.before.file > 0 {
-            // What the last process wrote but did not sync can be read now, and would count from now on, but may still be lost.
+            // What the last process wrote but did not sync can be read now, and would count from now on, but
+            // may still be lost.
             log.store.seal(&file_name(log.before.file), log.before.offset)?;
         }
         Ok(log)
     }
 
-    /// Appends blocks, all together; when this returns, they survive a loss of power. Returns the place after them.
+    /// Appends blocks, all together; when this returns, they survive a loss of power. Returns the place after
+    /// them.
     ///
     /// If it fails, none of them may be acknowledged.
     pub(crate) fn append(&mut self, blocks: &[LogBlock]) -> Result<LogPosition> {
@@ -237,7 +240,8 @@ impl WriteAheadLog {
             payload.extend(bytes);
         }
         let offset = match current {
-            // If this fails, `current` stays empty: nothing is appended to a file of which the end is unknown.
+            // If this fails, `current` stays empty: nothing is appended to a file of which the end is
+            // unknown.
             Some(mut current) => {
                 current.file.frame(&payload).map_err(|e| self.failed(e))?;
                 current.file.out.sync()?;
@@ -261,7 +265,8 @@ impl WriteAheadLog {
         LogReader { store: Arc::clone(&self.store) }
     }
 
-    /// Deletes files that have nothing after `until`: what the oldest checkpoint that can be gone back to has used up.
+    /// Deletes files that have nothing after `until`: what the oldest checkpoint that can be gone back to has
+    /// used up.
     pub(crate) fn clean(&mut self, until: LogPosition) -> Result<()> {
         if until.file <= self.cleaned {
             return Ok(());
@@ -280,8 +285,8 @@ impl WriteAheadLog {
         CheckpointError::io(format_args!("writing `{}`", self.name(self.highest)), error)
     }
 
-    /// Makes the next file; `None` if the store can't append to it. Its beginning is on the disk before blocks are, so that a beginning that
-    /// can't be read with something behind it is known to be damage.
+    /// Makes the next file; `None` if the store can't append to it. Its beginning is on the disk before
+    /// blocks are, so that a beginning that can't be read with something behind it is known to be damage.
     fn begin(&mut self) -> Result<Option<Current>> {
         self.highest += 1;
         let name = file_name(self.highest);
@@ -385,7 +390,8 @@ impl WriteAheadLog {
         if length > beginning { Err(flaw) } else { Ok(None) }
     }
 
-    /// Reads the blocks of a file after byte `from`. `end` is how much of it counts, unless it is the last file; returns where it ends.
+    /// Reads the blocks of a file after byte `from`. `end` is how much of it counts, unless it is the last
+    /// file; returns where it ends.
     fn read(
         &self,
         number: u64,
@@ -426,7 +432,8 @@ impl WriteAheadLog {
         Ok(found)
     }
 
-    /// Decides whether what can't be read at byte `at` of the last file is the end of an append that did not end.
+    /// Decides whether what can't be read at byte `at` of the last file is the end of an append that did not
+    /// end.
     fn torn(&self, number: u64, at: u64, flaw: Flaw) -> Result<(), Flaw> {
         let name = file_name(number);
         let mut file = Vec::new();

@@ -74,8 +74,8 @@ pub(crate) struct Checkpointer {
     store: Arc<dyn CheckpointStore>,
     policy: Policy,
     operators: Vec<Operator>,
-    /// Operators whose entries in `segments` are still of an older type, and the fingerprint of that. It is what a
-    /// manifest says until they have written themselves anew.
+    /// Operators whose entries in `segments` are still of an older type, and the fingerprint of that. It is
+    /// what a manifest says until they have written themselves anew.
     converting: BTreeMap<String, String>,
     /// Operators whose entries in `segments` count.
     begun: BTreeSet<String>,
@@ -159,11 +159,11 @@ impl Checkpointer {
         }
     }
 
-    /// Writes a checkpoint: how far the program is, and what changed since the last one. When this returns, a program that
-    /// is started anew goes on from here. Returns how many bytes that were, but for the framing.
+    /// Writes a checkpoint: how far the program is, and what changed since the last one. When this returns, a
+    /// program that is started anew goes on from here. Returns how many bytes that were, but for the framing.
     ///
-    /// If it fails, the changes are kept for the next commit, which may succeed unless a sync has failed. Nothing that
-    /// is waiting for this checkpoint may be acknowledged then.
+    /// If it fails, the changes are kept for the next commit, which may succeed unless a sync has failed.
+    /// Nothing that is waiting for this checkpoint may be acknowledged then.
     pub(crate) fn commit(
         &mut self,
         progress: Progress,
@@ -235,13 +235,14 @@ impl Checkpointer {
         Ok(bytes + encoded.len() as u64)
     }
 
-    /// From where on the log of receivers is needed to go back to any checkpoint that is kept; `None` if from its beginning.
+    /// From where on the log of receivers is needed to go back to any checkpoint that is kept; `None` if from
+    /// its beginning.
     pub(crate) fn log_needed(&self) -> Option<LogPosition> {
         self.kept.iter().map(|kept| kept.log).min().flatten()
     }
 
-    /// Takes the carried changes into the tail if they are few, and begins a new one if it has grown too large. Returns whether the tail is
-    /// what is to be written.
+    /// Takes the carried changes into the tail if they are few, and begins a new one if it has grown too
+    /// large. Returns whether the tail is what is to be written.
     fn extend_tail(&mut self) -> bool {
         let size = Tail::size_of(&self.carried);
         let limit = self.policy.tail_bytes;
@@ -339,9 +340,9 @@ impl Checkpointer {
 
 /// From which segment on all should be merged to one.
 ///
-/// All of them when the changes have become as large as the base: what was written for a byte of state is then at
-/// most about doubled. Else, when there are too many, those from the oldest on that is no larger than what follows it, so that a large segment is
-/// not written again for a few small ones.
+/// All of them when the changes have become as large as the base: what was written for a byte of state is
+/// then at most about doubled. Else, when there are too many, those from the oldest on that is no larger than
+/// what follows it, so that a large segment is not written again for a few small ones.
 fn due(segments: &[Segment], policy: &Policy) -> Option<usize> {
     let single = segments.iter().rposition(|s| !s.instead.is_empty()).map_or(0, |at| at + 1);
     // An entry costs something even if it is empty.

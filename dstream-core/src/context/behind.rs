@@ -4,17 +4,19 @@ use std::time::Duration;
 
 use crate::{Time, logs};
 
-/// Follows how late batches end. A batch that ends more than an interval after its time is behind: the next one should have
-/// begun by then.
+/// Follows how late batches end. A batch that ends more than an interval after its time is behind: the next
+/// one should have begun by then.
 ///
-/// It is said when batches fall behind, again whenever they are twice as late as when it was said last, and once when they have
-/// caught up. If they fall behind again and again it is said the first time, the second, the fourth and so on.
+/// It is said when batches fall behind, again whenever they are twice as late as when it was said last, and
+/// once when they have caught up. If they fall behind again and again it is said the first time, the second,
+/// the fourth and so on.
 #[derive(Debug)]
 pub(super) struct Behind {
     interval: Duration,
     /// How often batches have fallen behind.
     times: u64,
-    /// Since they have fallen behind: from how late a batch on it is said again, and whether it was said at all.
+    /// Since they have fallen behind: from how late a batch on it is said again, and whether it was said at
+    /// all.
     now: Option<Late>,
 }
 
@@ -61,8 +63,8 @@ impl Behind {
         Some(Standing::Behind { delay, times })
     }
 
-    /// Logs what [`batch_ended`](Behind::batch_ended) returned. `took` is how long the batch was processed, and `waiting` how
-    /// many wait behind it.
+    /// Logs what [`batch_ended`](Behind::batch_ended) returned. `took` is how long the batch was processed,
+    /// and `waiting` how many wait behind it.
     pub(super) fn log(&self, standing: Standing, batch: Time, took: Duration, waiting: usize) {
         let interval = self.interval;
         match standing {
@@ -86,7 +88,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// What is said of batches with a time each second, which end so many milliseconds after it: the delay, or 0 for caught up.
+    /// What is said of batches with a time each second, which end so many milliseconds after it: the delay,
+    /// or 0 for caught up.
     fn said(behind: &mut Behind, delays: &[u64]) -> Vec<Option<u64>> {
         let batches = delays.iter().enumerate().map(|(n, delay)| {
             let batch = Time::from_millis(1000 * (n as u64 + 1));

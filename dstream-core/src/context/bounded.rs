@@ -9,13 +9,14 @@ use super::{
 use crate::{Error, Result};
 
 impl StreamingContext {
-    /// Runs batches in the calling thread, without waiting for any clock, until every source has given all that it has;
-    /// then stops the context.
+    /// Runs batches in the calling thread, without waiting for any clock, until every source has given all
+    /// that it has; then stops the context.
     ///
-    /// Queues end when they are empty. A stream of files takes all files that are there, in one batch, whatever their
-    /// age: `new_files_only` and `settle` are for files that come later. A source without an end, such as a socket, is
-    /// an error that names it. If a batch fails, or a file can't be read, the rest still runs, and the first such
-    /// error is returned. A checkpoint that can't be written ends the run at once; the next one goes on from the last that could.
+    /// Queues end when they are empty. A stream of files takes all files that are there, in one batch,
+    /// whatever their age: `new_files_only` and `settle` are for files that come later. A source without an
+    /// end, such as a socket, is an error that names it. If a batch fails, or a file can't be read, the rest
+    /// still runs, and the first such error is returned. A checkpoint that can't be written ends the run at
+    /// once; the next one goes on from the last that could.
     ///
     /// ```
     /// use dstream::prelude::*;

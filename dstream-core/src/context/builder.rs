@@ -18,7 +18,8 @@ use crate::{
     window::WindowSpec,
 };
 
-/// A pipeline on its way into a context. Errors are kept until [`Builder::finish`], so that the user's `?` stands in one place.
+/// A pipeline on its way into a context. Errors are kept until [`Builder::finish`], so that the user's `?`
+/// stands in one place.
 #[derive(Debug)]
 pub struct Builder {
     context: Result<StreamingContext>,
@@ -54,7 +55,8 @@ impl Builder {
         Builder { context, facts: Vec::new(), pipeline: None, parts: Parts::default() }
     }
 
-    /// For `stream!(ssc, {})`: one more pipeline of a context. Its name is the first part of the names of what it keeps.
+    /// For `stream!(ssc, {})`: one more pipeline of a context. Its name is the first part of the names of
+    /// what it keeps.
     pub fn extend(context: &StreamingContext, pipeline: Option<String>) -> Builder {
         let context = match &pipeline {
             Some(name) if name.is_empty() => Err(Error::Invalid(
@@ -79,8 +81,8 @@ impl Builder {
         self.context.as_ref().map(StreamingContext::batch_interval).unwrap_or_default()
     }
 
-    /// Adds what a chain starts from, at `op`. `name` is what a checkpoint knows it by, within this pipeline; without one, a source
-    /// names itself.
+    /// Adds what a chain starts from, at `op`. `name` is what a checkpoint knows it by, within this pipeline;
+    /// without one, a source names itself.
     pub fn source<M, S: IntoSource<M, Feed: Feed>>(&mut self, op: &OpMeta, name: Name, source: S) -> S::Feed {
         let feed = source.into_source();
         let own = feed.name();
@@ -144,8 +146,8 @@ impl Builder {
         fraction
     }
 
-    /// Checks a window over a stream with the slide `parent`; `None` is the batch interval. `slide` is the parent's if there
-    /// is none.
+    /// Checks a window over a stream with the slide `parent`; `None` is the batch interval. `slide` is the
+    /// parent's if there is none.
     pub fn window(
         &mut self,
         length: Duration,
@@ -181,7 +183,8 @@ impl Builder {
         WindowSpec { length, slide, part }
     }
 
-    /// Checks that two streams that meet in `op` have a batch at the same times; `None` is the batch interval.
+    /// Checks that two streams that meet in `op` have a batch at the same times; `None` is the batch
+    /// interval.
     pub fn same_slide(&mut self, first: Option<Duration>, second: Option<Duration>, op: &OpMeta) {
         let interval = self.interval();
         let (first, second) = (first.unwrap_or(interval), second.unwrap_or(interval));
@@ -196,8 +199,8 @@ impl Builder {
         }
     }
 
-    /// Keeps the state of an operator where the batches and the checkpoints find it. `name` is what a checkpoint knows it by,
-    /// within this pipeline.
+    /// Keeps the state of an operator where the batches and the checkpoints find it. `name` is what a
+    /// checkpoint knows it by, within this pipeline.
     pub fn stateful<T: Stateful + 'static>(&mut self, name: &str, op: &OpMeta, operator: T) -> Hoisted<T> {
         self.keep(name, op, operator, true)
     }

@@ -1,11 +1,13 @@
 //! How a context goes on from its checkpoint, and writes the next ones.
 //!
-//! A batch is written down twice: when it begins, with what each source gives to it, and when it is done, with what the
-//! operators have then. In between, each output that has run is struck off. After a crash the batch that had begun runs once
-//! more, over the same input, for the outputs that are left; then the missed ones, at their own times. What receivers give to a
-//! batch is in their log when it begins, and used up there when it is done.
+//! A batch is written down twice: when it begins, with what each source gives to it, and when it is done,
+//! with what the operators have then. In between, each output that has run is struck off. After a crash the
+//! batch that had begun runs once more, over the same input, for the outputs that are left; then the missed
+//! ones, at their own times. What receivers give to a batch is in their log when it begins, and used up there
+//! when it is done.
 //!
-//! What happens is noted first, and then written, again and again if the storage refuses it (see [`Core::checkpoint`]).
+//! What happens is noted first, and then written, again and again if the storage refuses it (see
+//! [`Core::checkpoint`]).
 
 use std::{
     collections::BTreeMap,
@@ -98,7 +100,8 @@ impl Drop for OpenLog {
 }
 
 impl Opened {
-    /// Opens the checkpoint, and the log beside it: what receivers store goes there from their first block on.
+    /// Opens the checkpoint, and the log beside it: what receivers store goes there from their first block
+    /// on.
     pub(super) fn open(core: &Core, storage: &Storage) -> Result<Opened> {
         let session = Session::open(Arc::clone(&storage.store))?;
         let (name, forget) = {
@@ -226,8 +229,9 @@ impl Checkpoints {
         Ok((checkpoints, resumed))
     }
 
-    /// Notes that a batch begins, and with what. Also with nothing: planned anew after a restart it might get something, but what
-    /// an output has written under the time of a batch must not be something else in a second run.
+    /// Notes that a batch begins, and with what. Also with nothing: planned anew after a restart it might get
+    /// something, but what an output has written under the time of a batch must not be something else in a
+    /// second run.
     pub(super) fn begin(&mut self, time: Time, zero: Time) {
         self.progress.zero_time = zero;
         if self.frozen.is_some() || self.pending(time).is_some() {
@@ -268,8 +272,8 @@ impl Checkpoints {
         }
     }
 
-    /// Notes that a batch is done, with what the operators have now. If it failed, the checkpoint stays where it is from
-    /// now on.
+    /// Notes that a batch is done, with what the operators have now. If it failed, the checkpoint stays where
+    /// it is from now on.
     pub(super) fn end(&mut self, time: Time, succeeded: bool) {
         let changes = self.operators.iter().map(|(name, state)| {
             let mut changes = Changes::default();
@@ -277,7 +281,8 @@ impl Checkpoints {
             (name.clone(), changes)
         });
         let changes: Vec<_> = changes.collect();
-        // What nobody will write is taken from the operators all the same, so that it does not pile up there, or in the log's list.
+        // What nobody will write is taken from the operators all the same, so that it does not pile up there,
+        // or in the log's list.
         self.log.finish(time);
         if let Some(frozen) = &mut self.frozen {
             if let Some(grown) = frozen.grown(self.log.bytes()) {
@@ -303,8 +308,8 @@ impl Checkpoints {
         }
     }
 
-    /// Writes what is noted, if anything is: the batch that it is about, and how many bytes. If it fails, the same can be tried
-    /// again.
+    /// Writes what is noted, if anything is: the batch that it is about, and how many bytes. If it fails, the
+    /// same can be tried again.
     pub(super) fn write(&mut self) -> Result<Option<(Time, u64)>, CheckpointError> {
         // A batch that begins names blocks of the log: what is not in there could not be had again.
         self.log.write()?;
@@ -325,7 +330,8 @@ impl Checkpoints {
     }
 }
 
-/// Gives a batch that had begun what each source gave to it then. What nobody can give any more must be let go by name.
+/// Gives a batch that had begun what each source gave to it then. What nobody can give any more must be let
+/// go by name.
 fn replay(batch: &PendingBatch, sources: &[(String, Arc<dyn AnyInput>)], forget: &[String]) -> Result<()> {
     let time = batch.time;
     for name in batch.inputs.keys() {
@@ -349,7 +355,8 @@ fn replay(batch: &PendingBatch, sources: &[(String, Arc<dyn AnyInput>)], forget:
 }
 
 impl PendingBatch {
-    /// Runs with the outputs of the program as it is now: those that have run are known by name, and only they are left out.
+    /// Runs with the outputs of the program as it is now: those that have run are known by name, and only
+    /// they are left out.
     fn fit(&mut self, program: &[String]) {
         let time = self.time;
         let done = self.done.get_or_insert_with(|| {

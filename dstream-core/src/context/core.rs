@@ -57,8 +57,8 @@ pub(super) struct Core {
     seed: OnceLock<u64>,
     /// Tells listeners of batches.
     pub(super) watch: Arc<Watch>,
-    /// The last batch that an earlier process may have written, if it has left one that had begun: all until the restart, since
-    /// behind a batch that failed the checkpoint does not say.
+    /// The last batch that an earlier process may have written, if it has left one that had begun: all until
+    /// the restart, since behind a batch that failed the checkpoint does not say.
     rerun_until: OnceLock<Time>,
     /// Set when the sources are to stop.
     pub(super) stopping: Signal,
@@ -267,9 +267,9 @@ impl Core {
         generator::spawn(&self.config.runtime, generator, jobs)
     }
 
-    /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun before a restart, and
-    /// the first batch behind it: those that were missed come first. `seed` is that of the hash if neither the checkpoint nor the
-    /// settings have one.
+    /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun
+    /// before a restart, and the first batch behind it: those that were missed come first. `seed` is that of
+    /// the hash if neither the checkpoint nor the settings have one.
     pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
         self.config.events.emit(|| ContextStarted { at: self.config.clock.now(), plan: self.plan() });
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
@@ -306,10 +306,11 @@ impl Core {
 
     /// Notes something for the checkpoint, if there is one, and writes it.
     ///
-    /// While the storage refuses it and may take it later, as when the disk is full, a started context waits here, says so and
-    /// tries again: no batch goes on before what comes first is written, nothing is acknowledged, and receivers
-    /// fill their buffers. `Err` if the storage has failed for good, or when the context stops without waiting any longer. Where
-    /// batches are stepped, whoever steps them is told at once, and may try again.
+    /// While the storage refuses it and may take it later, as when the disk is full, a started context waits
+    /// here, says so and tries again: no batch goes on before what comes first is written, nothing is
+    /// acknowledged, and receivers fill their buffers. `Err` if the storage has failed for good, or when the
+    /// context stops without waiting any longer. Where batches are stepped, whoever steps them is told at
+    /// once, and may try again.
     pub(super) fn checkpoint(&self, note: impl FnOnce(&mut Checkpoints)) -> Result<()> {
         if let Some(checkpoints) = &mut *self.lock_checkpoints() {
             note(checkpoints);
@@ -357,7 +358,8 @@ impl Core {
         self.changed.notify_all();
     }
 
-    /// Whether no batch may follow: what can't be written down must not happen, and the user may have asked for it.
+    /// Whether no batch may follow: what can't be written down must not happen, and the user may have asked
+    /// for it.
     pub(super) fn is_fatal(&self, error: &Error) -> bool {
         let stops = self.config.on_failure == OnFailure::Stop;
         matches!(error, Error::Checkpoint(_)) || (stops && matches!(error, Error::Job(_)))
@@ -536,7 +538,8 @@ impl Core {
             std::mem::take(&mut life.async_runtime),
         );
         drop(life);
-        // The folder is free for another program from here on. A store, and what a pipeline holds, is somebody's code.
+        // The folder is free for another program from here on. A store, and what a pipeline holds, is
+        // somebody's code.
         let checkpoints = self.lock_checkpoints().take();
         let _ = catch_unwind(AssertUnwindSafe(|| drop(checkpoints)));
         self.changed.notify_all();
@@ -546,7 +549,8 @@ impl Core {
         }
     }
 
-    /// Runs `n` batches, fewer if one of them stops the context. The `last` one runs although the context stops.
+    /// Runs `n` batches, fewer if one of them stops the context. The `last` one runs although the context
+    /// stops.
     pub(super) fn step(self: &Arc<Core>, stepper: &mut Stepper, n: usize, last: bool) -> Result<()> {
         let inputs = self.lock().inputs.clone();
         self.exec.enter(|| {

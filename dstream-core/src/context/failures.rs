@@ -2,8 +2,8 @@
 
 use crate::Error;
 
-/// Each failure of a batch is returned once, to those who wait when it happens or to the first who asks later. What has
-/// ended the context is returned to everybody.
+/// Each failure of a batch is returned once, to those who wait when it happens or to the first who asks
+/// later. What has ended the context is returned to everybody.
 #[derive(Debug, Default)]
 pub(super) struct Failures {
     /// How many there were.
@@ -50,8 +50,8 @@ impl Failures {
         self.end.is_some() || self.count > returned
     }
 
-    /// The error for somebody who knows `returned` failures; it counts as returned from now on. A failure of a batch
-    /// comes before the end that it may have led to.
+    /// The error for somebody who knows `returned` failures; it counts as returned from now on. A failure of
+    /// a batch comes before the end that it may have led to.
     pub(super) fn take(&mut self, returned: u64) -> Option<Error> {
         let new = self.count > returned;
         self.returned = self.count;

@@ -33,8 +33,8 @@ impl Generator {
         Generator { config, interval, planners, first, watch, finishing, stop: Signal::new() }
     }
 
-    /// The sources have stopped: if they still hold something the next batch takes it and is the last one. `timeout` is for what
-    /// they are planning now.
+    /// The sources have stopped: if they still hold something the next batch takes it and is the last one.
+    /// `timeout` is for what they are planning now.
     pub(super) fn finish(&self, timeout: Duration) {
         // What was handed out before may take it all the same, and nothing is handed out meanwhile.
         let mut finishing = self.finishing();

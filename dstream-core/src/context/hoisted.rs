@@ -24,7 +24,8 @@ impl<T> Hoisted<T> {
 
     /// The operator. A batch and a checkpoint never want it at the same time.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        // Operators guard the user's code; what a panic of this crate's leaves behind is no worse than no operator.
+        // Operators guard the user's code; what a panic of this crate's leaves behind is no worse than no
+        // operator.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

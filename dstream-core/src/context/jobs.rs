@@ -157,8 +157,8 @@ pub(super) fn run_batch(core: &Arc<Core>, pipelines: &mut [Pipeline], time: Time
     let mut panicked = None;
     for (id, pipeline) in pipelines.iter_mut().enumerate() {
         batch.begin_pipeline(id);
-        // Stages and outputs catch the user's panics; what comes through is a fault of an expansion or of this crate, and
-        // must not cost the batches to come.
+        // Stages and outputs catch the user's panics; what comes through is a fault of an expansion or of
+        // this crate, and must not cost the batches to come.
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (pipeline.run)(&mut batch))) {
             let message = panic_text(&*panic);
             let (operator, file, line) = ("the pipeline".into(), file!(), line!());

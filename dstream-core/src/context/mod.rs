@@ -52,11 +52,12 @@ pub enum ContextState {
 
 /// Runs pipelines, batch by batch. It is what `stream!` evaluates to.
 ///
-/// A value is a handle; clones are the same context. When the last handle is dropped without a stop, the context stops at
-/// once, as by [`stop`](StreamingContext::stop).
+/// A value is a handle; clones are the same context. When the last handle is dropped without a stop, the
+/// context stops at once, as by [`stop`](StreamingContext::stop).
 ///
-/// Batch times are multiples of the batch interval since the epoch; the first is strictly after the start. Batches run
-/// in order, one at a time. If they fall behind, the missed ones run one by one, each at its own time.
+/// Batch times are multiples of the batch interval since the epoch; the first is strictly after the start.
+/// Batches run in order, one at a time. If they fall behind, the missed ones run one by one, each at its own
+/// time.
 ///
 /// ```
 /// use dstream::{ContextState, prelude::*};
@@ -75,11 +76,11 @@ pub enum ContextState {
 ///
 /// # Panics of the program
 ///
-/// A panic in a closure of a pipeline fails its batch, which names the operator. Only the process's panic hook is told where a
-/// panic comes from. So the first batch puts a hook around the one that there is
-/// ([`std::panic::set_hook`]), for good: it prints nothing for panics that fail a batch, and calls the hook before it for every
-/// other. A program that sets a hook of its own does so before the first batch; one that sets it later still runs, with
-/// the operator's place missing in failures, and its own hook called for them.
+/// A panic in a closure of a pipeline fails its batch, which names the operator. Only the process's panic
+/// hook is told where a panic comes from. So the first batch puts a hook around the one that there is
+/// ([`std::panic::set_hook`]), for good: it prints nothing for panics that fail a batch, and calls the hook
+/// before it for every other. A program that sets a hook of its own does so before the first batch; one that
+/// sets it later still runs, with the operator's place missing in failures, and its own hook called for them.
 #[derive(Clone)]
 pub struct StreamingContext {
     handle: Arc<Handle>,
@@ -158,8 +159,8 @@ impl StreamingContext {
         self.core().exec.default_partitions()
     }
 
-    /// What the context does in each batch: its pipelines as the compiler has made them. It can be asked for at any time, and
-    /// shows the pipelines that have been added until then.
+    /// What the context does in each batch: its pipelines as the compiler has made them. It can be asked for
+    /// at any time, and shows the pipelines that have been added until then.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -178,8 +179,8 @@ impl StreamingContext {
         self.core().plan()
     }
 
-    /// Tells `listener` what happens in the context from now on, as [`Config::listener`] does. `Err` if there is no thread to
-    /// be had for it.
+    /// Tells `listener` what happens in the context from now on, as [`Config::listener`] does. `Err` if there
+    /// is no thread to be had for it.
     pub fn add_listener(&self, listener: impl Listener) -> Result<()> {
         self.core().config.events.add(Arc::new(listener))
     }
@@ -200,9 +201,9 @@ impl StreamingContext {
 
     /// Starts the sources and the batches, and returns.
     ///
-    /// An error if the context has been stopped, or if another one of this process is started, which has to be stopped
-    /// first. If there is no output, or a source can't be started, that is an error and the context is stopped. Starting a started
-    /// context is a warning.
+    /// An error if the context has been stopped, or if another one of this process is started, which has to
+    /// be stopped first. If there is no output, or a source can't be started, that is an error and the
+    /// context is stopped. Starting a started context is a warning.
     pub fn start(&self) -> Result<()> {
         let core = self.core();
         {
@@ -231,9 +232,10 @@ impl StreamingContext {
 
     /// Blocks until the context stops, or until a batch fails, and returns the failure.
     ///
-    /// A failure doesn't stop the context, unless [`Config::on_failure`] says so: later batches run until it is stopped or
-    /// dropped. It is returned once, so that a call after it waits for the next failure or for the end. What has ended the context
-    /// is returned by every call: a checkpoint that can't be written, or an [`Error::Thread`].
+    /// A failure doesn't stop the context, unless [`Config::on_failure`] says so: later batches run until it
+    /// is stopped or dropped. It is returned once, so that a call after it waits for the next failure or for
+    /// the end. What has ended the context is returned by every call: a checkpoint that can't be written, or
+    /// an [`Error::Thread`].
     ///
     /// A context that has not been started is an error at once.
     ///
@@ -257,8 +259,8 @@ impl StreamingContext {
         self.wait(None).map(|_| ())
     }
 
-    /// Like [`await_termination`](StreamingContext::await_termination), for at most `timeout`; returns whether the
-    /// context has stopped.
+    /// Like [`await_termination`](StreamingContext::await_termination), for at most `timeout`; returns
+    /// whether the context has stopped.
     pub fn await_termination_or_timeout(&self, timeout: Duration) -> Result<bool> {
         self.wait(Some(timeout))
     }
@@ -291,15 +293,16 @@ impl StreamingContext {
         }
     }
 
-    /// Stops at once: batches that have not begun are dropped, and the one that is running has two seconds to end.
+    /// Stops at once: batches that have not begun are dropped, and the one that is running has two seconds to
+    /// end.
     ///
     /// Inside a batch this returns at once too, and the stop goes on when the batch is done.
     pub fn stop(&self) {
         self.core().stop(false);
     }
 
-    /// Stops when all that was received is processed: the sources stop, a last batch takes what they still hold, and the
-    /// batches that wait are run. What takes longer than
+    /// Stops when all that was received is processed: the sources stop, a last batch takes what they still
+    /// hold, and the batches that wait are run. What takes longer than
     /// [`Config::graceful_stop_timeout`](crate::Config::graceful_stop_timeout) is given up, with a warning.
     ///
     /// Inside a batch this returns at once, and the stop goes on when the batch is done.
@@ -307,12 +310,13 @@ impl StreamingContext {
         self.core().stop(true);
     }
 
-    /// For tests: runs `n` batches to completion, at consecutive batch times, without waiting for any clock. Returns the first of
-    /// their failures, after all `n` have run.
+    /// For tests: runs `n` batches to completion, at consecutive batch times, without waiting for any clock.
+    /// Returns the first of their failures, after all `n` have run.
     ///
-    /// The first call starts the sources; each further call goes on where the last one ended. Fewer batches run if one of
-    /// them stops the context, or can't be written down (see [`CheckpointError`](crate::CheckpointError)): the next call then
-    /// tries that batch again. A context is either started or driven by this.
+    /// The first call starts the sources; each further call goes on where the last one ended. Fewer batches
+    /// run if one of them stops the context, or can't be written down (see
+    /// [`CheckpointError`](crate::CheckpointError)): the next call then tries that batch again. A context is
+    /// either started or driven by this.
     pub fn run_batches(&self, n: usize) -> Result<()> {
         let core = self.core();
         let mut stepper = match core.stepper.try_lock() {

@@ -8,8 +8,9 @@ use crate::{
     checkpoint::{CheckpointError, Progress, Recovered, Storage, UsedUp, log_reaches},
 };
 
-/// Where newer checkpoints are damaged: nothing is said if running the batch that had begun once more gives all that they had, over the same
-/// records. Else that is an error, unless `Config::accept_older_checkpoint` allows it; then `true`: records of receivers may be missing.
+/// Where newer checkpoints are damaged: nothing is said if running the batch that had begun once more gives
+/// all that they had, over the same records. Else that is an error, unless `Config::accept_older_checkpoint`
+/// allows it; then `true`: records of receivers may be missing.
 pub(super) fn check_older(core: &Core, storage: &Storage, recovered: &Recovered) -> Result<bool> {
     let [newest, ..] = recovered.passed_over() else { return Ok(false) };
     let (ours, interval) = (recovered.progress(), core.interval);
@@ -18,7 +19,8 @@ pub(super) fn check_older(core: &Core, storage: &Storage, recovered: &Recovered)
     let begun = ours.pending.first();
     let same_batch = begun.is_some_and(|begun| match &newest.progress {
         Some(newest) => newest.batch_time.max(last(newest)) <= begun.time,
-        // Each output of it that was left is struck off in a commit of its own, the last one by the end of the batch.
+        // Each output of it that was left is struck off in a commit of its own, the last one by the end of
+        // the batch.
         None => recovered.commits_behind() <= begun.outputs.len() as u64,
     });
     let losses = losses(core, storage, recovered, same_batch)?;

@@ -1,7 +1,7 @@
 //! What a pipeline adds to its context, under names that are fixed by the text of the program.
 //!
-//! A checkpoint finds the state of an operator, and whether an output has run, by name. So no name depends on the order in
-//! which pipelines are added, and two of a kind never share one.
+//! A checkpoint finds the state of an operator, and whether an output has run, by name. So no name depends on
+//! the order in which pipelines are added, and two of a kind never share one.
 
 use std::{collections::HashMap, fmt, sync::Arc};
 

@@ -1,5 +1,5 @@
-//! Planning: which records of a source belong to a batch. In a started context each source has a thread for it, so that
-//! one that is slow holds up no other one, and no batch that it is not part of.
+//! Planning: which records of a source belong to a batch. In a started context each source has a thread for
+//! it, so that one that is slow holds up no other one, and no batch that it is not part of.
 
 use std::{
     sync::{
@@ -15,7 +15,8 @@ use crate::{Error, Limits, Result, Time, source::AnyInput, threads::Threads};
 /// How long a source may take to stop once it has been told to: longer than a receiver's thread may.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The planning threads of a context. They end when this is dropped, and what was sent to them before is done.
+/// The planning threads of a context. They end when this is dropped, and what was sent to them before is
+/// done.
 pub(super) struct Planners {
     planners: Vec<Planner>,
     states: Arc<States>,
@@ -100,8 +101,8 @@ impl Planners {
         self.send(|| Task::Committed(time));
     }
 
-    /// Stops the sources, at the same time; each when it has planned what it was asked to, for which there is `timeout`. Returns
-    /// whether all of them have stopped.
+    /// Stops the sources, at the same time; each when it has planned what it was asked to, for which there is
+    /// `timeout`. Returns whether all of them have stopped.
     pub(super) fn stop(&self, timeout: Duration) -> bool {
         self.send(|| Task::Stop);
         let busy = self.states.wait(timeout, |state| state.stop == Stop::NotBegun);
@@ -121,7 +122,8 @@ impl Planners {
         busy.is_empty() && slow.is_empty()
     }
 
-    /// Whether a source that has stopped holds something that no batch has, nor will have of those that it was asked to plan.
+    /// Whether a source that has stopped holds something that no batch has, nor will have of those that it
+    /// was asked to plan.
     pub(super) fn has_pending(&self, timeout: Duration) -> bool {
         self.states.wait(timeout, |state| state.stop == Stop::Done && state.planned < state.asked);
         self.states.lock().iter().any(|state| state.pending)

@@ -49,7 +49,8 @@ fn install() -> io::Result<()> {
         flag::register_conditional_default(signal, Arc::clone(&DEFAULT))?;
         flag::register(signal, Arc::clone(&DEFAULT))?;
     }
-    // Last: the stop that this begins sets the flag as well, and may end before the handlers behind it have run.
+    // Last: the stop that this begins sets the flag as well, and may end before the handlers behind it have
+    // run.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     // It serves every context of the process, one after the other: a panic is that of the context that stops.
     Threads::default().spawn(THREAD, move || {

@@ -1,17 +1,18 @@
-//! What happens in a context, for programs that watch it: a [`Listener`] is told of every batch, stage, output, receiver and
-//! checkpoint.
+//! What happens in a context, for programs that watch it: a [`Listener`] is told of every batch, stage,
+//! output, receiver and checkpoint.
 //!
 //! A listener is given to [`Config::listener`](crate::Config::listener) or
-//! [`StreamingContext::add_listener`](crate::StreamingContext::add_listener). Each has a thread of its own, and a bounded queue of
-//! events in front of it. So a listener can't slow a batch down, however long it takes, and a panic in it costs one event. If it
-//! can't keep up, events are dropped, which it is told by [`events_dropped`](Listener::events_dropped).
+//! [`StreamingContext::add_listener`](crate::StreamingContext::add_listener). Each has a thread of its own,
+//! and a bounded queue of events in front of it. So a listener can't slow a batch down, however long it
+//! takes, and a panic in it costs one event. If it can't keep up, events are dropped, which it is told by
+//! [`events_dropped`](Listener::events_dropped).
 //!
-//! The events of a batch come in this order: [`BatchPlanned`], [`BatchStarted`], then for each output in turn [`OutputStarted`] and
-//! [`OutputCompleted`], with a [`StageCompleted`] where a stage has run, then [`BatchCompleted`]. Batches run one after another; but
-//! those that wait are planned while one runs.
+//! The events of a batch come in this order: [`BatchPlanned`], [`BatchStarted`], then for each output in turn
+//! [`OutputStarted`] and [`OutputCompleted`], with a [`StageCompleted`] where a stage has run, then
+//! [`BatchCompleted`]. Batches run one after another; but those that wait are planned while one runs.
 //!
-//! Points in time come from the context's [`Clock`](crate::Clock), and delays are differences of them; how long a stage, an output or
-//! a checkpoint took is measured in real time, also under a manual clock.
+//! Points in time come from the context's [`Clock`](crate::Clock), and delays are differences of them; how
+//! long a stage, an output or a checkpoint took is measured in real time, also under a manual clock.
 //!
 //! ```
 //! use dstream::{Config, events::{BatchCompleted, Listener}, prelude::*};
@@ -55,8 +56,8 @@ macro_rules! events {
     ($($(#[$doc:meta])* $method:ident: $event:ident,)*) => {
         /// Is told what happens in a context: implement the methods of what you want to know.
         ///
-        /// The methods are called on the listener's own thread, one at a time, in the order in which things happened. See the
-        /// [module](crate::events).
+        /// The methods are called on the listener's own thread, one at a time, in the order in which things
+        /// happened. See the [module](crate::events).
         pub trait Listener: Send + Sync + 'static {
             /// Is called with every event, before its own method.
             fn any(&self, event: &Event) {
@@ -136,11 +137,13 @@ events! {
     batch_completed: BatchCompleted,
     /// A checkpoint is on the disk.
     checkpoint_written: CheckpointWritten,
-    /// A batch has ended more than an interval after its time. It is said once, and again whenever batches are twice as late.
+    /// A batch has ended more than an interval after its time. It is said once, and again whenever batches
+    /// are twice as late.
     batches_behind: BatchesBehind,
     /// Batches end in time again.
     batches_caught_up: BatchesCaughtUp,
-    /// An error that costs records or time but fails no batch, as [`Config::on_report`](crate::Config::on_report) has it.
+    /// An error that costs records or time but fails no batch, as
+    /// [`Config::on_report`](crate::Config::on_report) has it.
     reported: Reported,
     /// Events are missing here, since this listener did not keep up.
     events_dropped: EventsDropped,
@@ -234,7 +237,8 @@ pub struct InputInfo {
     pub blocks: u64,
     /// About how many bytes of memory or of a file that is not read yet.
     pub bytes: u64,
-    /// How many records; known when the batch is done, and only for blocks that can say it. Of a file nobody counts them.
+    /// How many records; known when the batch is done, and only for blocks that can say it. Of a file nobody
+    /// counts them.
     pub records: Option<u64>,
 }
 
@@ -246,7 +250,8 @@ pub struct StageCompleted {
     pub batch: Time,
     /// The number of the pipeline in the context: an index into [`Plan::pipelines`].
     pub pipeline: usize,
-    /// The number of the stage in the pipeline: an index into [`PipelinePlan::stages`](crate::plan::PipelinePlan::stages).
+    /// The number of the stage in the pipeline: an index into
+    /// [`PipelinePlan::stages`](crate::plan::PipelinePlan::stages).
     pub stage: usize,
     /// In how many tasks it ran.
     pub tasks: u64,
@@ -326,7 +331,8 @@ pub struct BatchCompleted {
     pub total_delay: Duration,
     /// What each source had for it, in the order of the program.
     pub inputs: Vec<InputInfo>,
-    /// The outputs that have run, in that order. One that was not due, or had run before a restart, is not among them.
+    /// The outputs that have run, in that order. One that was not due, or had run before a restart, is not
+    /// among them.
     pub outputs: Vec<OutputCompleted>,
     /// What operators keep now, in the order of the program.
     pub kept: Vec<KeptInfo>,
@@ -340,8 +346,8 @@ pub struct BatchCompleted {
 pub struct KeptInfo {
     /// The operator: its name in the plan.
     pub operator: String,
-    /// How many keys a state or a keyed window has, and how many records or partial results another window; `None` where
-    /// nobody counts them.
+    /// How many keys a state or a keyed window has, and how many records or partial results another window;
+    /// `None` where nobody counts them.
     pub keys: Option<u64>,
 }
 

@@ -12,7 +12,8 @@ use bytes::Bytes;
 use super::{Exchange, ExchangeError, ExchangeStep};
 use crate::Time;
 
-/// A cluster in one process: contexts on threads of their own exchange bytes, as if they were on hosts of their own.
+/// A cluster in one process: contexts on threads of their own exchange bytes, as if they were on hosts of
+/// their own.
 ///
 /// Each context gets the [`process`](LoopbackCluster::process) that it is, with
 /// [`Config::exchange`](crate::Config::exchange), which has an example. A process is gone when its context is
@@ -64,7 +65,8 @@ impl LoopbackCluster {
         self
     }
 
-    /// The end of a process, counted from 0, to be given to its context. The process is gone when it is dropped.
+    /// The end of a process, counted from 0, to be given to its context. The process is gone when it is
+    /// dropped.
     ///
     /// # Panics
     ///

@@ -1,24 +1,26 @@
-//! The seam between the processes that run one program together: how keys are divided, and how what belongs to
-//! another process gets there.
+//! The seam between the processes that run one program together: how keys are divided, and how what belongs
+//! to another process gets there.
 //!
-//! Every process runs the same program over a part of the input. Where equal keys must meet, each process hands every
-//! other one what that one owns, as bytes: one [exchange](Exchange::exchange) a wide operator and batch. Without an
-//! [`Exchange`] (see [`Config::exchange`](crate::Config::exchange)) a program is alone: its values are moved, and
-//! nothing is serialised.
+//! Every process runs the same program over a part of the input. Where equal keys must meet, each process
+//! hands every other one what that one owns, as bytes: one [exchange](Exchange::exchange) a wide operator and
+//! batch. Without an [`Exchange`] (see [`Config::exchange`](crate::Config::exchange)) a program is alone: its
+//! values are moved, and nothing is serialised.
 //!
-//! **Key groups.** The hash of a key says in which of [`KEY_GROUPS`] groups it is. Each process owns a range of them,
-//! those of process 0 first. A shuffle of `n` partitions cuts the same hashes into `n` ranges, the buckets; the owner of
-//! a bucket is the owner of the group in which it begins. A result that has no key, such as that of `count`, ends at
-//! the owner of the first group.
+//! **Key groups.** The hash of a key says in which of [`KEY_GROUPS`] groups it is. Each process owns a range
+//! of them, those of process 0 first. A shuffle of `n` partitions cuts the same hashes into `n` ranges, the
+//! buckets; the owner of a bucket is the owner of the group in which it begins. A result that has no key,
+//! such as that of `count`, ends at the owner of the first group.
 //!
-//! **Order.** A bucket has the records of process 0, then those of process 1, and so on; of each process those of its
-//! first task first, each task's in their order. Where process 0 has the first blocks of a batch, process 1 those behind
-//! them, and so on, this is the order in which a single process would have them.
+//! **Order.** A bucket has the records of process 0, then those of process 1, and so on; of each process
+//! those of its first task first, each task's in their order. Where process 0 has the first blocks of a
+//! batch, process 1 those behind them, and so on, this is the order in which a single process would have
+//! them.
 //!
-//! **Failures.** An exchange that fails fails the operator in this batch, in the process that notices. A process whose
-//! own input of the operator failed says so to the others, where the operator fails for that reason: nobody goes on
-//! with a part. What arrives must come from the same batch, step, operator, types, number of buckets and seed, and have the
-//! right checksum: a program that was edited on one host is found out by the first operator that differs.
+//! **Failures.** An exchange that fails fails the operator in this batch, in the process that notices. A
+//! process whose own input of the operator failed says so to the others, where the operator fails for that
+//! reason: nobody goes on with a part. What arrives must come from the same batch, step, operator, types,
+//! number of buckets and seed, and have the right checksum: a program that was edited on one host is found
+//! out by the first operator that differs.
 //!
 //! `docs/architecture.md` says which operators end in an exchange, and what is local by definition.
 
@@ -37,15 +39,17 @@ use crate::{Error, Result, Time};
 pub(crate) use round::Exchanges;
 pub(crate) use wire::{Wire, chunks_of, collect_seq};
 
-/// Into how many groups keys are divided: many more than there are processes, and the same in every program, so that
-/// what a checkpoint says of groups stays right.
+/// Into how many groups keys are divided: many more than there are processes, and the same in every program,
+/// so that what a checkpoint says of groups stays right.
 pub const KEY_GROUPS: usize = 1024;
 
 /// Moves bytes between the processes that run one program.
 ///
-/// An implementation knows nothing of records: it hands each process one message from every other one. It must
+/// An implementation knows nothing of records: it hands each process one message from every other one. It
+/// must
 ///
-/// * deliver a message whole or not at all, and those from one process to another in the order of their steps;
+/// * deliver a message whole or not at all, and those from one process to another in the order of their
+///   steps;
 /// * give up after some time, and at once when it knows that a process is gone: nothing may wait for ever;
 /// * drop a message of an earlier step than the one that is asked for: that step has failed here.
 ///
@@ -58,21 +62,23 @@ pub trait Exchange: fmt::Debug + Send + Sync {
     fn processes(&self) -> usize;
 
     /// The key groups that a process owns. The ranges of process 0, 1, .. must follow one another from 0 to
-    /// [`KEY_GROUPS`], and be the same whichever process is asked. By default they are of about the same length.
+    /// [`KEY_GROUPS`], and be the same whichever process is asked. By default they are of about the same
+    /// length.
     fn key_groups(&self, process: usize) -> Range<usize> {
         let n = self.processes().max(1);
         process * KEY_GROUPS / n..(process + 1) * KEY_GROUPS / n
     }
 
-    /// Sends `messages[p]` to process `p`, and returns what each process has sent here in the same step, by process.
-    /// At the place of this process itself both are empty.
+    /// Sends `messages[p]` to process `p`, and returns what each process has sent here in the same step, by
+    /// process. At the place of this process itself both are empty.
     ///
-    /// It is called by one thread at a time, once a step, in the same order by every process that runs the same program.
+    /// It is called by one thread at a time, once a step, in the same order by every process that runs the
+    /// same program.
     ///
     /// # Errors
     ///
-    /// If a process can't be reached, is gone, does not answer in time, or has gone on to a later step. The batch fails, and
-    /// no further step of it is exchanged.
+    /// If a process can't be reached, is gone, does not answer in time, or has gone on to a later step. The
+    /// batch fails, and no further step of it is exchanged.
     fn exchange(&self, step: &ExchangeStep<'_>, messages: Vec<Bytes>) -> Result<Vec<Bytes>, ExchangeError>;
 }
 

@@ -80,8 +80,8 @@ fn shown<T: Debug>(step: Step<Rdd<T>>) -> Vec<String> {
     step.unwrap().iter().map(|record| format!("{record:?}")).collect()
 }
 
-/// So many processes go on from these entries, with the batches from number `first` on: what they yield together, and what all of
-/// them have written then.
+/// So many processes go on from these entries, with the batches from number `first` on: what they yield
+/// together, and what all of them have written then.
 fn life(
     processes: usize,
     entries: &[Entries; OPERATORS],

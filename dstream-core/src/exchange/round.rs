@@ -35,9 +35,9 @@ pub(crate) struct Exchanges {
 }
 
 impl Batch<'_> {
-    /// Brings together what all tasks have for each bucket: `tasks[t][k]` is what task `t` of this process has for bucket
-    /// `k`. Returns, for each bucket of this process, what the tasks of all processes have for it, in order; the buckets of
-    /// others are there, and empty.
+    /// Brings together what all tasks have for each bucket: `tasks[t][k]` is what task `t` of this process
+    /// has for bucket `k`. Returns, for each bucket of this process, what the tasks of all processes have for
+    /// it, in order; the buckets of others are there, and empty.
     ///
     /// To be called for every step that is due, also if it failed: the other processes wait for it.
     pub(crate) fn exchange<E: Wire>(
@@ -52,7 +52,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Brings what all tasks have to the owner of the first key group: `Some` there, `None` in the other processes.
+    /// Brings what all tasks have to the owner of the first key group: `Some` there, `None` in the other
+    /// processes.
     pub(crate) fn gather<E: Wire>(&self, op: &OpMeta, tasks: Step<Vec<E>>) -> Step<Option<Vec<E>>> {
         let Some(exchange) = self.others() else { return tasks.map(Some) };
         let tasks = tasks.map(|tasks| tasks.into_iter().map(|task| vec![task]).collect());
@@ -139,8 +140,8 @@ impl Batch<'_> {
         Ok(columns)
     }
 
-    /// Sends `messages[p]`, the parts for process `p`, and returns the parts that came from the others, `parts` from each, by
-    /// process, without this one.
+    /// Sends `messages[p]`, the parts for process `p`, and returns the parts that came from the others,
+    /// `parts` from each, by process, without this one.
     fn round<E>(
         &self,
         exchange: &dyn Exchange,
@@ -239,7 +240,8 @@ impl Batch<'_> {
 }
 
 impl Header {
-    /// Whether what another process has sent is for the step of this one; `Err` says what differs, to be read behind "process 1".
+    /// Whether what another process has sent is for the step of this one; `Err` says what differs, to be read
+    /// behind "process 1".
     fn fits(&self, own: &Header) -> Result<(), String> {
         let same_program = "all processes must run the same program";
         if (self.batch, self.step) != (own.batch, own.step) {

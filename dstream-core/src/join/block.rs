@@ -67,8 +67,8 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> JoinBlock<K,
     }
 }
 
-/// How many matches these records have; those that have none count as one if they are `kept`. Keys of the right side that were
-/// asked for are marked if that is wanted.
+/// How many matches these records have; those that have none count as one if they are `kept`. Keys of the
+/// right side that were asked for are marked if that is wanted.
 pub(super) fn count<K: Key<Owned = K>, V, W>(
     left: &[Vec<(K, V)>],
     lists: &Lists<K, W>,
@@ -118,7 +118,8 @@ struct Matches<'a, K, V, W, F> {
     /// The record of the group whose matches are being read, and how many are taken with it.
     open: Option<(K, V)>,
     taken: usize,
-    /// Before which place the records of the right side are that are still to be looked at for their own sake.
+    /// Before which place the records of the right side are that are still to be looked at for their own
+    /// sake.
     alone: usize,
     form: PhantomData<F>,
 }

@@ -1,8 +1,8 @@
 //! What runs beneath the joins, of streams and of `Rdd`s.
 //!
-//! Both sides are scattered by hash. A bucket of the left side looks into the same bucket of the right side where its matches are
-//! read: they go straight into the loop of the next stage, which is all that ever has them, or are counted and never made. Only where
-//! somebody wants all of them as his own is there an `Rdd`.
+//! Both sides are scattered by hash. A bucket of the left side looks into the same bucket of the right side
+//! where its matches are read: they go straight into the loop of the next stage, which is all that ever has
+//! them, or are counted and never made. Only where somebody wants all of them as his own is there an `Rdd`.
 
 mod block;
 mod forms;
@@ -67,8 +67,8 @@ pub struct Joined<K, V, W, F> {
     few: bool,
 }
 
-/// How many records one task looks at, of this many in all. A key that has many, or a bucket that was meant for a single partition,
-/// is shared out over the cores like anything else.
+/// How many records one task looks at, of this many in all. A key that has many, or a bucket that was meant
+/// for a single partition, is shared out over the cores like anything else.
 fn largest(records: usize) -> usize {
     (records / 16).clamp(FEW, 64 << 10)
 }
@@ -152,8 +152,8 @@ fn size<E: HasLen>(column: &[E]) -> usize {
     column.iter().map(E::len).sum()
 }
 
-/// Shares a bucket out over several tasks, none of which looks at many more than `most` records; the matches of one record of the
-/// left side are not divided.
+/// Shares a bucket out over several tasks, none of which looks at many more than `most` records; the matches
+/// of one record of the left side are not divided.
 fn share_out<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
     seed: u64,
     join: &Join<(K, V), (K, W)>,
@@ -296,7 +296,8 @@ mod tests {
         (most as f64 / work.iter().sum::<usize>() as f64, work.len())
     }
 
-    /// Half of the records of a side have one key, and so are in one bucket: no task has much more to do than the others.
+    /// Half of the records of a side have one key, and so are in one bucket: no task has much more to do than
+    /// the others.
     #[test]
     fn a_heavy_key_is_shared_out() {
         let even = |n| n as u64;

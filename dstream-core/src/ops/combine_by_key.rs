@@ -12,8 +12,9 @@ use crate::{
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
-    /// Builds a combiner of type `C` for each key: `create` makes one of a key's first value, `merge_value` adds a value of the
-    /// same partition, `merge_combiners` puts the combiners of two partitions together, in order.
+    /// Builds a combiner of type `C` for each key: `create` makes one of a key's first value, `merge_value`
+    /// adds a value of the same partition, `merge_combiners` puts the combiners of two partitions together,
+    /// in order.
     ///
     /// Option `partitions = n`, as for [`reduce_by_key`](DStream::reduce_by_key).
     ///
@@ -149,8 +150,8 @@ impl<E> HasLen for Vec<E> {
     }
 }
 
-/// One value for each key of a batch, by bucket. Clones share the entries: operators that combine the same pairs alike
-/// all read one.
+/// One value for each key of a batch, by bucket. Clones share the entries: operators that combine the same
+/// pairs alike all read one.
 #[derive(Debug)]
 pub struct Partials<K, V> {
     buckets: Vec<Arc<Share<K, V>>>,

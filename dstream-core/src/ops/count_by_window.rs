@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::DStream;
 
 impl<T> DStream<T> {
-    /// How many records there were in the last `length`, each time that `slide` has passed: one `u64`, also if it is 0.
+    /// How many records there were in the last `length`, each time that `slide` has passed: one `u64`, also
+    /// if it is 0.
     ///
     /// One number is kept for each batch. The durations are those of [`window`](DStream::window).
     ///

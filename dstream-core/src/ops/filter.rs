@@ -5,8 +5,8 @@ use crate::DStream;
 impl<T> DStream<T> {
     /// Keeps the records for which `f` is true.
     ///
-    /// `lines.filter(|line| line.contains("part"))`, written like this directly behind a source of text, searches the text as a whole, and
-    /// looks for lines only around a hit.
+    /// `lines.filter(|line| line.contains("part"))`, written like this directly behind a source of text,
+    /// searches the text as a whole, and looks for lines only around a hit.
     ///
     /// ```
     /// use dstream::prelude::*;

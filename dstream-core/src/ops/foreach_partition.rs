@@ -7,12 +7,14 @@ use crate::{
 };
 
 impl<T: Record> DStream<T> {
-    /// Calls `f` with each partition of each batch: `|partition|`, or `|partition, time|` with the batch's time.
+    /// Calls `f` with each partition of each batch: `|partition|`, or `|partition, time|` with the batch's
+    /// time.
     ///
-    /// For one connection, transaction or file a partition. `f` runs on several threads at once. Batch time and
-    /// [`Partition::index`] name what `f` is given: a batch that is run again has the same partitions, so an output
-    /// that replaces what it wrote under that name writes everything exactly once. `f` returns nothing or a `Result`, as in
-    /// [`foreach_rdd`](DStream::foreach_rdd); after an error that may pass it is called with all partitions again.
+    /// For one connection, transaction or file a partition. `f` runs on several threads at once. Batch time
+    /// and [`Partition::index`] name what `f` is given: a batch that is run again has the same partitions, so
+    /// an output that replaces what it wrote under that name writes everything exactly once. `f` returns
+    /// nothing or a `Result`, as in [`foreach_rdd`](DStream::foreach_rdd); after an error that may pass it is
+    /// called with all partitions again.
     ///
     /// Options `retry` and `on_error`: see [`sink`](crate::sink).
     ///

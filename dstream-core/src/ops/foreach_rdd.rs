@@ -8,9 +8,10 @@ use crate::{
 impl<T: Record> DStream<T> {
     /// Calls `f` with each batch: `|rdd|`, or `|rdd, time|` with the batch's time.
     ///
-    /// `f` runs on the driver's thread, one batch at a time, in the order of the batches; it may change what it captured. It returns
-    /// nothing, or a `Result` with any error, so that it can use `?`. An error that [may pass](SinkError) is retried: `f` is called with
-    /// the same batch again. Any other `Err` fails this output of the batch, no other, and is what
+    /// `f` runs on the driver's thread, one batch at a time, in the order of the batches; it may change what
+    /// it captured. It returns nothing, or a `Result` with any error, so that it can use `?`. An error that
+    /// [may pass](SinkError) is retried: `f` is called with the same batch again. Any other `Err` fails this
+    /// output of the batch, no other, and is what
     /// [`await_termination`](crate::StreamingContext::await_termination) returns.
     ///
     /// Options `retry` and `on_error`: see [`sink`](crate::sink).

@@ -6,12 +6,14 @@ use crate::{
 };
 
 impl<T: Record> DStream<T> {
-    /// Calls the async closure `f` with each batch and waits: `async |rdd|`, or `async |rdd, time|` with the batch's time.
+    /// Calls the async closure `f` with each batch and waits: `async |rdd|`, or `async |rdd, time|` with the
+    /// batch's time.
     ///
-    /// Needs the feature `async`. As [`foreach_rdd`](DStream::foreach_rdd), with `.await` inside: it runs in a tokio runtime that
-    /// all outputs of the context share, so timers, sockets and `tokio::spawn` work in it, and the batch is done when it is. Its
-    /// value is `()` or a `Result` with any error; after one that [may pass](SinkError), `f` is called with the same batch again. When the
-    /// context stops and waits no longer, it is dropped where it awaits, and the batch is left to the next start.
+    /// Needs the feature `async`. As [`foreach_rdd`](DStream::foreach_rdd), with `.await` inside: it runs in
+    /// a tokio runtime that all outputs of the context share, so timers, sockets and `tokio::spawn` work in
+    /// it, and the batch is done when it is. Its value is `()` or a `Result` with any error; after one that
+    /// [may pass](SinkError), `f` is called with the same batch again. When the context stops and waits no
+    /// longer, it is dropped where it awaits, and the batch is left to the next start.
     ///
     #[cfg_attr(feature = "async", doc = "```")]
     #[cfg_attr(not(feature = "async"), doc = "```ignore")]
@@ -44,7 +46,8 @@ impl<T: Record> DStream<T> {
     }
 }
 
-/// Emits one batch. Not by `AsyncFnOnce`, which would not tell a closure that is not `async` the type of its argument.
+/// Emits one batch. Not by `AsyncFnOnce`, which would not tell a closure that is not `async` the type of its
+/// argument.
 #[cfg(feature = "async")]
 pub fn foreach_rdd_async<T, F: Future<Output: Outcome>>(
     rdd: &Rdd<T>,

@@ -1,4 +1,5 @@
-//! `group_by_key`, and what runs beneath every grouping: numbered in each task, exchanged by hash, arranged bucket by bucket.
+//! `group_by_key`, and what runs beneath every grouping: numbered in each task, exchanged by hash, arranged
+//! bucket by bucket.
 
 use std::sync::{Arc, LazyLock};
 
@@ -44,8 +45,8 @@ pub struct Grouped<K, V> {
     buckets: Vec<Arc<Bucket<K, V>>>,
 }
 
-/// The first reader puts the groups of a bucket together, and the last one drops them: if there is only one, their room is that of
-/// the bucket after it.
+/// The first reader puts the groups of a bucket together, and the last one drops them: if there is only one,
+/// their room is that of the bucket after it.
 pub(crate) type Bucket<K, V> = LazyLock<Groups<K, V>, Box<dyn FnOnce() -> Groups<K, V> + Send>>;
 
 impl<K, V> Clone for Grouped<K, V> {
@@ -67,7 +68,8 @@ impl<K, V> Grouped<K, V> {
 }
 
 impl Batch<'_> {
-    /// Brings the values of each bucket together. Those of a key are behind one another when somebody reads them.
+    /// Brings the values of each bucket together. Those of a key are behind one another when somebody reads
+    /// them.
     pub fn groups<K, V>(
         &self,
         op: &OpMeta,

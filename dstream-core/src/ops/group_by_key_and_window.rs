@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::{DStream, Key, Record};
 
 impl<K: Key, V: Record> DStream<(K, V)> {
-    /// All values that each key had in the last `length`, oldest first, each time that `slide` has passed: pairs of key and
-    /// `Vec`. A slide costs what enters and what leaves; a value is kept twice, with its batch and with its key.
+    /// All values that each key had in the last `length`, oldest first, each time that `slide` has passed:
+    /// pairs of key and `Vec`. A slide costs what enters and what leaves; a value is kept twice, with its
+    /// batch and with its key.
     ///
     /// The durations are those of [`window`](DStream::window). Option `partitions = n`, as for
     /// [`reduce_by_key`](DStream::reduce_by_key).

@@ -3,9 +3,11 @@
 use crate::DStream;
 
 impl<T> DStream<T> {
-    /// Calls `f` with a reference to each record, and hands the record on: to look into a pipeline while it is written.
+    /// Calls `f` with a reference to each record, and hands the record on: to look into a pipeline while it
+    /// is written.
     ///
-    /// `f` runs on several threads at once, and again if the batch is run again after a restart, so it is no output.
+    /// `f` runs on several threads at once, and again if the batch is run again after a restart, so it is no
+    /// output.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -3,7 +3,8 @@
 use crate::{DStream, Key, Record};
 
 impl<K: Key, V: Record> DStream<(K, V)> {
-    /// Every pair of values that this stream and `other` have for the same key in the same batch: `(key, (v, w))`.
+    /// Every pair of values that this stream and `other` have for the same key in the same batch: `(key, (v,
+    /// w))`.
     ///
     /// A key that has `m` values here and `n` there yields `m * n` records.
     ///

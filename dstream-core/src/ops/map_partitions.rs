@@ -8,9 +8,11 @@ use crate::{
 };
 
 impl<T: Record> DStream<T> {
-    /// Passes each partition, as an iterator over its records, through `f` and yields every item of what it returns.
+    /// Passes each partition, as an iterator over its records, through `f` and yields every item of what it
+    /// returns.
     ///
-    /// For work that is worth doing once a partition: `f` runs once for each, on several threads. The records are owned.
+    /// For work that is worth doing once a partition: `f` runs once for each, on several threads. The records
+    /// are owned.
     ///
     /// ```
     /// use dstream::prelude::*;

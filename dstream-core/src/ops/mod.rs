@@ -1,8 +1,9 @@
 //! The operators: what each promises, as documented methods of [`DStream`], and what runs beneath it.
 //!
-//! One file an operator, under the same name as in the compiler. Narrow operators (`map`, `filter`, ..) have no code
-//! here: their closures are inlined into the loop of their stage. The others have a *sink*, which takes the
-//! records of one task, and a step on [`Batch`](crate::batch::Batch) that puts the tasks' sinks together.
+//! One file an operator, under the same name as in the compiler. Narrow operators (`map`, `filter`, ..) have
+//! no code here: their closures are inlined into the loop of their stage. The others have a *sink*, which
+//! takes the records of one task, and a step on [`Batch`](crate::batch::Batch) that puts the tasks' sinks
+//! together.
 
 mod cache;
 mod cogroup;
@@ -81,14 +82,15 @@ pub use write_to::{ToSink, WriteTo};
 /// A stream inside `stream!`: each of its batches holds records of type `T`.
 ///
 /// The methods are the operators, and this page is their reference. A pipeline is not built by calling them:
-/// `stream!` compiles the calls into loops, and editors read them as the methods below, so that
-/// completion, hovers and signature help work inside the macro. No value of this type exists in a running program.
+/// `stream!` compiles the calls into loops, and editors read them as the methods below, so that completion,
+/// hovers and signature help work inside the macro. No value of this type exists in a running program.
 ///
 /// Beyond what the signatures say:
-/// * A closure may borrow from its record and give back what it borrowed: `lines.flat_map(|line| line.split(' '))`
-///   allocates nothing.
-/// * A closure captures the surrounding variables by move, once, when the pipeline is built. It runs on several threads at once, so it
-///   can't change what it captured (outputs are the exception: they run one at a time).
+/// * A closure may borrow from its record and give back what it borrowed: `lines.flat_map(|line| line.split('
+///   '))` allocates nothing.
+/// * A closure captures the surrounding variables by move, once, when the pipeline is built. It runs on
+///   several threads at once, so it can't change what it captured (outputs are the exception: they run one at
+///   a time).
 /// * A stream used by several operators is computed once; each closure runs once a record.
 pub struct DStream<T> {
     records: PhantomData<fn() -> T>,

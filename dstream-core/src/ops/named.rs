@@ -5,19 +5,20 @@ use std::fmt;
 use crate::DStream;
 
 impl<T> DStream<T> {
-    /// Names what stands before it: a window, an operator with state, or the source that a chain begins with; and likewise an output,
-    /// as in `totals.print().named("top")`. `name` is a string literal.
+    /// Names what stands before it: a window, an operator with state, or the source that a chain begins with;
+    /// and likewise an output, as in `totals.print().named("top")`. `name` is a string literal.
     ///
-    /// It is the name by which a checkpoint finds the state of an operator again, where a source goes on, and which outputs of an
-    /// interrupted batch have run. Without it
+    /// It is the name by which a checkpoint finds the state of an operator again, where a source goes on, and
+    /// which outputs of an interrupted batch have run. Without it
     ///
-    /// * an operator has the name of its `let`, or the nearest name above and its own operator: `pairs.update_state_by_key`;
+    /// * an operator has the name of its `let`, or the nearest name above and its own operator:
+    ///   `pairs.update_state_by_key`;
     /// * an output has that of its chain from the nearest name above: `pairs.reduce_by_key.print`;
     /// * a source names itself, as in `text_file_stream(/logs)`.
     ///
-    /// If the pipeline has a name, `stream!(ssc, name = "north", { .. })`, that comes first: `north/totals`. So with `named`, a
-    /// `let` can be renamed, an operator be put into a chain, and a source be moved to another address, and the program still goes
-    /// on from its checkpoint.
+    /// If the pipeline has a name, `stream!(ssc, name = "north", { .. })`, that comes first: `north/totals`.
+    /// So with `named`, a `let` can be renamed, an operator be put into a chain, and a source be moved to
+    /// another address, and the program still goes on from its checkpoint.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -24,10 +24,11 @@ impl<T: Record<Owned: Debug>> DStream<T> {
     ///
     /// ```
     ///
-    /// A record is written as its `Debug` form; `...` stands below if there are more. An empty batch prints the header. The time
-    /// is local, with `.mmm` when the batch interval is not in whole seconds.
+    /// A record is written as its `Debug` form; `...` stands below if there are more. An empty batch prints
+    /// the header. The time is local, with `.mmm` when the batch interval is not in whole seconds.
     ///
-    /// Options `retry` and `on_error`: see [`sink`](crate::sink). Dead letters are the records that would have been printed.
+    /// Options `retry` and `on_error`: see [`sink`](crate::sink). Dead letters are the records that would
+    /// have been printed.
     ///
     /// If standard output is a pipe that nobody reads any more, as behind `head`, the context stops
     /// [gracefully](crate::StreamingContext::stop_gracefully) and without an error, as `cat` ends.

@@ -7,9 +7,11 @@ use crate::{
 };
 
 impl<T: Record> DStream<T> {
-    /// Puts the records of each batch together two by two, in order: one record a batch, none for an empty one.
+    /// Puts the records of each batch together two by two, in order: one record a batch, none for an empty
+    /// one.
     ///
-    /// `f` must be associative: partitions are reduced on their own, then their results. It works on owned records.
+    /// `f` must be associative: partitions are reduced on their own, then their results. It works on owned
+    /// records.
     ///
     /// ```
     /// use dstream::prelude::*;

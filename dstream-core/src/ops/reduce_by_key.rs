@@ -5,8 +5,8 @@ use crate::{DStream, Key, Record};
 impl<K: Key, V: Record> DStream<(K, V)> {
     /// Puts the values of each key together two by two, in order of arrival: one pair a key.
     ///
-    /// `f` must be associative: values are reduced in each partition first, then over the partitions. A key is owned when
-    /// it is first seen in a partition and never again; values are owned before `f` sees them.
+    /// `f` must be associative: values are reduced in each partition first, then over the partitions. A key
+    /// is owned when it is first seen in a partition and never again; values are owned before `f` sees them.
     ///
     /// Option `partitions = n`: how many partitions the result has, at least 1. Default:
     /// [`Config::partitions`](crate::Config::partitions).

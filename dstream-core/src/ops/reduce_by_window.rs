@@ -6,15 +6,15 @@ use std::time::Duration;
 use crate::{DStream, Record};
 
 impl<T: Record> DStream<T> {
-    /// Puts the records of the last `length` together two by two, oldest first, each time that `slide` has passed: one record,
-    /// or none if there was none.
+    /// Puts the records of the last `length` together two by two, oldest first, each time that `slide` has
+    /// passed: one record, or none if there was none.
     ///
-    /// `f` must be associative. One record is kept for each batch, and a slide calls `f` for what is new, however long the
-    /// window is. The durations are those of [`window`](DStream::window).
+    /// `f` must be associative. One record is kept for each batch, and a slide calls `f` for what is new,
+    /// however long the window is. The durations are those of [`window`](DStream::window).
     ///
-    /// With a function that takes back what `f` added, `reduce_by_window(f, inverse, length, slide)`, what leaves is
-    /// taken back instead: `inverse(f(a, b), a)` must be `b`. Option `migrate = |old: Old| ..`, as for
-    /// [`update_state_by_key`](DStream::update_state_by_key).
+    /// With a function that takes back what `f` added, `reduce_by_window(f, inverse, length, slide)`, what
+    /// leaves is taken back instead: `inverse(f(a, b), a)` must be `b`. Option `migrate = |old: Old| ..`, as
+    /// for [`update_state_by_key`](DStream::update_state_by_key).
     ///
     /// ```
     /// use dstream::prelude::*;

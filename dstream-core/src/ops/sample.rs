@@ -5,8 +5,9 @@ use crate::{DStream, Record, rdd::dice};
 impl<T: Record> DStream<T> {
     /// Keeps each record with the probability `fraction`, from 0.0 to 1.0.
     ///
-    /// Which ones are kept depends on the time of the batch and the place of the record: a batch that is run again after a
-    /// restart has the same sample. A fraction outside of the range is an error when the context is built.
+    /// Which ones are kept depends on the time of the batch and the place of the record: a batch that is run
+    /// again after a restart has the same sample. A fraction outside of the range is an error when the
+    /// context is built.
     ///
     /// ```
     /// use dstream::prelude::*;

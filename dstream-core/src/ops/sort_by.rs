@@ -9,9 +9,11 @@ use crate::{
 };
 
 impl<T: Record> DStream<T> {
-    /// The records of each batch in ascending order of `key`; those with equal keys stay in the order in which they arrived.
+    /// The records of each batch in ascending order of `key`; those with equal keys stay in the order in
+    /// which they arrived.
     ///
-    /// `std::cmp::Reverse` turns the order around. The largest few are cheaper to have with [`top`](DStream::top).
+    /// `std::cmp::Reverse` turns the order around. The largest few are cheaper to have with
+    /// [`top`](DStream::top).
     ///
     /// ```
     /// use dstream::prelude::*;

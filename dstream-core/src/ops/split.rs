@@ -5,12 +5,14 @@ use wide::u8x16;
 use crate::{DStream, Text, Word, short::Short};
 
 impl<T: AsRef<str>> DStream<T> {
-    /// The pieces of each text between the bytes `separator`, as [`str::split`] has them: two separators in a row have an
-    /// empty piece between them. `separator` is an ASCII character; no other byte separates anything.
+    /// The pieces of each text between the bytes `separator`, as [`str::split`] has them: two separators in a
+    /// row have an empty piece between them. `separator` is an ASCII character; no other byte separates
+    /// anything.
     ///
-    /// The text is searched by SIMD instructions, and a piece is ready to be a key, so `lines.split(b' ')` takes a fraction of the time of
-    /// `lines.flat_map(|line| line.split(' '))`. Nothing is allocated: a [`Word`] borrows from the text. Directly behind a source of
-    /// text one pass finds separators and the ends of lines.
+    /// The text is searched by SIMD instructions, and a piece is ready to be a key, so `lines.split(b' ')`
+    /// takes a fraction of the time of `lines.flat_map(|line| line.split(' '))`. Nothing is allocated: a
+    /// [`Word`] borrows from the text. Directly behind a source of text one pass finds separators and the
+    /// ends of lines.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -74,7 +76,8 @@ pub trait Separators: Copy {
     /// Which of the bytes separate.
     fn among(self, bytes: u8x16) -> u8x16;
 
-    /// The byte that separates only as the first half of a line end. Without empty pieces it makes no difference which half does.
+    /// The byte that separates only as the first half of a line end. Without empty pieces it makes no
+    /// difference which half does.
     fn first_half(self) -> u8 {
         NOWHERE
     }
@@ -112,8 +115,8 @@ pub(super) fn is(bytes: u8x16, byte: u8) -> u8x16 {
 
 /// The pieces of a text.
 ///
-/// 64 bytes are searched at a time, all separators in them at once. Every read is of sixteen bytes; near the end of the text
-/// these are its last ones, shifted.
+/// 64 bytes are searched at a time, all separators in them at once. Every read is of sixteen bytes; near the
+/// end of the text these are its last ones, shifted.
 #[derive(Debug, Clone)]
 pub struct Pieces<'a, S> {
     text: &'a str,
@@ -167,7 +170,8 @@ impl<'a, S: Separators> Pieces<'a, S> {
     }
 }
 
-/// Searches the window at `base`. Takes and gives values that fit into registers, so that [`Pieces`] can stay in them, too.
+/// Searches the window at `base`. Takes and gives values that fit into registers, so that [`Pieces`] can stay
+/// in them, too.
 #[inline(never)]
 fn search<S: Separators>(text: &str, base: usize, separators: S) -> Found {
     let mut found = Found { ends: mask(text, base, |bytes| separators.among(bytes)), second: 0 };
@@ -176,7 +180,8 @@ fn search<S: Separators>(text: &str, base: usize, separators: S) -> Found {
         let first = mask(text, base, |bytes| is(bytes, separators.first_half()));
         let before = base > 0 && bytes[base - 1] == separators.first_half();
         if first != 0 || before {
-            // `\r\n` ends a line as a whole: the piece before it ends at the `\r`, and there is none between the two.
+            // `\r\n` ends a line as a whole: the piece before it ends at the `\r`, and there is none between
+            // the two.
             let second = mask(text, base, |bytes| is(bytes, b'\n'));
             let behind = bytes.get(base + WINDOW) == Some(&b'\n');
             found.ends |= first & (second >> 1 | u64::from(behind) << (WINDOW - 1));

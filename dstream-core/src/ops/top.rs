@@ -13,8 +13,8 @@ use crate::{
 impl<T: Record<Owned: Ord>> DStream<T> {
     /// The `n` largest records of each batch, the largest first; of equal ones those that arrived first.
     ///
-    /// `top(n, |record| key)` compares keys in place of records: then the records need no order of their own. No more than
-    /// `n` records a task are held.
+    /// `top(n, |record| key)` compares keys in place of records: then the records need no order of their own.
+    /// No more than `n` records a task are held.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -49,17 +49,19 @@ pub trait Ordered: Ord {}
 #[diagnostic::do_not_recommend]
 impl<T: Ord> Ordered for T {}
 
-/// The sink of `top`: the best `n` of a task. Where records are compared by themselves they are the keys, and `T` is `()`.
+/// The sink of `top`: the best `n` of a task. Where records are compared by themselves they are the keys, and
+/// `T` is `()`.
 #[derive(Debug)]
 pub struct Top<K, T> {
     n: usize,
     arrived: u64,
-    /// The one to be displaced next is on top. From the first record on: what has no order then is an error where records are
-    /// added, and only there.
+    /// The one to be displaced next is on top. From the first record on: what has no order then is an error
+    /// where records are added, and only there.
     heap: Option<BinaryHeap<Ranked<K, T>>>,
 }
 
-/// A record with its key; the greatest is the first to be displaced: that with the smallest key, of equal ones the latest.
+/// A record with its key; the greatest is the first to be displaced: that with the smallest key, of equal
+/// ones the latest.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Ranked<K, T> {
     key: K,

@@ -10,9 +10,9 @@ use crate::{
 impl<T: Record> DStream<T> {
     /// Passes each batch, as an [`Rdd`], through `f`: `|rdd|`, or `|rdd, time|` with the batch's time.
     ///
-    /// `f` runs on the driver's thread, one batch at a time, and may change what it captured; what it returns is an `Rdd` or a
-    /// chain of its operations ([`RddOps`]), which are run in parallel. This is how a batch is joined with a table, and the
-    /// table may change between batches.
+    /// `f` runs on the driver's thread, one batch at a time, and may change what it captured; what it returns
+    /// is an `Rdd` or a chain of its operations ([`RddOps`]), which are run in parallel. This is how a batch
+    /// is joined with a table, and the table may change between batches.
     ///
     /// ```
     /// use dstream::prelude::*;

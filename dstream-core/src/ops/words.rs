@@ -6,11 +6,12 @@ use super::split::{Cut, Pieces, Separators, is};
 use crate::{DStream, Word};
 
 impl<T: AsRef<str>> DStream<T> {
-    /// The words of each text: what stands between white space, as [`str::split_ascii_whitespace`] has it. None is empty.
+    /// The words of each text: what stands between white space, as [`str::split_ascii_whitespace`] has it.
+    /// None is empty.
     ///
-    /// The text is searched by SIMD instructions, and a word is ready to be a key, so `lines.words()` takes a fraction of the time of
-    /// `lines.flat_map(|line| line.split_whitespace())`. Nothing is allocated: a [`Word`] borrows from the text. Directly behind a source
-    /// of text no lines are looked for.
+    /// The text is searched by SIMD instructions, and a word is ready to be a key, so `lines.words()` takes a
+    /// fraction of the time of `lines.flat_map(|line| line.split_whitespace())`. Nothing is allocated: a
+    /// [`Word`] borrows from the text. Directly behind a source of text no lines are looked for.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -8,13 +8,14 @@ use crate::{
 };
 
 impl<T: Record> DStream<T> {
-    /// Writes each batch to a [`Sink`], which takes the partitions in parallel and then commits the batch, once.
+    /// Writes each batch to a [`Sink`], which takes the partitions in parallel and then commits the batch,
+    /// once.
     ///
-    /// A batch that is run again after a crash is written exactly once, if the sink knows a batch by application, output and
-    /// time: see [`sink`](crate::sink), which has a complete one.
+    /// A batch that is run again after a crash is written exactly once, if the sink knows a batch by
+    /// application, output and time: see [`sink`](crate::sink), which has a complete one.
     ///
-    /// Options: `retry = Retry::new()..`, how an error that may pass is retried, and `on_error = OnError::..`, what becomes of a
-    /// batch that can't be written.
+    /// Options: `retry = Retry::new()..`, how an error that may pass is retried, and `on_error =
+    /// OnError::..`, what becomes of a batch that can't be written.
     ///
     /// ```
     /// use dstream::{prelude::*, sink::TextFiles};
@@ -45,8 +46,9 @@ impl<S> WriteTo<S> {
         WriteTo(Mutex::new(OpenSink::new(sink)))
     }
 
-    /// The batch as records for this sink. Apart from [`emit`](ToSink::emit), so that the type of the records is known by the stream
-    /// before the compiler asks whether it is a sink of them: else it would take the sink's type for the stream's.
+    /// The batch as records for this sink. Apart from [`emit`](ToSink::emit), so that the type of the records
+    /// is known by the stream before the compiler asks whether it is a sink of them: else it would take the
+    /// sink's type for the stream's.
     pub fn of<'a, T>(&'a self, rdd: &'a Rdd<T>) -> ToSink<'a, S, T> {
         ToSink { sink: &self.0, rdd }
     }

@@ -10,8 +10,9 @@ use crate::{
 impl<T: Record> DStream<T> {
     /// Each record with its place in the batch, from 0: `(record, u64)`.
     ///
-    /// The order is that of the stream: of arrival behind a source, of the keys behind [`sort_by`](DStream::sort_by). Behind
-    /// an operator that brings equal keys together it means nothing, but is the same when the batch is run again.
+    /// The order is that of the stream: of arrival behind a source, of the keys behind
+    /// [`sort_by`](DStream::sort_by). Behind an operator that brings equal keys together it means nothing,
+    /// but is the same when the batch is run again.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::{Keeps, OperatorKind, OperatorPlan, PipelinePlan, Plan};
 
 impl Plan {
-    /// The graph of the operators in the language of Graphviz: `dot -Tsvg` draws it. A box around operators is a stage.
+    /// The graph of the operators in the language of Graphviz: `dot -Tsvg` draws it. A box around operators
+    /// is a stage.
     pub fn to_dot(&self) -> String {
         let mut text = format!("digraph {} {{\n  rankdir = LR;\n  node [shape = box];\n", quoted(&self.name));
         for pipeline in &self.pipelines {
@@ -36,7 +37,8 @@ impl Plan {
         text + "}\n"
     }
 
-    /// The graph of the operators in the language of Mermaid, which Markdown viewers draw. A box around operators is a stage.
+    /// The graph of the operators in the language of Mermaid, which Markdown viewers draw. A box around
+    /// operators is a stage.
     pub fn to_mermaid(&self) -> String {
         let mut text = "flowchart LR\n".to_owned();
         for pipeline in &self.pipelines {
@@ -70,7 +72,8 @@ impl Plan {
     }
 }
 
-/// The operators of a stage that are drawn inside of it: those of the loop, each in the first stage that has it.
+/// The operators of a stage that are drawn inside of it: those of the loop, each in the first stage that has
+/// it.
 fn members(pipeline: &PipelinePlan, stage: usize) -> impl Iterator<Item = usize> {
     let (before, of) = pipeline.stages.split_at(stage);
     let operators = of.first().map(|stage| stage.operators.as_slice()).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! The plan of a context: its pipelines as data.
 //!
-//! [`StreamingContext::plan`](crate::StreamingContext::plan) gives it, without running a batch. It says what the compiler made of
-//! each `stream!`: the operators with their places in the source, the streams between them, and the stages, which are the loops that
-//! run. It is written as text by `Display`, as a graph by [`Plan::to_dot`] and [`Plan::to_mermaid`], and by `serde` as anything else.
+//! [`StreamingContext::plan`](crate::StreamingContext::plan) gives it, without running a batch. It says what
+//! the compiler made of each `stream!`: the operators with their places in the source, the streams between
+//! them, and the stages, which are the loops that run. It is written as text by `Display`, as a graph by
+//! [`Plan::to_dot`] and [`Plan::to_mermaid`], and by `serde` as anything else.
 //!
 //! ```
 //! use dstream::prelude::*;
@@ -83,14 +84,16 @@ pub struct PipelinePlan {
 pub struct OperatorPlan {
     /// Its number in its pipeline, counted from 0.
     pub id: usize,
-    /// The operator, as in `reduce_by_key`; of a source, the expression up to its arguments, as in `queue_stream`.
+    /// The operator, as in `reduce_by_key`; of a source, the expression up to its arguments, as in
+    /// `queue_stream`.
     pub operator: String,
     /// The `let` that names its stream.
     pub stream: Option<String>,
     /// Its arguments in short. Of closures there is only the head, as in `|a, b| ..`.
     pub arguments: String,
-    /// How messages, events and checkpoints name it: a source as it names itself, as in `socket_text_stream(localhost:9999)`; an
-    /// operator that keeps something, and an output, by the name that the program's text gives it.
+    /// How messages, events and checkpoints name it: a source as it names itself, as in
+    /// `socket_text_stream(localhost:9999)`; an operator that keeps something, and an output, by the name
+    /// that the program's text gives it.
     pub name: Option<String>,
     /// Where it runs.
     pub kind: OperatorKind,
@@ -133,7 +136,8 @@ pub enum OperatorKind {
     Narrow,
     /// Nowhere: the same records go on, as behind `union` and `cache`.
     Forward,
-    /// Behind the stages that feed it: it needs the whole batch, and its result is read by other stages and by outputs.
+    /// Behind the stages that feed it: it needs the whole batch, and its result is read by other stages and
+    /// by outputs.
     Wide,
     /// At the end of a batch.
     Output,

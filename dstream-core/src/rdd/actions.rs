@@ -18,8 +18,9 @@ use crate::{Key, Pair, Record, Result, record::Portable};
 
 /// The actions of an [`Rdd`](crate::Rdd), and of chains of its transformations: they run the chain.
 ///
-/// A chain is used up. An `Rdd` is borrowed, so where a signature below says `Self::Item`, that is a reference to a record; where a
-/// reference would be of no use, as in `collect`, `take` and `reduce`, an [`Rdd`](crate::Rdd) has a method of the same name that clones.
+/// A chain is used up. An `Rdd` is borrowed, so where a signature below says `Self::Item`, that is a
+/// reference to a record; where a reference would be of no use, as in `collect`, `take` and `reduce`, an
+/// [`Rdd`](crate::Rdd) has a method of the same name that clones.
 #[must_use = "a chain of transformations does nothing until an action, such as `collect` or `evaluate`, runs it"]
 pub trait RddActions: RddOps {
     /// All records, in order.
@@ -48,7 +49,8 @@ pub trait RddActions: RddOps {
         run(self, |records| records.count() as u64).into_iter().sum()
     }
 
-    /// The first `n` records, or all if there are fewer. No more than needed are computed, on the caller's thread.
+    /// The first `n` records, or all if there are fewer. No more than needed are computed, on the caller's
+    /// thread.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -125,8 +127,8 @@ pub trait RddActions: RddOps {
         run(self, |records| records.reduce(&f)).into_iter().flatten().reduce(f)
     }
 
-    /// As [`reduce`](RddActions::reduce), starting from `zero`, once in each partition and once for their results: it must be
-    /// neutral.
+    /// As [`reduce`](RddActions::reduce), starting from `zero`, once in each partition and once for their
+    /// results: it must be neutral.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -206,7 +208,8 @@ pub trait RddActions: RddOps {
         run(self, |records| records.for_each(&f));
     }
 
-    /// Calls `f` with the records of each partition, on several threads: for one connection, transaction or file a partition.
+    /// Calls `f` with the records of each partition, on several threads: for one connection, transaction or
+    /// file a partition.
     ///
     /// Where `f` can fail, use [`map_partitions`](RddOps::map_partitions) and look at what it returned:
     ///
@@ -231,13 +234,15 @@ pub trait RddActions: RddOps {
         run(self, f);
     }
 
-    /// Writes a folder of text files: a file `part-00000`, `part-00001`, .. for each partition, and an empty `_SUCCESS`.
+    /// Writes a folder of text files: a file `part-00000`, `part-00001`, .. for each partition, and an empty
+    /// `_SUCCESS`.
     ///
-    /// A record is a line: text as it is, anything else in its `Debug` form, so `("hello", 2)` for a pair, as `print` shows
-    /// it (see [`TextLine`](crate::TextLine)).
+    /// A record is a line: text as it is, anything else in its `Debug` form, so `("hello", 2)` for a pair, as
+    /// `print` shows it (see [`TextLine`](crate::TextLine)).
     ///
-    /// The folder appears with all that is in it, or not at all. One that is there already is replaced, if it holds nothing but
-    /// part files. The same records give the same bytes. Only one writer at a time may write to a path.
+    /// The folder appears with all that is in it, or not at all. One that is there already is replaced, if it
+    /// holds nothing but part files. The same records give the same bytes. Only one writer at a time may
+    /// write to a path.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -256,7 +261,8 @@ pub trait RddActions: RddOps {
         save_text(self, path.as_ref())
     }
 
-    /// Writes a folder of binary files that [`Rdd::object_file`](crate::Rdd::object_file) reads back with their type.
+    /// Writes a folder of binary files that [`Rdd::object_file`](crate::Rdd::object_file) reads back with
+    /// their type.
     ///
     /// What is said of folders at [`save_as_text_file`](RddActions::save_as_text_file) holds here.
     ///

@@ -1,4 +1,5 @@
-//! The lazy transformations. There are three shapes of them, and a chain of any is one loop over each partition.
+//! The lazy transformations. There are three shapes of them, and a chain of any is one loop over each
+//! partition.
 
 use std::{fmt, sync::Arc, vec};
 

@@ -1,7 +1,7 @@
 //! `Rdd<T>`: the typed, partitioned, immutable contents of one batch, or of a batch job.
 //!
-//! What can be done with one is in three traits: [`RddOps`] for all records, [`PairRddOps`] for `(key, value)` pairs,
-//! both of which take their `Rdd` by value, and [`RddActions`], which borrow it.
+//! What can be done with one is in three traits: [`RddOps`] for all records, [`PairRddOps`] for `(key,
+//! value)` pairs, both of which take their `Rdd` by value, and [`RddActions`], which borrow it.
 
 mod actions;
 mod files;
@@ -26,9 +26,9 @@ pub(crate) use shuffle::{dealt, dice};
 
 /// A collection of records: typed, partitioned, immutable, cheap to clone.
 ///
-/// Outputs such as `foreach_rdd` are handed one a batch, [`transform`](crate::DStream::transform) passes one through a
-/// function, and a batch job makes its own, with no stream at all. The records stand in the order of the partitions, and
-/// inside a partition in the order in which they came.
+/// Outputs such as `foreach_rdd` are handed one a batch, [`transform`](crate::DStream::transform) passes one
+/// through a function, and a batch job makes its own, with no stream at all. The records stand in the order
+/// of the partitions, and inside a partition in the order in which they came.
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -45,8 +45,8 @@ pub(crate) use shuffle::{dealt, dice};
 /// # Ok::<(), dstream::Error>(())
 /// ```
 ///
-/// What else can be done with it is in [`RddOps`] (`map`, `filter`, `sort_by`, ..), [`PairRddOps`] (`reduce_by_key`,
-/// `join`, ..) and [`RddActions`] (`reduce`, `fold`, `save_as_text_file`, ..):
+/// What else can be done with it is in [`RddOps`] (`map`, `filter`, `sort_by`, ..), [`PairRddOps`]
+/// (`reduce_by_key`, `join`, ..) and [`RddActions`] (`reduce`, `fold`, `save_as_text_file`, ..):
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -58,13 +58,15 @@ pub(crate) use shuffle::{dealt, dice};
 /// ]);
 /// ```
 ///
-/// * Transformations take the `Rdd` by value, so that records can be moved from one to the next. To go on using it, clone it (a
-///   clone shares the records, which are then cloned one by one), or work on [`by_ref`](Rdd::by_ref), whose records
-///   are references. Actions never take it.
-/// * Narrow transformations (those that need no other partition) are lazy, and a chain of them runs as one loop over each
-///   partition when an action or a wide transformation needs the records. The others run at once.
-/// * Partitions run in parallel, on the pool of the batch if the caller is inside one, else on rayon's own pool.
-///   Little work stays on the caller's thread. Where keys go is fixed, so every run gives the same partitions.
+/// * Transformations take the `Rdd` by value, so that records can be moved from one to the next. To go on
+///   using it, clone it (a clone shares the records, which are then cloned one by one), or work on
+///   [`by_ref`](Rdd::by_ref), whose records are references. Actions never take it.
+/// * Narrow transformations (those that need no other partition) are lazy, and a chain of them runs as one
+///   loop over each partition when an action or a wide transformation needs the records. The others run at
+///   once.
+/// * Partitions run in parallel, on the pool of the batch if the caller is inside one, else on rayon's own
+///   pool. Little work stays on the caller's thread. Where keys go is fixed, so every run gives the same
+///   partitions.
 pub struct Rdd<T> {
     partitions: Vec<Arc<Vec<T>>>,
 }
@@ -143,7 +145,8 @@ impl<T> Rdd<T> {
         }))
     }
 
-    /// A view of this `Rdd` whose records are references: what [`RddOps`] do with it borrows, and moves or clones nothing.
+    /// A view of this `Rdd` whose records are references: what [`RddOps`] do with it borrows, and moves or
+    /// clones nothing.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -248,7 +251,8 @@ impl<T> Rdd<T> {
         self.by_ref().map(T::clone).reduce(f)
     }
 
-    /// As [`reduce`](Rdd::reduce), starting from `zero`, once in each partition and once for their results: it must be neutral.
+    /// As [`reduce`](Rdd::reduce), starting from `zero`, once in each partition and once for their results:
+    /// it must be neutral.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -12,12 +12,12 @@ use crate::{Key, Record};
 
 /// The transformations of an [`Rdd`], and of chains of them.
 ///
-/// They take what they work on by value; see [`Rdd`] for how to go on using it. The lazy ones return a chain of type
-/// `impl RddActions`, which runs when an action or a wide transformation needs its records, as one loop over each
-/// partition in which nothing is virtual; the wide ones run at once and return an `Rdd`.
+/// They take what they work on by value; see [`Rdd`] for how to go on using it. The lazy ones return a chain
+/// of type `impl RddActions`, which runs when an action or a wide transformation needs its records, as one
+/// loop over each partition in which nothing is virtual; the wide ones run at once and return an `Rdd`.
 ///
-/// A wide transformation gives as many partitions as the larger of its inputs has, at least 1. Fewer come from
-/// [`coalesce`](RddOps::coalesce) behind it, more from [`repartition`](RddOps::repartition) in front.
+/// A wide transformation gives as many partitions as the larger of its inputs has, at least 1. Fewer come
+/// from [`coalesce`](RddOps::coalesce) behind it, more from [`repartition`](RddOps::repartition) in front.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an `Rdd`",
     label = "expected an `Rdd` or a chain of its operations",
@@ -99,10 +99,11 @@ pub trait RddOps: Sized {
         })
     }
 
-    /// Passes each partition, as an iterator over its records, through `f` and yields every item of what it returns.
+    /// Passes each partition, as an iterator over its records, through `f` and yields every item of what it
+    /// returns.
     ///
-    /// For work that is worth doing once a partition: `f` runs once for each, also for an empty one. The iterator is the loop
-    /// of the chain so far: records are not collected first.
+    /// For work that is worth doing once a partition: `f` runs once for each, also for an empty one. The
+    /// iterator is the loop of the chain so far: records are not collected first.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -142,8 +143,8 @@ pub trait RddOps: Sized {
         Union(self, other)
     }
 
-    /// Each record with its position, counted from 0. What is in front of it in the chain runs at once, since positions
-    /// depend on how many records the partitions before have.
+    /// Each record with its position, counted from 0. What is in front of it in the chain runs at once, since
+    /// positions depend on how many records the partitions before have.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -180,8 +181,9 @@ pub trait RddOps: Sized {
         })
     }
 
-    /// The same records in at most `n` partitions, at least 1: neighbours are put together, and nothing is moved between
-    /// others. To spread records over more partitions, use [`repartition`](RddOps::repartition).
+    /// The same records in at most `n` partitions, at least 1: neighbours are put together, and nothing is
+    /// moved between others. To spread records over more partitions, use
+    /// [`repartition`](RddOps::repartition).
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -240,8 +242,8 @@ pub trait RddOps: Sized {
         self.map(|record| (record, 1u64)).reduce_by_key(|a, b| a + b)
     }
 
-    /// The records in the order of their `key`, from the first partition to the last; equal ones stay in the order in which
-    /// they were. [`std::cmp::Reverse`] around the key turns it round.
+    /// The records in the order of their `key`, from the first partition to the last; equal ones stay in the
+    /// order in which they were. [`std::cmp::Reverse`] around the key turns it round.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -288,7 +290,8 @@ pub trait RddOps: Sized {
         shuffle::intersect(self, other)
     }
 
-    /// Every record of this `Rdd` with every record of `other`, in the partitions of this one. `other` runs at once.
+    /// Every record of this `Rdd` with every record of `other`, in the partitions of this one. `other` runs
+    /// at once.
     ///
     /// ```
     /// use dstream::prelude::*;

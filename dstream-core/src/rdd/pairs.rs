@@ -7,11 +7,13 @@ use crate::{
     record::Portable,
 };
 
-/// The transformations of an [`Rdd`] of `(key, value)` pairs, and of chains that yield them; a reference to a pair is one too.
+/// The transformations of an [`Rdd`] of `(key, value)` pairs, and of chains that yield them; a reference to a
+/// pair is one too.
 ///
-/// What is said at [`RddOps`] holds here. The wide ones own the keys and values that they keep, as the operators of
-/// [`DStream`](crate::DStream) do: a `&str` key comes out as a [`CompactString`](crate::CompactString).
-/// The values of a key are in the order of the partitions, and of the records inside one.
+/// What is said at [`RddOps`] holds here. The wide ones own the keys and values that they keep, as the
+/// operators of [`DStream`](crate::DStream) do: a `&str` key comes out as a
+/// [`CompactString`](crate::CompactString). The values of a key are in the order of the partitions, and of
+/// the records inside one.
 pub trait PairRddOps: RddOps {
     /// Passes the value of each pair through `f` and keeps its key.
     ///
@@ -124,8 +126,9 @@ pub trait PairRddOps: RddOps {
         shuffle::group(self)
     }
 
-    /// Builds a combiner of type `C` for each key: `create` makes one of a key's first value, `merge_value` adds a value of the
-    /// same partition, `merge_combiners` puts the combiners of two partitions together, in order.
+    /// Builds a combiner of type `C` for each key: `create` makes one of a key's first value, `merge_value`
+    /// adds a value of the same partition, `merge_combiners` puts the combiners of two partitions together,
+    /// in order.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -152,8 +155,8 @@ pub trait PairRddOps: RddOps {
 
     /// Every pair of values that this `Rdd` and `other` have for the same key: `(key, (v, w))`.
     ///
-    /// A key that has `m` values here and `n` there yields `m * n` records. `other` may be a reference: its records are then
-    /// cloned, where they leave it.
+    /// A key that has `m` values here and `n` there yields `m * n` records. `other` may be a reference: its
+    /// records are then cloned, where they leave it.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -271,8 +274,8 @@ pub trait PairRddOps: RddOps {
         shuffle::cogroup(self, other)
     }
 
-    /// The pairs in the order of their keys, from the first partition to the last; those with the same key stay in the order in
-    /// which they were.
+    /// The pairs in the order of their keys, from the first partition to the last; those with the same key
+    /// stay in the order in which they were.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -19,8 +19,9 @@ pub(crate) fn run<R: RddOps, O: Send>(rdd: R, task: impl Fn(RecordsOf<R>) -> O +
 
 /// Runs `task` for each item.
 ///
-/// With `few` records the caller begins alone, since waking other threads takes longer than most work on so few. What it
-/// has not begun after a while is shared out: the user's closure may take a second for each record.
+/// With `few` records the caller begins alone, since waking other threads takes longer than most work on so
+/// few. What it has not begun after a while is shared out: the user's closure may take a second for each
+/// record.
 pub(crate) fn run_items<I: Send, O: Send>(items: Vec<I>, few: bool, task: impl Fn(I) -> O + Sync) -> Vec<O> {
     const ALONE: Duration = Duration::from_micros(50);
     let mut outputs = Vec::with_capacity(items.len());

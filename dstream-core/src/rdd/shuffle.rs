@@ -1,4 +1,5 @@
-//! What runs beneath the wide transformations: the tables and bucket functions that the operators of `DStream` use.
+//! What runs beneath the wide transformations: the tables and bucket functions that the operators of
+//! `DStream` use.
 
 use std::{cmp::Ordering, hash::BuildHasher, iter};
 

@@ -12,8 +12,8 @@ use crate::{
 
 /// A [`Block`] that a receiver can put into the write-ahead log, and get back from there after a crash.
 ///
-/// Implemented for [`TextBlock`], and for a `Vec` of records that serde can write and read. What can't be written, or need
-/// not be since the receiver can ask for it again, is an [`Unlogged`] block.
+/// Implemented for [`TextBlock`], and for a `Vec` of records that serde can write and read. What can't be
+/// written, or need not be since the receiver can ask for it again, is an [`Unlogged`] block.
 ///
 /// ```
 /// use dstream::{Block, Bytes, Loggable};
@@ -51,8 +51,8 @@ use crate::{
     note = "a decoder for `socket_stream` can yield `dstream::Bytes`, and a `map` behind it makes records of them"
 )]
 pub trait Loggable: Block + Sized {
-    /// The block as bytes, `None` if it is not for the log; `Err` says what can't be written. Called once the block
-    /// is complete, and before its records are read.
+    /// The block as bytes, `None` if it is not for the log; `Err` says what can't be written. Called once the
+    /// block is complete, and before its records are read.
     fn to_log(&mut self) -> Result<Option<Bytes>, String>;
 
     /// The block that was written as these bytes; `Err` says what does not fit.
@@ -69,7 +69,8 @@ impl Loggable for TextBlock {
     }
 }
 
-// With the names of fields, like state: a later version of a type can read what an earlier one has left in the log.
+// With the names of fields, like state: a later version of a type can read what an earlier one has left in
+// the log.
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
@@ -81,10 +82,11 @@ impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
     }
 }
 
-/// A block that is not written to the log of receivers: a crash loses it, unless the receiver receives it again.
+/// A block that is not written to the log of receivers: a crash loses it, unless the receiver receives it
+/// again.
 ///
-/// For records that can't be serialised, and for a receiver that knows how far its batches are, as one that reads from
-/// a queue that keeps everything.
+/// For records that can't be serialised, and for a receiver that knows how far its batches are, as one that
+/// reads from a queue that keeps everything.
 ///
 /// ```
 /// use dstream::{Receiver, ReceiverContext, Unlogged};
@@ -195,7 +197,8 @@ impl<B: Loggable> Received<B> {
         Received { held: Held::Here { block, _permit: Some(permit) }, number }
     }
 
-    /// A block of an earlier run; it is read once, so that a type that does not fit is an error before anything runs.
+    /// A block of an earlier run; it is read once, so that a type that does not fit is an error before
+    /// anything runs.
     pub(super) fn found(log: &LogReader, stream: &str, number: u64, place: Place) -> Result<Received<B>> {
         let weight = B::from_log(log.read(place)?).map_err(|what| {
             let file = log.describe(Some(place));

@@ -21,7 +21,8 @@ impl Budget {
         Arc::new(Budget { held: AtomicUsize::new(0), limit, stop })
     }
 
-    /// Blocks until there is room, or the receiver stops; something larger than the limit has room when nothing else is held.
+    /// Blocks until there is room, or the receiver stops; something larger than the limit has room when
+    /// nothing else is held.
     pub(super) fn take(self: &Arc<Budget>, bytes: usize) -> Permit {
         let fits = |held: usize| {
             let all = held.saturating_add(bytes);
@@ -94,7 +95,8 @@ impl Quota {
         self.limited.load(Ordering::Relaxed)
     }
 
-    /// Blocks until at least one more record may be stored, or the receiver stops; returns how many of `records` may be.
+    /// Blocks until at least one more record may be stored, or the receiver stops; returns how many of
+    /// `records` may be.
     pub(super) fn take(&self, records: u64) -> u64 {
         self.wait(|state| (state.limit - state.used).min(records)).unwrap_or(records)
     }

@@ -19,11 +19,11 @@ use crate::{Config, Error, Limits, Signal, SourceContext, Time};
 /// What a [`Receiver`](crate::Receiver) stores into. Clones store into the same stream, from any thread.
 ///
 /// All that a receiver holds and that is not processed yet is bounded by
-/// [`Config::receiver_buffer_bytes`](crate::Config::receiver_buffer_bytes); a store blocks while there is no room. Only
-/// what is stored during a stop goes beyond, since it would be lost.
+/// [`Config::receiver_buffer_bytes`](crate::Config::receiver_buffer_bytes); a store blocks while there is no
+/// room. Only what is stored during a stop goes beyond, since it would be lost.
 ///
-/// With a checkpoint, what is stored also goes to a write-ahead log on the disk, and is processed after a crash if it was not
-/// before (see [`Config::write_ahead_log`](crate::Config::write_ahead_log)).
+/// With a checkpoint, what is stored also goes to a write-ahead log on the disk, and is processed after a
+/// crash if it was not before (see [`Config::write_ahead_log`](crate::Config::write_ahead_log)).
 pub struct ReceiverContext<B> {
     pub(super) shared: Arc<Shared<B>>,
 }
@@ -80,20 +80,20 @@ impl<B: Loggable + 'static> ReceiverContext<B> {
 }
 
 impl<B: Loggable> ReceiverContext<B> {
-    /// Stores one partition: the reliable form. What it holds may be acknowledged to its sender once this returns `true`: with a
-    /// checkpoint, it is in the log then, and survives a crash and a loss of power.
+    /// Stores one partition: the reliable form. What it holds may be acknowledged to its sender once this
+    /// returns `true`: with a checkpoint, it is in the log then, and survives a crash and a loss of power.
     ///
     /// Blocks while the buffer is full, and while the log can't be written: that is reported (see
     /// [`Config::on_report`](crate::Config::on_report)), and tried again after a delay that grows.
     ///
-    /// With the log a call takes a sync of the disk, some milliseconds, which threads that store at the same time share; so make
-    /// blocks of all that has arrived.
+    /// With the log a call takes a sync of the disk, some milliseconds, which threads that store at the same
+    /// time share; so make blocks of all that has arrived.
     ///
-    /// `false` says that the block must not be acknowledged, in most cases because the receiver is to stop, or will be since the
-    /// disk has failed: what is stored while it
-    /// does is processed by a graceful stop, but may be lost by an immediate one. A sender that sends it again may find that it
-    /// was processed all the same, as after a crash between this call and its acknowledgement; so give records a
-    /// number, and let the pipeline keep the last one.
+    /// `false` says that the block must not be acknowledged, in most cases because the receiver is to stop,
+    /// or will be since the disk has failed: what is stored while it does is processed by a graceful stop,
+    /// but may be lost by an immediate one. A sender that sends it again may find that it was processed all
+    /// the same, as after a crash between this call and its acknowledgement; so give records a number, and
+    /// let the pipeline keep the last one.
     pub fn store_block(&self, block: B) -> bool {
         if self.shared.quota.is_limited() {
             self.shared.quota.take_all(block.record_count().unwrap_or(1));
@@ -111,8 +111,8 @@ impl<B: Loggable> ReceiverContext<B> {
         self.stored() && safe
     }
 
-    /// Adds `piece`, of so many bytes, to the open block with `grow`; if that gives it back, or the block is to be
-    /// closed, it begins the next one with `begin`.
+    /// Adds `piece`, of so many bytes, to the open block with `grow`; if that gives it back, or the block is
+    /// to be closed, it begins the next one with `begin`.
     pub(crate) fn extend<P>(
         &self,
         bytes: usize,
@@ -165,20 +165,22 @@ impl<B: Loggable> ReceiverContext<B> {
         self.extend(size_of::<T>().max(1), record, grow, |record| begin(vec![record]))
     }
 
-    /// How many of `records` records that have arrived may be stored now (see [`Config::max_rate`]): all, if there is no
-    /// limit. Blocks until that is at least one, or the receiver is to stop.
+    /// How many of `records` records that have arrived may be stored now (see [`Config::max_rate`]): all, if
+    /// there is no limit. Blocks until that is at least one, or the receiver is to stop.
     pub(crate) fn admit(&self, records: impl FnOnce() -> u64) -> Option<u64> {
         let quota = &self.shared.quota;
         quota.is_limited().then(|| quota.take(records()))
     }
 
-    /// Set when the receiver is to stop: for what can't ask [`is_stopping`](ReceiverContext::is_stopping) again and again,
-    /// such as an async client, which awaits [`Signal::wait_async`](crate::Signal::wait_async) beside its next message.
+    /// Set when the receiver is to stop: for what can't ask [`is_stopping`](ReceiverContext::is_stopping)
+    /// again and again, such as an async client, which awaits
+    /// [`Signal::wait_async`](crate::Signal::wait_async) beside its next message.
     pub fn stopping(&self) -> Signal {
         self.shared.stop.clone()
     }
 
-    /// Whether the receiver is to stop, because the context does or because [`stop`](ReceiverContext::stop) was called.
+    /// Whether the receiver is to stop, because the context does or because [`stop`](ReceiverContext::stop)
+    /// was called.
     pub fn is_stopping(&self) -> bool {
         self.shared.stop.is_set()
     }
@@ -252,8 +254,9 @@ impl<T: Send> ReceiverContext<Vec<T>>
 where
     Vec<T>: Loggable,
 {
-    /// Stores one record: the unreliable form, since a record is on its own, and not in the log, until its block is closed. Blocks are
-    /// closed after [`Config::block_interval`](crate::Config::block_interval), and for each batch.
+    /// Stores one record: the unreliable form, since a record is on its own, and not in the log, until its
+    /// block is closed. Blocks are closed after [`Config::block_interval`](crate::Config::block_interval),
+    /// and for each batch.
     ///
     /// Blocks while the buffer is full, where a record counts with its size without what it points to.
     /// `false` says that the receiver is to stop.

@@ -1,7 +1,8 @@
 //! The write-ahead log, as the receivers of a context share it.
 //!
-//! A block gets its number when it is complete, and waits. Whoever needs it in the log, a receiver that wants to acknowledge it or
-//! the driver before the block's batch begins, writes all blocks that wait in one append; who comes meanwhile finds its own written.
+//! A block gets its number when it is complete, and waits. Whoever needs it in the log, a receiver that wants
+//! to acknowledge it or the driver before the block's batch begins, writes all blocks that wait in one
+//! append; who comes meanwhile finds its own written.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -55,7 +56,8 @@ struct State {
 
 struct Waiting {
     block: LogBlock,
-    /// A block counts as held until it is processed *and* written, so a disk that is full slows its sender down.
+    /// A block counts as held until it is processed *and* written, so a disk that is full slows its sender
+    /// down.
     _permit: Arc<Permit>,
 }
 
@@ -82,8 +84,8 @@ pub(super) trait Open: Send + Sync {
 }
 
 impl Log {
-    /// Opens the log, of which that much is used up as the checkpoint has it; `forget` names receivers whose blocks are let go. From an
-    /// `older` checkpoint, the beginning may be missing.
+    /// Opens the log, of which that much is used up as the checkpoint has it; `forget` names receivers whose
+    /// blocks are let go. From an `older` checkpoint, the beginning may be missing.
     pub(crate) fn open(
         lock: &Arc<dyn StoreLock>,
         storage: &Storage,
@@ -195,7 +197,8 @@ impl Log {
         }
     }
 
-    /// What a checkpoint must hold of it. Receivers that are gone stay in it, so that their blocks are not taken for new ones.
+    /// What a checkpoint must hold of it. Receivers that are gone stay in it, so that their blocks are not
+    /// taken for new ones.
     pub(crate) fn used_up(&self) -> BTreeMap<String, Bytes> {
         let state = self.state();
         let used = state.streams.iter().map(|(name, stream)| {
@@ -217,7 +220,8 @@ impl Log {
         self.state().bytes
     }
 
-    /// Deletes what is not needed from this position on. What goes wrong is logged: the next checkpoint tries again.
+    /// Deletes what is not needed from this position on. What goes wrong is logged: the next checkpoint tries
+    /// again.
     pub(crate) fn clean(&self, until: LogPosition) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let cleaned = match self.lock.upgrade() {
@@ -229,7 +233,8 @@ impl Log {
         }
     }
 
-    /// Nothing is written from now on, also by a receiver that has not stopped: the folder may be another program's.
+    /// Nothing is written from now on, also by a receiver that has not stopped: the folder may be another
+    /// program's.
     pub(crate) fn close(&self) {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
     }

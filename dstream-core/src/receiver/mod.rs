@@ -25,11 +25,12 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Something that receives: a connection, a queue of messages, a device.
 ///
-/// [`run`](Receiver::run) has a thread to itself and stores what arrives. If it returns, with `Ok` or with an error, or panics,
-/// it is run again after a delay that grows from failure to failure, until the context stops.
+/// [`run`](Receiver::run) has a thread to itself and stores what arrives. If it returns, with `Ok` or with an
+/// error, or panics, it is run again after a delay that grows from failure to failure, until the context
+/// stops.
 ///
-/// With a checkpoint, what is stored is kept over a crash (see [`ReceiverContext::store_block`]), under the receiver's
-/// name.
+/// With a checkpoint, what is stored is kept over a crash (see [`ReceiverContext::store_block`]), under the
+/// receiver's name.
 ///
 /// ```
 /// use dstream::{prelude::*, Receiver, ReceiverContext};
@@ -69,15 +70,16 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Ok::<(), dstream::Error>(())
 /// ```
 pub trait Receiver: Send + 'static {
-    /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::TextBlock), or a type of its own; [`Unlogged`] where a
-    /// crash may lose them.
+    /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::TextBlock), or a type of its own;
+    /// [`Unlogged`] where a crash may lose them.
     type Block: Loggable + 'static;
 
-    /// How messages name this receiver, with its address: `socket_text_stream(localhost:9999)`. After a restart, what is left of it in
-    /// the log is found by this name.
+    /// How messages name this receiver, with its address: `socket_text_stream(localhost:9999)`. After a
+    /// restart, what is left of it in the log is found by this name.
     fn name(&self) -> String;
 
-    /// Receives until `ctx.is_stopping()`. It should notice that within a second or so; a stop waits for at most ten.
+    /// Receives until `ctx.is_stopping()`. It should notice that within a second or so; a stop waits for at
+    /// most ten.
     fn run(
         &mut self,
         ctx: &ReceiverContext<Self::Block>,
@@ -102,7 +104,8 @@ pub struct ReceiverStream<R: Receiver> {
 struct Running<B> {
     context: ReceiverContext<B>,
     ended: Signal,
-    /// What waits for a batch: what an earlier run has left in the log, and what the batch that is planned has.
+    /// What waits for a batch: what an earlier run has left in the log, and what the batch that is planned
+    /// has.
     ready: VecDeque<Received<B>>,
 }
 

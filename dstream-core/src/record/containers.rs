@@ -1,5 +1,5 @@
-//! Containers of the standard library as records: those of owned data are records as they are. A container of borrowed
-//! records is not needed in a stage.
+//! Containers of the standard library as records: those of owned data are records as they are. A container of
+//! borrowed records is not needed in a stage.
 
 use std::{
     cmp::Reverse,

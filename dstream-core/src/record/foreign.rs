@@ -1,7 +1,7 @@
 //! Types of well-known crates as records, each crate behind a feature of its own name.
 //!
-//! A key must be written alike whenever it is equal. Times with a time zone are equal if they are the same moment, and
-//! written with their zone: so they are records, and no keys, unless the zone is always the same.
+//! A key must be written alike whenever it is equal. Times with a time zone are equal if they are the same
+//! moment, and written with their zone: so they are records, and no keys, unless the zone is always the same.
 
 #[cfg(any(feature = "jiff", feature = "chrono", feature = "uuid", feature = "serde_json"))]
 use super::{Key, Record};

@@ -5,12 +5,14 @@ use std::future::Future;
 use super::{Begin, Sink, SinkBatch, SinkContext, SinkError};
 use crate::{Partition, Signal, logs};
 
-/// A [`Sink`] with async methods, for clients that are async themselves; [`Async`] makes a sink of it. Needs the feature `async`.
+/// A [`Sink`] with async methods, for clients that are async themselves; [`Async`] makes a sink of it. Needs
+/// the feature `async`.
 ///
-/// The methods are called as those of `Sink`, in the same order, and promise the same. Their futures run inside a tokio runtime
-/// that all outputs of the context share: timers, sockets and `tokio::spawn` work in them. Partitions are written at once, as many as
-/// the context has threads. When the context stops and waits no longer, a future is dropped where it awaits, and the batch is
-/// left to the next start. `close` alone is waited for: it needs a timeout of its own if it may hang.
+/// The methods are called as those of `Sink`, in the same order, and promise the same. Their futures run
+/// inside a tokio runtime that all outputs of the context share: timers, sockets and `tokio::spawn` work in
+/// them. Partitions are written at once, as many as the context has threads. When the context stops and waits
+/// no longer, a future is dropped where it awaits, and the batch is left to the next start. `close` alone is
+/// waited for: it needs a timeout of its own if it may hang.
 ///
 /// ```
 /// use dstream::{Partition, prelude::*, sink::{Async, AsyncSink, SinkBatch, SinkError}};

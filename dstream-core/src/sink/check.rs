@@ -21,32 +21,34 @@ pub trait SinkFixture {
     /// All records that a reader sees at the target, in any order.
     fn read(&mut self) -> Vec<Self::Record>;
 
-    /// The process of the sink dies. The default drops it, as connections that end do; a sink that removes files
-    /// when it is dropped should be [forgotten](std::mem::forget) instead.
+    /// The process of the sink dies. The default drops it, as connections that end do; a sink that removes
+    /// files when it is dropped should be [forgotten](std::mem::forget) instead.
     fn crash(&mut self, sink: Self::Sink) {
         drop(sink);
     }
 
-    /// Breaks the target for a while, so that writing to it gives a transient error, or mends it. `false`, the default, if
-    /// that can't be done: it is then not tested.
+    /// Breaks the target for a while, so that writing to it gives a transient error, or mends it. `false`,
+    /// the default, if that can't be done: it is then not tested.
     fn disturb(&mut self, broken: bool) -> bool {
         let _ = broken;
         false
     }
 
-    /// Whether several outputs, of several applications, can write to this target, as to one table. Not so where the
-    /// target is part of what the sink is made with, as the folder of the file outputs.
+    /// Whether several outputs, of several applications, can write to this target, as to one table. Not so
+    /// where the target is part of what the sink is made with, as the folder of the file outputs.
     fn is_shared(&self) -> bool {
         true
     }
 }
 
-/// Tries a sink, for its author: whether each batch is at the target exactly once, whatever happens on the way.
+/// Tries a sink, for its author: whether each batch is at the target exactly once, whatever happens on the
+/// way.
 ///
-/// What is tried: partitions that are written in any order, and several at once; empty partitions and batches; that nothing
-/// of a batch is seen before its commit; a crash after every step, and the batch again by a new sink; a batch that was written, again;
-/// an attempt that is aborted, and another; a batch that failed, written after a later one; the same time in another output
-/// and in another application; transient errors. `Err` says what was done, what was expected at the target, and what was found.
+/// What is tried: partitions that are written in any order, and several at once; empty partitions and
+/// batches; that nothing of a batch is seen before its commit; a crash after every step, and the batch again
+/// by a new sink; a batch that was written, again; an attempt that is aborted, and another; a batch that
+/// failed, written after a later one; the same time in another output and in another application; transient
+/// errors. `Err` says what was done, what was expected at the target, and what was found.
 ///
 /// ```
 /// use dstream::{Partition, sink::{Sink, SinkBatch, SinkError}, testing::{SinkFixture, check_sink}};
@@ -294,7 +296,8 @@ impl<F: SinkFixture> Check<F> {
         Ok(())
     }
 
-    /// A batch fails and the next is written. After a restart both come again: one is there, the other is not.
+    /// A batch fails and the next is written. After a restart both come again: one is there, the other is
+    /// not.
     fn late(&mut self) -> Result<(), String> {
         let (mut sink, context) = self.open("app", "output")?;
         let (failed, next) = (self.input(&[2]), self.input(&[1, 1]));

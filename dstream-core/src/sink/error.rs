@@ -13,13 +13,15 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// Why a sink, or the closure of an output, could not write a batch.
 ///
-/// Every error becomes one with `?`. It is *transient*, that is, worth another attempt, if somewhere in its chain of
-/// [sources](StdError::source) stands a [`Transient`], or an [`io::Error`] of a kind that connections have and that may pass:
-/// `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`, `NotConnected`, `BrokenPipe`, `HostUnreachable`,
-/// `NetworkUnreachable`, `NetworkDown`, `TimedOut`, `WouldBlock`, `Interrupted`. All others are permanent.
-/// [`transient`](SinkError::transient) and [`permanent`](SinkError::permanent) say so whatever the error is.
+/// Every error becomes one with `?`. It is *transient*, that is, worth another attempt, if somewhere in its
+/// chain of [sources](StdError::source) stands a [`Transient`], or an [`io::Error`] of a kind that
+/// connections have and that may pass: `ConnectionRefused`, `ConnectionReset`, `ConnectionAborted`,
+/// `NotConnected`, `BrokenPipe`, `HostUnreachable`, `NetworkUnreachable`, `NetworkDown`, `TimedOut`,
+/// `WouldBlock`, `Interrupted`. All others are permanent. [`transient`](SinkError::transient) and
+/// [`permanent`](SinkError::permanent) say so whatever the error is.
 ///
-/// It is no [`Error`](StdError) itself, so that `?` can make one of any error; [`source`](SinkError::source) is what it was made of.
+/// It is no [`Error`](StdError) itself, so that `?` can make one of any error; [`source`](SinkError::source)
+/// is what it was made of.
 ///
 /// ```
 /// use dstream::sink::SinkError;

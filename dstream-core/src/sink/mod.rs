@@ -1,24 +1,25 @@
 //! Where batches go: sinks, what happens when one fails, and how an output is written exactly once.
 //!
 //! A [`Sink`] takes the batches of one output. [`write_to`](crate::DStream::write_to) writes a stream to one;
-//! `save_as_text_files` and `save_as_object_files` are the sinks [`TextFiles`] and [`ObjectFiles`] under names of their
-//! own. Whatever the output, it takes two options:
+//! `save_as_text_files` and `save_as_object_files` are the sinks [`TextFiles`] and [`ObjectFiles`] under
+//! names of their own. Whatever the output, it takes two options:
 //!
-//! * `retry = Retry::new()..` says how often and how long a [transient](SinkError) error is retried. Meanwhile batches
-//!   wait, and receivers fill their bounded buffers and then slow their producers down.
-//! * `on_error = OnError::..` says what becomes of a batch that can't be written: it fails, is skipped, or goes to a
-//!   sink of dead letters.
+//! * `retry = Retry::new()..` says how often and how long a [transient](SinkError) error is retried.
+//!   Meanwhile batches wait, and receivers fill their bounded buffers and then slow their producers down.
+//! * `on_error = OnError::..` says what becomes of a batch that can't be written: it fails, is skipped, or
+//!   goes to a sink of dead letters.
 //!
 //! With the feature `async`, a client that is async itself is used in an `AsyncSink`, or in
 //! [`foreach_rdd_async`](crate::DStream::foreach_rdd_async).
 //!
 //! # Exactly once
 //!
-//! With a checkpoint, a batch that a crash has interrupted is run again, with the same records in the same partitions.
-//! A sink writes each batch once if it records, in the same transaction as the records, that the batch of this
-//! ([application](SinkContext::application), [output](SinkContext::output), [time](SinkBatch::time)) is written, and
-//! answers [`Begin::AlreadyWritten`] when it finds that record; or if it puts what it writes under a name made of them,
-//! and replaces what stands there. [`testing::check_sink`](crate::testing::check_sink) tests a sink for this.
+//! With a checkpoint, a batch that a crash has interrupted is run again, with the same records in the same
+//! partitions. A sink writes each batch once if it records, in the same transaction as the records, that the
+//! batch of this ([application](SinkContext::application), [output](SinkContext::output),
+//! [time](SinkBatch::time)) is written, and answers [`Begin::AlreadyWritten`] when it finds that record; or
+//! if it puts what it writes under a name made of them, and replaces what stands there.
+//! [`testing::check_sink`](crate::testing::check_sink) tests a sink for this.
 //!
 //! ```
 //! use dstream::{Partition, prelude::*, sink::{Begin, Sink, SinkBatch, SinkContext, SinkError}};
@@ -112,16 +113,19 @@ use crate::{Clock, Partition, Signal, Time, async_runtime::AsyncRuntime};
 ///
 /// What is called, and in which order:
 ///
-/// 1. [`open`](Sink::open), once, before the first batch. If it fails with a transient error it is called again.
-/// 2. For each batch [`begin`](Sink::begin); then [`write`](Sink::write) for each of its partitions, on several threads at
-///    once and in any order; then [`commit`](Sink::commit), once. An empty batch may have empty partitions, or none.
-/// 3. If one of these fails or panics, [`abort`](Sink::abort). After a transient error the batch then begins anew, with
-///    the same records and another [attempt](SinkBatch::attempt).
+/// 1. [`open`](Sink::open), once, before the first batch. If it fails with a transient error it is called
+///    again.
+/// 2. For each batch [`begin`](Sink::begin); then [`write`](Sink::write) for each of its partitions, on
+///    several threads at once and in any order; then [`commit`](Sink::commit), once. An empty batch may have
+///    empty partitions, or none.
+/// 3. If one of these fails or panics, [`abort`](Sink::abort). After a transient error the batch then begins
+///    anew, with the same records and another [attempt](SinkBatch::attempt).
 /// 4. [`close`](Sink::close), once, when the context ends.
 ///
-/// What a reader sees of a batch should appear whole, in `commit`. A panic fails the output, as any other error that is not
-/// transient; the context goes on. Batches come in the order of their times, but after a restart the first ones may be older than
-/// the last one written: a batch that failed is run again, and with it all that came after it.
+/// What a reader sees of a batch should appear whole, in `commit`. A panic fails the output, as any other
+/// error that is not transient; the context goes on. Batches come in the order of their times, but after a
+/// restart the first ones may be older than the last one written: a batch that failed is run again, and with
+/// it all that came after it.
 #[diagnostic::on_unimplemented(
     message = "records of type `{T}` can't be written to a `{Self}`",
     label = "is no `Sink<{T}>`",
@@ -131,13 +135,15 @@ pub trait Sink<T>: Send + Sync {
     /// What writing a partition leaves for the commit: the rows, a file's name, how many bytes there were.
     type Part: Send;
 
-    /// Prepares the sink: connects, creates a table. What it needs later of the context it keeps; clones are cheap.
+    /// Prepares the sink: connects, creates a table. What it needs later of the context it keeps; clones are
+    /// cheap.
     fn open(&mut self, context: &SinkContext) -> Result<(), SinkError> {
         let _ = context;
         Ok(())
     }
 
-    /// Begins a batch, or says that there is nothing to do for it. A connection that was lost is made anew here.
+    /// Begins a batch, or says that there is nothing to do for it. A connection that was lost is made anew
+    /// here.
     fn begin(&mut self, batch: &SinkBatch) -> Result<Begin, SinkError> {
         let _ = batch;
         Ok(Begin::Write)
@@ -194,8 +200,8 @@ impl SinkContext {
         &self.inner.output
     }
 
-    /// How many partitions a shuffle has by default, for pools of connections and the like. How many a batch has, the
-    /// [batch](SinkBatch::partitions) says.
+    /// How many partitions a shuffle has by default, for pools of connections and the like. How many a batch
+    /// has, the [batch](SinkBatch::partitions) says.
     pub fn default_partitions(&self) -> usize {
         self.inner.default_partitions
     }
@@ -205,8 +211,8 @@ impl SinkContext {
         &*self.inner.clock
     }
 
-    /// Is set when nobody waits for batches any more: an immediate stop, or a graceful one whose limit has passed. A sink that
-    /// waits should then give up.
+    /// Is set when nobody waits for batches any more: an immediate stop, or a graceful one whose limit has
+    /// passed. A sink that waits should then give up.
     pub fn stopping(&self) -> &Signal {
         &self.inner.stopping
     }
@@ -253,7 +259,8 @@ impl SinkBatch {
         &self.context
     }
 
-    /// The time of the batch. No two batches of an application have the same, and a batch that is run again keeps it.
+    /// The time of the batch. No two batches of an application have the same, and a batch that is run again
+    /// keeps it.
     pub fn time(&self) -> Time {
         self.time
     }
@@ -273,8 +280,9 @@ impl SinkBatch {
         self.records
     }
 
-    /// Whether the batch may have been written before, in whole or in part: by an earlier attempt, or by a process that crashed or
-    /// whose checkpoint stayed before a batch that failed. If it is `false`, a sink need not look for what it has written.
+    /// Whether the batch may have been written before, in whole or in part: by an earlier attempt, or by a
+    /// process that crashed or whose checkpoint stayed before a batch that failed. If it is `false`, a sink
+    /// need not look for what it has written.
     pub fn may_be_written(&self) -> bool {
         self.may_be_written
     }

@@ -7,9 +7,9 @@ use crate::{Data, Rdd};
 
 /// What becomes of a batch that an output can't write: the option `on_error` of every output.
 ///
-/// It decides when an error is permanent, when the [attempts](crate::sink::Retry) are used up, and when the output panics. It does not when an
-/// operator above the output has failed, or when a stop ends the attempts: then there is nothing to write, or the batch
-/// is left to the next start.
+/// It decides when an error is permanent, when the [attempts](crate::sink::Retry) are used up, and when the
+/// output panics. It does not when an operator above the output has failed, or when a stop ends the attempts:
+/// then there is nothing to write, or the batch is left to the next start.
 ///
 /// ```
 /// use dstream::{prelude::*, sink::{OnError, TextFiles}};
@@ -27,22 +27,24 @@ use crate::{Data, Rdd};
 /// # Ok::<(), dstream::Error>(())
 /// ```
 pub enum OnError<T> {
-    /// The output fails in this batch; the checkpoint, if there is one, stays before the batch, which a restart runs again. The
-    /// default.
+    /// The output fails in this batch; the checkpoint, if there is one, stays before the batch, which a
+    /// restart runs again. The default.
     Fail,
-    /// The batch is given up, as far as this output goes. That is logged, with the number of batches that were skipped so far,
-    /// each time this number has doubled. For the checkpoint the batch counts as done: a restart does not write it again.
+    /// The batch is given up, as far as this output goes. That is logged, with the number of batches that
+    /// were skipped so far, each time this number has doubled. For the checkpoint the batch counts as done: a
+    /// restart does not write it again.
     Skip,
     /// The batch goes to another sink; see [`dead_letters`](OnError::dead_letters).
     DeadLetters(DeadLetters<T>),
 }
 
 impl<T: Data> OnError<T> {
-    /// The batch goes to another sink of the same records, with all that [`write_to`](crate::DStream::write_to) does for one:
-    /// it is retried by the same policy, and if it can't be written there either, the output fails.
+    /// The batch goes to another sink of the same records, with all that
+    /// [`write_to`](crate::DStream::write_to) does for one: it is retried by the same policy, and if it can't
+    /// be written there either, the output fails.
     ///
-    /// Written there, the batch counts as done for the checkpoint. That sink's output is called `NAME.dead_letters`, where `NAME` is
-    /// that of the output.
+    /// Written there, the batch counts as done for the checkpoint. That sink's output is called
+    /// `NAME.dead_letters`, where `NAME` is that of the output.
     pub fn dead_letters(sink: impl Sink<T> + 'static) -> OnError<T> {
         OnError::DeadLetters(DeadLetters(Box::new(OpenSink::new(sink))))
     }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-/// How an output is retried after a [transient](crate::sink::SinkError) error: the option `retry` of every output.
+/// How an output is retried after a [transient](crate::sink::SinkError) error: the option `retry` of every
+/// output.
 ///
-/// The waits are an exponential back-off: each is twice as long as the one before, up to a limit. They are by the
-/// context's [clock](crate::Config::clock). While an output waits, its batch is not done and later batches wait; receivers go on until
-/// their bounded buffers are full. A stop ends the wait: a graceful one when its limit has passed, any other at once.
+/// The waits are an exponential back-off: each is twice as long as the one before, up to a limit. They are by
+/// the context's [clock](crate::Config::clock). While an output waits, its batch is not done and later
+/// batches wait; receivers go on until their bounded buffers are full. A stop ends the wait: a graceful one
+/// when its limit has passed, any other at once.
 ///
-/// Without the option an output of a started context is retried without an end, as by `Retry::new()`; where batches are
-/// stepped by [`run_batches`](crate::StreamingContext::run_batches) or [`run_to_end`](crate::StreamingContext::run_to_end), it
-/// is not, so that whoever steps them is told at once.
+/// Without the option an output of a started context is retried without an end, as by `Retry::new()`; where
+/// batches are stepped by [`run_batches`](crate::StreamingContext::run_batches) or
+/// [`run_to_end`](crate::StreamingContext::run_to_end), it is not, so that whoever steps them is told at
+/// once.
 ///
 /// ```
 /// use dstream::{prelude::*, sink::Retry};
@@ -71,7 +74,8 @@ impl Retry {
         self
     }
 
-    /// The wait before the next attempt, when attempt number `attempt` has failed after `elapsed`; `None` if there is none.
+    /// The wait before the next attempt, when attempt number `attempt` has failed after `elapsed`; `None` if
+    /// there is none.
     pub(super) fn delay(&self, attempt: u32, elapsed: Duration) -> Option<Duration> {
         if self.attempts.is_some_and(|attempts| attempt >= attempts) {
             return None;

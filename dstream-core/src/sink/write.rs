@@ -25,7 +25,8 @@ pub(crate) fn write_batch<T: Data, S: Sink<T>>(
         for outcome in outcomes {
             match outcome {
                 Ok(part) => parts.push(part),
-                // The first in the order of the partitions; but a permanent one, if there is any, since it would come again.
+                // The first in the order of the partitions; but a permanent one, if there is any, since it
+                // would come again.
                 Err(error) => match &failed {
                     Some(first) if error.is_transient() || !first.is_transient() => {}
                     _ => failed = Some(error),

@@ -16,8 +16,9 @@ use crate::{
 
 /// Any stream of owned records of type `T`: what a function takes that builds a part of a pipeline.
 ///
-/// Sources of such records are one (`queue_stream`, `socket_stream`, `generator_stream`, ..; a bare [`Receiver`](crate::Receiver)
-/// becomes one by [`receiver_stream`](crate::receiver_stream)), and streams that another pipeline hands out. A chain can start from it.
+/// Sources of such records are one (`queue_stream`, `socket_stream`, `generator_stream`, ..; a bare
+/// [`Receiver`](crate::Receiver) becomes one by [`receiver_stream`](crate::receiver_stream)), and streams
+/// that another pipeline hands out. A chain can start from it.
 ///
 /// ```
 /// use dstream::{Data, Key, RecordStream, prelude::*};
@@ -94,8 +95,9 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 
 /// Any stream of text, whoever owns it: what a function takes that builds a part of a pipeline over lines.
 ///
-/// Sources of text are one, among them `queue_stream` of `&'static str` and of `String`, and streams of `CompactString` or
-/// `String` that another pipeline hands out. [`text_stream`] starts a chain from it, whose records are `&str`.
+/// Sources of text are one, among them `queue_stream` of `&'static str` and of `String`, and streams of
+/// `CompactString` or `String` that another pipeline hands out. [`text_stream`] starts a chain from it, whose
+/// records are `&str`.
 ///
 /// ```
 /// use dstream::{CompactString, TextStream, prelude::*, text_stream};
@@ -219,7 +221,8 @@ impl<F: Feed<Block: TextRecords>> Feed for TextFeed<F> {
 
 /// A block whose records are text, whoever owns it.
 pub trait TextRecords: Block {
-    /// The records as `&str`. This or one of the two below is called, once for a block, in place of [`Block::records`].
+    /// The records as `&str`. This or one of the two below is called, once for a block, in place of
+    /// [`Block::records`].
     fn lines(&mut self) -> impl Iterator<Item = &str>;
 
     /// As [`Block::texts`].

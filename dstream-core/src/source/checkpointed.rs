@@ -9,11 +9,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Changes, Stateful, decode};
 
-/// A value that a checkpoint keeps, such as how far a source has read: what [`Source::state`](crate::Source::state)
-/// hands out.
+/// A value that a checkpoint keeps, such as how far a source has read: what
+/// [`Source::state`](crate::Source::state) hands out.
 ///
-/// It is written whole when it was changed; after a restart it has what it had in the last batch that had begun. For
-/// a few values such as the offsets of some partitions; what has many entries implements [`Stateful`] itself.
+/// It is written whole when it was changed; after a restart it has what it had in the last batch that had
+/// begun. For a few values such as the offsets of some partitions; what has many entries implements
+/// [`Stateful`] itself.
 ///
 /// ```
 /// use dstream::{Checkpointed, Limits, Source, Stateful, Time};

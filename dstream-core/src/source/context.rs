@@ -17,15 +17,17 @@ pub struct SourceContext {
     /// Set when the context stops, before [`Source::stop`](crate::Source::stop) is called: what waits in
     /// [`plan`](crate::Source::plan) must return then. Threads can wait for it, and async tasks await it.
     pub stopping: Signal,
-    /// What the source writes to the log of receivers, if there is a checkpoint. A [`Receiver`](crate::Receiver) does
-    /// by itself.
+    /// What the source writes to the log of receivers, if there is a checkpoint. A
+    /// [`Receiver`](crate::Receiver) does by itself.
     pub log: Option<ReceiverLog>,
-    /// Whether the context is run by [`run_to_end`](crate::StreamingContext::run_to_end): what is there is all there is.
+    /// Whether the context is run by [`run_to_end`](crate::StreamingContext::run_to_end): what is there is
+    /// all there is.
     pub to_end: bool,
 }
 
 impl SourceContext {
-    /// The context of a source that a test drives by hand: without a log, and with a signal that nobody else sets.
+    /// The context of a source that a test drives by hand: without a log, and with a signal that nobody else
+    /// sets.
     pub fn new(config: Config, interval: Duration) -> SourceContext {
         SourceContext {
             clock: Arc::clone(&config.clock),
@@ -38,8 +40,8 @@ impl SourceContext {
     }
 
     /// Reports that records were lost, such as those of a file that can't be read: in the log, to
-    /// [`Config::on_report`], and as the result of [`run_to_end`](crate::StreamingContext::run_to_end). The batch does
-    /// not fail. An error of [`Block::open`](crate::Block::open) is reported by itself.
+    /// [`Config::on_report`], and as the result of [`run_to_end`](crate::StreamingContext::run_to_end). The
+    /// batch does not fail. An error of [`Block::open`](crate::Block::open) is reported by itself.
     pub fn report(&self, error: Error) {
         self.config.reports.report(error);
     }
@@ -77,8 +79,8 @@ impl Limits {
         self.records.map_or(records, |limit| limit.min(records))
     }
 
-    /// Those of the batch at `time`. Counted since the epoch, so that a rate that is no multiple of the batches in a
-    /// second is kept on average.
+    /// Those of the batch at `time`. Counted since the epoch, so that a rate that is no multiple of the
+    /// batches in a second is kept on average.
     pub(crate) fn of_batch(config: &Config, time: Time, interval: Duration) -> Limits {
         let Some(rate) = config.max_rate else { return Limits::none() };
         let due = |time: Time| u128::from(time.as_millis()) * u128::from(rate) / 1000;

@@ -30,8 +30,8 @@ use bytes::{Buf, Bytes, BytesMut};
 /// # Ok::<(), Box<dyn Error + Send + Sync>>(())
 /// ```
 pub trait Decoder: Send + 'static {
-    /// A record. For [`socket_stream`](crate::socket_stream()) it must be one that serde can write and read, since it
-    /// is kept over a crash; if it can't be, yield [`Bytes`] and make records of them with a `map`.
+    /// A record. For [`socket_stream`](crate::socket_stream()) it must be one that serde can write and read,
+    /// since it is kept over a crash; if it can't be, yield [`Bytes`] and make records of them with a `map`.
     type Item: Send + 'static;
 
     /// Takes one record off the front of `buf`; `None` if there is no whole one yet.
@@ -39,8 +39,8 @@ pub trait Decoder: Send + 'static {
     /// An error ends the connection, because nobody knows where the next record begins.
     fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<Self::Item>, Box<dyn StdError + Send + Sync>>;
 
-    /// Like `decode`, when nothing more will come; called until it returns `None`. By itself it is an error if
-    /// bytes are left.
+    /// Like `decode`, when nothing more will come; called until it returns `None`. By itself it is an error
+    /// if bytes are left.
     fn decode_eof(
         &mut self,
         buf: &mut BytesMut,

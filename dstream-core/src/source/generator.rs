@@ -7,7 +7,8 @@ use crate::{Result, Time, checkpoint::Stateful};
 
 /// A stream of `rows_per_batch` records a batch, made by a function from their number: 0, 1, 2 and so on.
 ///
-/// The function runs in the tasks that use the records, on all cores. With a checkpoint, the numbers go on after a restart.
+/// The function runs in the tasks that use the records, on all cores. With a checkpoint, the numbers go on
+/// after a restart.
 ///
 /// ```
 /// use dstream::prelude::*;

@@ -20,9 +20,9 @@ use crate::{
 
 /// A source that belongs to a context, and the blocks planned for batches that have not run yet.
 ///
-/// Planning happens when the clock reaches a batch's time, running when the batches before it are done, so that
-/// a late batch still holds exactly what had arrived by its own time. A batch that runs never waits for a source that
-/// plans: what is planned has a lock of its own.
+/// Planning happens when the clock reaches a batch's time, running when the batches before it are done, so
+/// that a late batch still holds exactly what had arrived by its own time. A batch that runs never waits for
+/// a source that plans: what is planned has a lock of its own.
 pub struct Input<S: Source> {
     shared: Arc<Shared<S>>,
 }

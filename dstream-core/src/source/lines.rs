@@ -12,7 +12,8 @@ use crate::{ReceiverContext, clock::Occasionally};
 /// Finds whole lines in what is read, without copying them.
 ///
 /// All of `buffer` is initialised, which is what lets a socket read into it; the first `filled` bytes are a
-/// line that has no end yet. Whole lines are split off the front, and the rest of the buffer goes on being used.
+/// line that has no end yet. Whole lines are split off the front, and the rest of the buffer goes on being
+/// used.
 pub(super) struct LineBuffer {
     buffer: BytesMut,
     filled: usize,

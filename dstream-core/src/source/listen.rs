@@ -18,9 +18,10 @@ use crate::{Receiver, ReceiverContext, clock::Occasionally};
 
 /// Listens on a TCP address, such as `"0.0.0.0:9999"`, and yields the lines of text that clients send.
 ///
-/// The lines of a client stay in order; those of different clients mix. What a client sent last is a line also without
-/// its end. If batches can't keep up, clients are slowed down. An address that can't be had is a warning, and is tried again
-/// after a delay that grows (see [`Config::restart_delay`](crate::Config::restart_delay)).
+/// The lines of a client stay in order; those of different clients mix. What a client sent last is a line
+/// also without its end. If batches can't keep up, clients are slowed down. An address that can't be had is a
+/// warning, and is tried again after a delay that grows (see
+/// [`Config::restart_delay`](crate::Config::restart_delay)).
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -55,14 +56,15 @@ pub struct ListenTextStream {
 }
 
 impl ListenTextStream {
-    /// How many clients may be connected; the next ones wait until one leaves. Each has a thread, and a buffer of 16 KiB
-    /// or its longest line. Default: 1,024.
+    /// How many clients may be connected; the next ones wait until one leaves. Each has a thread, and a
+    /// buffer of 16 KiB or its longest line. Default: 1,024.
     pub fn max_clients(mut self, clients: usize) -> Self {
         self.max_clients = clients.max(1);
         self
     }
 
-    /// Calls `f` with the address that is listened on, each time it has been bound: with port 0 the system chooses one.
+    /// Calls `f` with the address that is listened on, each time it has been bound: with port 0 the system
+    /// chooses one.
     pub fn on_bound(mut self, f: impl FnMut(SocketAddr) + Send + 'static) -> Self {
         self.on_bound = Some(Box::new(f));
         self

@@ -1,8 +1,9 @@
 //! Where records come from.
 //!
 //! A [`Source`] hands the blocks that belong to a batch to the pipeline; a [`Block`] is one partition of raw
-//! input that turns into records while the stage that reads it runs. What arrives by itself (a socket, a queue
-//! of messages) is easier to write as a [`Receiver`](crate::Receiver), which runs on a thread of its own.
+//! input that turns into records while the stage that reads it runs. What arrives by itself (a socket, a
+//! queue of messages) is easier to write as a [`Receiver`](crate::Receiver), which runs on a thread of its
+//! own.
 
 mod any;
 mod checkpointed;
@@ -45,16 +46,17 @@ pub use text::TextBlock;
 
 /// One partition of raw input: what a source hands to a batch.
 ///
-/// The records may borrow from the block. They live as long as the stage that reads them; what leaves the stage
-/// is owned first (see [`Record`](crate::Record)).
+/// The records may borrow from the block. They live as long as the stage that reads them; what leaves the
+/// stage is owned first (see [`Record`](crate::Record)).
 pub trait Block: Send {
     /// A record; `&'a str` for text.
     type Record<'a>
     where
         Self: 'a;
 
-    /// Called once, before `records`, in the task that reads the block: the place to open a file. A block whose `open`
-    /// fails is reported (see [`Config::on_report`](crate::Config::on_report)) and left out; the other blocks of the batch are not.
+    /// Called once, before `records`, in the task that reads the block: the place to open a file. A block
+    /// whose `open` fails is reported (see [`Config::on_report`](crate::Config::on_report)) and left out; the
+    /// other blocks of the batch are not.
     fn open(&mut self) -> Result<()> {
         Ok(())
     }
@@ -70,8 +72,8 @@ pub trait Block: Send {
         self.records().map(Text::One)
     }
 
-    /// As `records`, where the operator behind the source is `filter(|record| record.contains(part))`: records that, as text,
-    /// do not contain `part` may be left out. The filter is applied to the others.
+    /// As `records`, where the operator behind the source is `filter(|record| record.contains(part))`:
+    /// records that, as text, do not contain `part` may be left out. The filter is applied to the others.
     ///
     /// By itself none is left out. A block around a [`TextBlock`] should hand the call on.
     fn records_with(&mut self, part: &str) -> impl Iterator<Item = Self::Record<'_>> {
@@ -82,21 +84,24 @@ pub trait Block: Send {
     /// About how many bytes the block holds. Small neighbouring blocks are processed as one partition.
     fn weight(&self) -> usize;
 
-    /// Whether the records that it has yielded were not all: a block that is too large to be held at once has them in pieces. After
-    /// the first one, [`advance`](Block::advance) goes on to each next one, which is read like a block of its own; the partitions of
-    /// the pieces are one behind the other. A block around another one should hand both calls on.
+    /// Whether the records that it has yielded were not all: a block that is too large to be held at once has
+    /// them in pieces. After the first one, [`advance`](Block::advance) goes on to each next one, which is
+    /// read like a block of its own; the partitions of the pieces are one behind the other. A block around
+    /// another one should hand both calls on.
     fn has_more(&self) -> bool {
         false
     }
 
-    /// Goes on to the next piece, of which there is one. An error fails the batch, since some of the records have been read.
+    /// Goes on to the next piece, of which there is one. An error fails the batch, since some of the records
+    /// have been read.
     fn advance(&mut self) -> Result<()> {
         Ok(())
     }
 
-    /// How many records the block holds, if that is known before they are read. Asked of the blocks that a receiver stores,
-    /// if there is a limit (see [`Config::max_rate`](crate::Config::max_rate)); a block that does not know counts as one record.
-    /// Asked of an open block, in its task, if somebody [listens](crate::events).
+    /// How many records the block holds, if that is known before they are read. Asked of the blocks that a
+    /// receiver stores, if there is a limit (see [`Config::max_rate`](crate::Config::max_rate)); a block that
+    /// does not know counts as one record. Asked of an open block, in its task, if somebody
+    /// [listens](crate::events).
     fn record_count(&self) -> Option<u64> {
         None
     }
@@ -107,8 +112,8 @@ pub trait Block: Send {
 pub enum Text<'a, R> {
     /// One record.
     One(R),
-    /// Several records, all of which are lines of text: they end in `\n` or `\r\n`, which is no part of them. The last one does
-    /// without, so text that ends in `\n` has an empty line behind it.
+    /// Several records, all of which are lines of text: they end in `\n` or `\r\n`, which is no part of them.
+    /// The last one does without, so text that ends in `\n` has an empty line behind it.
     Lines(&'a str),
 }
 
@@ -134,13 +139,14 @@ impl<T: Send> Block for Vec<T> {
 
 /// A source of batches. Anything that implements it can start a chain in `stream!`.
 ///
-/// A batch of a source is made in two steps. [`plan`](Source::plan) decides at the batch's time what belongs to it, and
-/// says so in a value that is small and can be serialised: offsets, names of files. [`blocks`](Source::blocks) makes the
-/// partitions of such a plan. With a checkpoint, plans are written down before their batch begins; after a crash, `blocks`
-/// is called with the plan of the batch that had begun, so that it has the same records once more.
+/// A batch of a source is made in two steps. [`plan`](Source::plan) decides at the batch's time what belongs
+/// to it, and says so in a value that is small and can be serialised: offsets, names of files.
+/// [`blocks`](Source::blocks) makes the partitions of such a plan. With a checkpoint, plans are written down
+/// before their batch begins; after a crash, `blocks` is called with the plan of the batch that had begun, so
+/// that it has the same records once more.
 ///
-/// Both are called one after the other, on a thread that the source has to itself in a started context. A source that
-/// is slow holds up nothing but its own batches.
+/// Both are called one after the other, on a thread that the source has to itself in a started context. A
+/// source that is slow holds up nothing but its own batches.
 ///
 /// [`testing::check_source`](crate::testing::check_source) tests an implementation.
 ///
@@ -183,13 +189,14 @@ pub trait Source: Send + 'static {
     /// The partitions that this source yields.
     type Block: Block + 'static;
 
-    /// What belongs to one batch: small, such as ranges of offsets. It is written to the checkpoint like state, as
-    /// MessagePack with the names of fields, and may be read by a later version of the program: give a field that was
-    /// added `#[serde(default)]`. A plan that the program can't read any more is an error of the start.
+    /// What belongs to one batch: small, such as ranges of offsets. It is written to the checkpoint like
+    /// state, as MessagePack with the names of fields, and may be read by a later version of the program:
+    /// give a field that was added `#[serde(default)]`. A plan that the program can't read any more is an
+    /// error of the start.
     type Plan: Serialize + DeserializeOwned + Send + 'static;
 
-    /// How messages name this source, with its address: `socket_text_stream(localhost:9999)`. What a checkpoint has
-    /// of it is found by this name. Asked once.
+    /// How messages name this source, with its address: `socket_text_stream(localhost:9999)`. What a
+    /// checkpoint has of it is found by this name. Asked once.
     fn name(&self) -> String;
 
     /// Called once, before the first batch. Must not block.
@@ -200,30 +207,32 @@ pub trait Source: Send + 'static {
     /// Decides what belongs to the batch at `time`; `None` for a quiet batch.
     ///
     /// Called at that time, in order of the times, each time once, also while an earlier batch is still being
-    /// processed. What is beyond `limits` is left for later batches. It may take its time, as when it asks a server for
-    /// its offsets, but must return when [`SourceContext::stopping`] is set.
+    /// processed. What is beyond `limits` is left for later batches. It may take its time, as when it asks a
+    /// server for its offsets, but must return when [`SourceContext::stopping`] is set.
     fn plan(&mut self, time: Time, limits: &Limits) -> Result<Option<Self::Plan>>;
 
-    /// The partitions of a batch, as `plan` has described it; called right after that. After a restart it is called
-    /// for a batch that had begun before, by a new instance of the source, after [`state`](Source::state) has come back
-    /// and before anything is planned. The same plan gives the same records.
+    /// The partitions of a batch, as `plan` has described it; called right after that. After a restart it is
+    /// called for a batch that had begun before, by a new instance of the source, after
+    /// [`state`](Source::state) has come back and before anything is planned. The same plan gives the same
+    /// records.
     ///
     /// Reading belongs into [`Block::open`], which runs in the tasks.
     fn blocks(&mut self, time: Time, plan: &Self::Plan) -> Result<Vec<Self::Block>>;
 
-    /// Whether a plan means something after a restart. If not, plans are not written down, and a batch that runs again
-    /// has nothing of this source: for records that are made up, or whose sender has gone.
+    /// Whether a plan means something after a restart. If not, plans are not written down, and a batch that
+    /// runs again has nothing of this source: for records that are made up, or whose sender has gone.
     fn can_replay(&self) -> bool {
         true
     }
 
-    /// All batches up to `time` are done, and won't run again: what they took can be acknowledged, or deleted. With a
-    /// checkpoint, it holds them by now. A crash may come between, so that nobody is told; and after a batch that failed,
-    /// a checkpoint stays before it, and nothing is told until a restart.
+    /// All batches up to `time` are done, and won't run again: what they took can be acknowledged, or
+    /// deleted. With a checkpoint, it holds them by now. A crash may come between, so that nobody is told;
+    /// and after a batch that failed, a checkpoint stays before it, and nothing is told until a restart.
     fn committed(&mut self, _time: Time) {}
 
-    /// What a checkpoint must hold for the source to go on where it was; `None` if there is nothing. It is written with
-    /// the plan of each batch, and after a restart given back between `start` and anything else. See [`Checkpointed`].
+    /// What a checkpoint must hold for the source to go on where it was; `None` if there is nothing. It is
+    /// written with the plan of each batch, and after a restart given back between `start` and anything else.
+    /// See [`Checkpointed`].
     fn state(&mut self) -> Option<&mut dyn Stateful> {
         None
     }
@@ -235,7 +244,8 @@ pub trait Source: Send + 'static {
 
     /// Whether no further batch can hold anything; `None` if the source has no end.
     ///
-    /// Asked between the batches of [`run_to_end`](crate::StreamingContext::run_to_end), and before the first of them.
+    /// Asked between the batches of [`run_to_end`](crate::StreamingContext::run_to_end), and before the first
+    /// of them.
     fn is_exhausted(&mut self) -> Option<bool> {
         None
     }
@@ -244,8 +254,8 @@ pub trait Source: Send + 'static {
     fn stop(&mut self) {}
 }
 
-/// What can start a chain: a [`Source`]; a [`Receiver`](crate::Receiver), which is then supervised; a stream that another
-/// pipeline has handed out, as a [`StreamHandle`](crate::StreamHandle).
+/// What can start a chain: a [`Source`]; a [`Receiver`](crate::Receiver), which is then supervised; a stream
+/// that another pipeline has handed out, as a [`StreamHandle`](crate::StreamHandle).
 ///
 /// `M` only tells them apart; it is always inferred.
 #[diagnostic::on_unimplemented(

@@ -53,7 +53,8 @@ pub struct QueueStream<T> {
 }
 
 impl<T> QueueStream<T> {
-    /// Each batch takes all that is queued, in order, in place of one item. With an endless iterator that never ends.
+    /// Each batch takes all that is queued, in order, in place of one item. With an endless iterator that
+    /// never ends.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -71,7 +72,8 @@ impl<T> QueueStream<T> {
         self
     }
 
-    /// What a batch holds when the queue is empty. [`run_to_end`](crate::StreamingContext::run_to_end) ends before that.
+    /// What a batch holds when the queue is empty. [`run_to_end`](crate::StreamingContext::run_to_end) ends
+    /// before that.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::{Block, Checkpointed, Limits, Source, SourceContext, queue::partition_size};
 use crate::{Result, Time, checkpoint::Stateful};
 
-/// A counter that makes `rows_per_second` records a second, for demonstrations and measurements: 0, 1, 2 and so on.
+/// A counter that makes `rows_per_second` records a second, for demonstrations and measurements: 0, 1, 2 and
+/// so on.
 ///
-/// Each batch has exactly the rows that are due by its time, counted from the batch time at or before the start, so
-/// that a run can be repeated: with 10 rows a second every batch of one second has 10, and late batches lack none. With a
-/// checkpoint, it goes on counting after a restart.
+/// Each batch has exactly the rows that are due by its time, counted from the batch time at or before the
+/// start, so that a run can be repeated: with 10 rows a second every batch of one second has 10, and late
+/// batches lack none. With a checkpoint, it goes on counting after a restart.
 ///
 /// ```
 /// use dstream::prelude::*;

@@ -9,9 +9,10 @@ use crate::{Receiver, ReceiverContext};
 
 /// Connects to a TCP server and yields the lines of text that it sends.
 ///
-/// If the server isn't there, or goes away, that is a warning, and the connection is tried again after a delay
-/// that grows (see [`Config::restart_delay`](crate::Config::restart_delay)). A line longer than
-/// [`Config::max_line_bytes`](crate::Config::max_line_bytes) is cut. If batches can't keep up, the server is slowed down.
+/// If the server isn't there, or goes away, that is a warning, and the connection is tried again after a
+/// delay that grows (see [`Config::restart_delay`](crate::Config::restart_delay)). A line longer than
+/// [`Config::max_line_bytes`](crate::Config::max_line_bytes) is cut. If batches can't keep up, the server is
+/// slowed down.
 ///
 /// ```no_run
 /// use dstream::prelude::*;

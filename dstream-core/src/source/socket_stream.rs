@@ -12,8 +12,9 @@ use crate::{Loggable, Receiver, ReceiverContext};
 
 /// Connects to a TCP server and yields the records that `decoder` finds in what it sends.
 ///
-/// The connection is tried again like that of [`socket_text_stream`](crate::socket_text_stream()). Bytes that the decoder refuses
-/// end the connection, with a warning; what came before them is kept, and a new connection begins with a fresh decoder.
+/// The connection is tried again like that of [`socket_text_stream`](crate::socket_text_stream()). Bytes that
+/// the decoder refuses end the connection, with a warning; what came before them is kept, and a new
+/// connection begins with a fresh decoder.
 ///
 /// ```no_run
 /// use dstream::{DelimiterDecoder, prelude::*};

@@ -16,7 +16,8 @@ pub(super) type Fault = Box<dyn StdError + Send + Sync>;
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long one address may take to answer; the stop waits for a receiver longer than that.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// What is still read at a stop, from a server that never pauses: more than a kernel holds for one connection.
+/// What is still read at a stop, from a server that never pauses: more than a kernel holds for one
+/// connection.
 const READ_AT_STOP: usize = 8 << 20;
 
 /// Cuts what a connection brings into records, and stores them.

@@ -10,9 +10,9 @@ use crate::clock::Occasionally;
 
 /// A block of text, whose records are its lines.
 ///
-/// A line ends in `\n` or `\r\n`, which are not part of it; the last line may do without. Bytes that are not UTF-8
-/// are replaced by U+FFFD, once for the block, and counted in a warning at most once a minute. A line is a piece of the block: none is
-/// allocated.
+/// A line ends in `\n` or `\r\n`, which are not part of it; the last line may do without. Bytes that are not
+/// UTF-8 are replaced by U+FFFD, once for the block, and counted in a warning at most once a minute. A line
+/// is a piece of the block: none is allocated.
 ///
 /// ```
 /// use dstream::{Block, TextBlock};
@@ -76,9 +76,9 @@ impl TextBlock {
         }
     }
 
-    /// Takes in `more` if it lies right behind this block in memory, as the pieces of one receive buffer do, so that
-    /// nothing is copied, or if both are so small that a copy costs less than one more block. Gives it back if not, or
-    /// if it would lengthen the last line.
+    /// Takes in `more` if it lies right behind this block in memory, as the pieces of one receive buffer do,
+    /// so that nothing is copied, or if both are so small that a copy costs less than one more block. Gives
+    /// it back if not, or if it would lengthen the last line.
     pub(super) fn extend(&mut self, more: BytesMut) -> Option<BytesMut> {
         const SMALL_PIECE: usize = 4 << 10;
         const SMALL_BLOCK: usize = 64 << 10;
@@ -152,8 +152,9 @@ impl<'a> Iterator for Lines<'a> {
 
 /// The lines of a text in which a part of it lies, and others.
 ///
-/// The text is searched as a whole; only around a hit the line is looked for. Where one line after the other has a hit, that is
-/// more work than to ask each line, so more and more of them are handed on without a search.
+/// The text is searched as a whole; only around a hit the line is looked for. Where one line after the other
+/// has a hit, that is more work than to ask each line, so more and more of them are handed on without a
+/// search.
 struct LinesWith<'a, 'p> {
     /// Those from the next one on.
     lines: Lines<'a>,

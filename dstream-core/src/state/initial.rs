@@ -2,7 +2,8 @@
 
 use crate::{Key, Rdd, record::Data};
 
-/// The state before the first batch: an [`Rdd`] or a `Vec` of pairs. If a key is there twice, its last pair counts.
+/// The state before the first batch: an [`Rdd`] or a `Vec` of pairs. If a key is there twice, its last pair
+/// counts.
 ///
 /// Keys may be given in their borrowed form: `vec![("hello", 1)]` for a stream of words.
 #[diagnostic::on_unimplemented(

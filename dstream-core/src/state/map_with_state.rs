@@ -48,7 +48,8 @@ impl<S> State<S> {
         self.value.as_ref()
     }
 
-    /// The state, to be changed in place; counts as an [`update`](State::update), and can't be used where that can't.
+    /// The state, to be changed in place; counts as an [`update`](State::update), and can't be used where
+    /// that can't.
     #[track_caller]
     pub fn get_mut(&mut self) -> Option<&mut S> {
         self.check("changed");
@@ -93,12 +94,13 @@ pub struct MapWithState<K, S> {
     deadlines: Vec<Mutex<Deadlines>>,
 }
 
-/// The keys of a bucket by the batch that refreshed them, oldest first. A key that was refreshed again is also further back,
-/// and knows the batch that counts.
+/// The keys of a bucket by the batch that refreshed them, oldest first. A key that was refreshed again is
+/// also further back, and knows the batch that counts.
 type Deadlines = VecDeque<(Time, Vec<u32>)>;
 
 impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
-    /// Nothing is known, in `buckets` tables. With a `timeout`, a key for which nothing came for longer is removed.
+    /// Nothing is known, in `buckets` tables. With a `timeout`, a key for which nothing came for longer is
+    /// removed.
     pub fn new(buckets: usize, timeout: Option<Duration>) -> Self {
         MapWithState { stores: Stores::new(buckets), timeout, deadlines: Vec::new() }
     }
@@ -114,8 +116,8 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         self.stores.migrate(f);
     }
 
-    /// Calls `f` for each record of a batch, in order, then for each key that times out: `|key, value, state|`. Yields what
-    /// the calls gave, and the state after the batch.
+    /// Calls `f` for each record of a batch, in order, then for each key that times out: `|key, value,
+    /// state|`. Yields what the calls gave, and the state after the batch.
     pub fn step<V: Portable, I: IntoIterator<Item: Data>>(
         &mut self,
         batch: &Batch<'_>,

@@ -1,8 +1,8 @@
 //! State: what a program knows of each key, from batch to batch.
 //!
-//! [`store::Stores`] has it in hash tables, one a bucket, keyed by owned keys and changed in place; the two operators,
-//! [`UpdateStateByKey`] and [`MapWithState`], say when the user's function is called. What they yield is a
-//! [`StateView`], of which the next stage borrows.
+//! [`store::Stores`] has it in hash tables, one a bucket, keyed by owned keys and changed in place; the two
+//! operators, [`UpdateStateByKey`] and [`MapWithState`], say when the user's function is called. What they
+//! yield is a [`StateView`], of which the next stage borrows.
 
 mod initial;
 mod map_with_state;

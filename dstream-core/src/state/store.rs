@@ -121,9 +121,9 @@ impl<K, S> Stores<K, S> {
 impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
     /// Runs `work` over every bucket with its part of the input.
     ///
-    /// A batch that is lost to the state, be it by its input or by the user's function, breaks it: whatever it yielded
-    /// from then on would be wrong. All later batches have the same failure, until the program is started again and goes on
-    /// from its last checkpoint.
+    /// A batch that is lost to the state, be it by its input or by the user's function, breaks it: whatever
+    /// it yielded from then on would be wrong. All later batches have the same failure, until the program is
+    /// started again and goes on from its last checkpoint.
     pub(super) fn step<I: Send, O: Send>(
         &mut self,
         batch: &Batch<'_>,

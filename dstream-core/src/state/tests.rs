@@ -252,7 +252,8 @@ fn a_broken_state_says_so_until_the_restart() {
     assert_eq!(shown(&view), [(1, 1), (2, 3)]);
 }
 
-/// When most keys have left, the rest are given new places: deadlines and the notes for the checkpoint follow.
+/// When most keys have left, the rest are given new places: deadlines and the notes for the checkpoint
+/// follow.
 #[test]
 fn a_table_that_shrinks_loses_nothing() {
     let wide = |b: &Batch<'_>, keys: &[u32]| {

@@ -99,7 +99,8 @@ fn update<K, S, V>(
         let new = news.get(at).map_or(&[][..], |range| &groups.values()[range.clone()]);
         let old = held.state.take();
         let known = old.is_some();
-        // Every state passes through `f`. So that a checkpoint need not write them all, those without news are compared.
+        // Every state passes through `f`. So that a checkpoint need not write them all, those without news
+        // are compared.
         let compare = logged && new.is_empty() && !held.touched;
         if compare {
             before = written(&old, before);

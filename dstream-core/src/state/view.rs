@@ -13,8 +13,8 @@ use crate::{
 
 /// All keys of a state with what is known of them, after a batch.
 ///
-/// It shares the tables of the operator. When the next batch changes them in place nobody may hold a view any more; if
-/// somebody does, the tables are copied first.
+/// It shares the tables of the operator. When the next batch changes them in place nobody may hold a view any
+/// more; if somebody does, the tables are copied first.
 #[derive(Debug)]
 pub struct StateView<K, S> {
     buckets: Vec<Arc<Bucket<K, S>>>,

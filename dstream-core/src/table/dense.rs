@@ -10,9 +10,9 @@ use crate::{Key, short::Short};
 
 /// Keys, each with a value, and with what is kept beside that.
 ///
-/// The pairs are in one vector without gaps, which can be shared. It is changed in place when nobody reads it any more; if
-/// somebody does, it is copied first. The last pair takes the place of one that is removed; a key is known by an index, which
-/// stays what it is when its pair moves.
+/// The pairs are in one vector without gaps, which can be shared. It is changed in place when nobody reads it
+/// any more; if somebody does, it is copied first. The last pair takes the place of one that is removed; a
+/// key is known by an index, which stays what it is when its pair moves.
 #[derive(Debug)]
 pub(crate) struct Dense<K, V, S> {
     index: Index<Seat<S>>,
@@ -97,7 +97,8 @@ impl<K, V, S> Change<'_, K, V, S> {
         }
     }
 
-    /// Gives up the room of removed keys if they are many: returns the new index of each old one, if they changed.
+    /// Gives up the room of removed keys if they are many: returns the new index of each old one, if they
+    /// changed.
     pub(crate) fn compact(&mut self) -> Option<Vec<u32>> {
         let moved = self.index.compact()?;
         self.indices.iter_mut().for_each(|index| *index = moved[*index as usize]);
@@ -106,8 +107,8 @@ impl<K, V, S> Change<'_, K, V, S> {
         Some(moved)
     }
 
-    /// Looks up the keys of a share of a table with the same seed. One that is new gets a clone of its value. `each` is told
-    /// what is beside the value of a key, its index, and the value that came.
+    /// Looks up the keys of a share of a table with the same seed. One that is new gets a clone of its value.
+    /// `each` is told what is beside the value of a key, its index, and the value that came.
     pub(crate) fn intern(&mut self, share: Share<K, V>, mut each: impl FnMut(&mut S, u32, V))
     where
         K: Key<Owned = K>,

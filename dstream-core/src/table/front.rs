@@ -5,9 +5,10 @@ use crate::short::Short;
 
 /// Short keys, each with what it has, in one array of slots.
 ///
-/// It grows until it is as large as may be and five eighths full; then a key that it has not got is turned away. Of words, and of
-/// most keys that people count, a few thousand come again and again, and the first in are mostly those. The others are brought
-/// together later, where each bucket has a table of its own that is small enough, too.
+/// It grows until it is as large as may be and five eighths full; then a key that it has not got is turned
+/// away. Of words, and of most keys that people count, a few thousand come again and again, and the first in
+/// are mostly those. The others are brought together later, where each bucket has a table of its own that is
+/// small enough, too.
 #[derive(Debug)]
 pub(super) struct Front<T> {
     places: Places,
@@ -15,7 +16,8 @@ pub(super) struct Front<T> {
     slots: Vec<(Short, Option<T>)>,
     /// The slots of the keys, in the order in which they came.
     order: Vec<u32>,
-    /// How many keys were looked for, and how many of them turned away, since it was last asked whether that is of use.
+    /// How many keys were looked for, and how many of them turned away, since it was last asked whether that
+    /// is of use.
     looked: usize,
     away: usize,
 }
@@ -23,8 +25,8 @@ pub(super) struct Front<T> {
 /// How large the slots may become: half of the second cache of most cores.
 const LARGEST: usize = 512 << 10;
 const FEWEST_SLOTS: usize = 128;
-/// How many keys wait until they are looked for together. What waits for memory then, and what cuts the next ones out of a text,
-/// are loops of their own, which a processor guesses better.
+/// How many keys wait until they are looked for together. What waits for memory then, and what cuts the next
+/// ones out of a text, are loops of their own, which a processor guesses better.
 pub(super) const WAITING: usize = 64;
 /// How many keys are looked for until it is asked whether that is of use.
 const WATCHED: usize = 16 << 10;
@@ -40,8 +42,8 @@ impl<T> Front<T> {
         Front { places, slots: Vec::new(), order: Vec::new(), looked: 0, away: 0 }
     }
 
-    /// Told of a group of keys how many were looked for and turned away: whether this is no use, since of the last ones three of
-    /// four were.
+    /// Told of a group of keys how many were looked for and turned away: whether this is no use, since of the
+    /// last ones three of four were.
     #[inline]
     pub(super) fn is_no_use(&mut self, looked: usize, away: usize) -> bool {
         self.looked += looked;
@@ -60,7 +62,8 @@ impl<T> Front<T> {
         self.order.len() + more <= room(self.slots.len()) || self.grow(more)
     }
 
-    /// The slot of a key; or the one where it would go, if there is room. To be called behind [`reserve`](Front::reserve).
+    /// The slot of a key; or the one where it would go, if there is room. To be called behind
+    /// [`reserve`](Front::reserve).
     #[inline]
     pub(super) fn find(&self, id: Short) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;

@@ -1,4 +1,5 @@
-//! What the tasks have for one bucket, and groups: the values of each key behind one another, in one vector for all keys.
+//! What the tasks have for one bucket, and groups: the values of each key behind one another, in one vector
+//! for all keys.
 
 use std::{iter, mem, ops::Range};
 
@@ -122,7 +123,8 @@ fn arranged<V: Clone>(tasks: Vec<(Vec<usize>, Gathering<V>)>, all: usize) -> Vec
         place(tasks, |at, value| out[at] = Some(value));
         return out.into_iter().flatten().collect();
     }
-    // What has nothing to drop is as cheap to overwrite as a free place, and plain numbers need half of the room.
+    // What has nothing to drop is as cheap to overwrite as a free place, and plain numbers need half of the
+    // room.
     let first = tasks.iter().flat_map(|(_, task)| task.records.iter().flatten()).next();
     let Some((_, filler)) = first else { return Vec::new() };
     let mut out = vec![filler.clone(); all];

@@ -11,8 +11,8 @@ use crate::{Key, Record, ops::HasLen, record::Portable, short::Short};
 
 /// Numbers the keys of a task, and keeps its values in their order.
 ///
-/// Only so many keys are looked for as stay within a cache; where hardly any key comes twice, none. What is not found has a number
-/// of its own, and keys that are the same meet when the tasks are put together.
+/// Only so many keys are looked for as stay within a cache; where hardly any key comes twice, none. What is
+/// not found has a number of its own, and keys that are the same meet when the tasks are put together.
 #[derive(Debug)]
 pub struct Grouping<K, V> {
     places: Places,

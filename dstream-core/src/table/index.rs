@@ -3,8 +3,9 @@
 use super::Places;
 use crate::short::Short;
 
-/// Entries in the order of their first insert, so that a batch that is run again gives the same order, and an array of slots that finds
-/// them: each has 32 bits of a hash and the index of an entry, which is touched only when those bits agree.
+/// Entries in the order of their first insert, so that a batch that is run again gives the same order, and an
+/// array of slots that finds them: each has 32 bits of a hash and the index of an entry, which is touched
+/// only when those bits agree.
 #[derive(Debug, Clone)]
 pub(super) struct Index<T> {
     places: Places,
@@ -62,8 +63,9 @@ impl<T> Index<T> {
 
     /// What [`found`](Index::found) needs to know of the first [`GROUP`] of these keys.
     ///
-    /// What a look-up costs, once a table is larger than a cache, is the wait for a slot and then for an entry. Here no read needs what
-    /// another one of its kind yields, so the processor has those of a whole group under way together.
+    /// What a look-up costs, once a table is larger than a cache, is the wait for a slot and then for an
+    /// entry. Here no read needs what another one of its kind yields, so the processor has those of a whole
+    /// group under way together.
     #[inline]
     pub(super) fn meet(&mut self, ids: impl Iterator<Item = Short> + Clone) -> [u32; GROUP] {
         self.reserve(GROUP);
@@ -88,7 +90,8 @@ impl<T> Index<T> {
         if met == NOWHERE { self.find(id, |_| true) } else { Ok(met as usize) }
     }
 
-    /// The index of an entry, or the slot where it would go. `same` is asked where the short form is not the whole key.
+    /// The index of an entry, or the slot where it would go. `same` is asked where the short form is not the
+    /// whole key.
     #[inline]
     pub(super) fn find(&mut self, id: Short, same: impl Fn(&T) -> bool) -> Result<usize, usize> {
         self.reserve(1);
@@ -173,7 +176,8 @@ impl<T> Index<T> {
         }
         self.entries[index].0 = Short::NONE;
         self.free.push(index as u32);
-        // What stands behind the gap moves up, so that no probe ends too early: all but what is nearer to its own place.
+        // What stands behind the gap moves up, so that no probe ends too early: all but what is nearer to its
+        // own place.
         let mut at = gap;
         loop {
             self.slots[gap] = 0;

@@ -97,8 +97,8 @@ impl<K, W> Drop for Lists<K, W> {
 }
 
 impl<K: Key<Owned = K>, W> Lists<K, W> {
-    /// The records of these chunks, of which `used` is told when they are empty. `marks`: whether [`alone`](Lists::alone) will be
-    /// asked for.
+    /// The records of these chunks, of which `used` is told when they are empty. `marks`: whether
+    /// [`alone`](Lists::alone) will be asked for.
     pub(crate) fn new(
         seed: u64,
         chunks: Vec<Vec<(K, W)>>,
@@ -133,7 +133,8 @@ impl<K: Key<Owned = K>, W> Lists<K, W> {
 
     /// Where the lists of the first [`GROUP`] of these records begin.
     ///
-    /// As for the tables, no read needs what another one of its kind yields: the processor has those of a group under way together.
+    /// As for the tables, no read needs what another one of its kind yields: the processor has those of a
+    /// group under way together.
     #[inline]
     fn heads<V>(&self, records: &[(K, V)]) -> [u32; GROUP] {
         let mut heads = [0; GROUP];
@@ -143,10 +144,12 @@ impl<K: Key<Owned = K>, W> Lists<K, W> {
         heads
     }
 
-    /// Walks through the lists of at most [`GROUP`] records, and calls `meet` with which record it is, a place, and whether the one
-    /// there has its key. Gives up, with `false`, before it has made more than `most` steps.
+    /// Walks through the lists of at most [`GROUP`] records, and calls `meet` with which record it is, a
+    /// place, and whether the one there has its key. Gives up, with `false`, before it has made more than
+    /// `most` steps.
     ///
-    /// One step in every list that goes on, then the next one: nowhere does the processor have to guess how long a list is.
+    /// One step in every list that goes on, then the next one: nowhere does the processor have to guess how
+    /// long a list is.
     #[inline]
     fn walk<V>(&self, records: &[(K, V)], most: usize, mut meet: impl FnMut(u32, u32, bool)) -> bool {
         let mut open = [(0, 0u32); GROUP];
@@ -173,8 +176,8 @@ impl<K: Key<Owned = K>, W> Lists<K, W> {
         true
     }
 
-    /// How many matches the first [`GROUP`] of these records have; one that has none counts as one if that is `kept`. With
-    /// `mark`, what they meet is noted.
+    /// How many matches the first [`GROUP`] of these records have; one that has none counts as one if that is
+    /// `kept`. With `mark`, what they meet is noted.
     #[inline]
     pub(crate) fn count<V>(&self, records: &[(K, V)], mark: bool, kept: bool) -> u64 {
         let (mut n, mut has) = (0, [false; GROUP]);
@@ -191,8 +194,8 @@ impl<K: Key<Owned = K>, W> Lists<K, W> {
         n
     }
 
-    /// Finds the matches of the first of these records, of one at least and of at most [`GROUP`]. A record without one has a match
-    /// at [`NONE`] if that is `kept`.
+    /// Finds the matches of the first of these records, of one at least and of at most [`GROUP`]. A record
+    /// without one has a match at [`NONE`] if that is `kept`.
     pub(crate) fn find<V>(&self, records: &[(K, V)], kept: bool, found: &mut Found) {
         let records = &records[..records.len().min(GROUP)];
         found.clear();

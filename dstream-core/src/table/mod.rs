@@ -1,7 +1,8 @@
 //! The keyed tables of shuffles, windows and states: borrowed look-up, owned insert.
 //!
-//! A key is known by its [`Short`] form: the key itself if it fits into fifteen bytes, its hash if not. So most keys are
-//! compared by two words and hashed by one multiplication; growing and moving on to another table never looks at a key again.
+//! A key is known by its [`Short`] form: the key itself if it fits into fifteen bytes, its hash if not. So
+//! most keys are compared by two words and hashed by one multiplication; growing and moving on to another
+//! table never looks at a key again.
 
 mod dense;
 mod front;
@@ -226,7 +227,8 @@ impl<K, V> Table<K, V> {
         Some(value)
     }
 
-    /// Gives up the room of removed keys if they are many: returns the new index of each old one, if they changed.
+    /// Gives up the room of removed keys if they are many: returns the new index of each old one, if they
+    /// changed.
     pub(crate) fn compact(&mut self) -> Option<Vec<u32>> {
         self.index.compact()
     }

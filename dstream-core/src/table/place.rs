@@ -39,7 +39,8 @@ impl Places {
     }
 }
 
-/// The part of a bucket that a hash is in. The bits are others than those that say in which bucket, or where in a small table.
+/// The part of a bucket that a hash is in. The bits are others than those that say in which bucket, or where
+/// in a small table.
 #[inline]
 pub(super) fn part(hash: u64, parts: usize) -> usize {
     (hash >> 28) as usize % parts

@@ -17,7 +17,8 @@ pub(super) fn split<E>(entries: Vec<E>, buckets: usize, bucket: impl Fn(&E) -> u
     out
 }
 
-/// What comes back from a checkpoint: pairs as entries of tables with this seed, shared out over buckets in their order.
+/// What comes back from a checkpoint: pairs as entries of tables with this seed, shared out over buckets in
+/// their order.
 pub(crate) fn entries_of<K: Key, V>(
     seed: u64,
     pairs: impl Iterator<Item = (K, V)>,
@@ -38,8 +39,8 @@ pub struct Scatter<K, V> {
 
 /// Records of one task, in order: what it has for one bucket.
 ///
-/// A chunk that is full is followed by another: no record is moved before it is used. The first one is small, since many a
-/// bucket has few records; the others are all of one size, and can be used again.
+/// A chunk that is full is followed by another: no record is moved before it is used. The first one is small,
+/// since many a bucket has few records; the others are all of one size, and can be used again.
 #[derive(Debug)]
 pub struct Chunks<K, V> {
     pub(super) full: Vec<Vec<(K, V)>>,

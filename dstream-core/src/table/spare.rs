@@ -7,8 +7,8 @@ use std::{
 
 /// Vectors that an operator empties and fills again, batch after batch.
 ///
-/// What is freed goes back to the system, and each page of it costs a fault when the next batch needs it: for a join that is
-/// more than all else.
+/// What is freed goes back to the system, and each page of it costs a fault when the next batch needs it: for
+/// a join that is more than all else.
 #[derive(Debug)]
 pub(crate) struct Spare<T>(Arc<Mutex<VecDeque<Vec<T>>>>);
 
@@ -27,7 +27,8 @@ impl<T> Default for Spare<T> {
 impl<T> Spare<T> {
     /// An empty vector, if there is one.
     pub(crate) fn take(&self) -> Option<Vec<T>> {
-        // The oldest first, so that each is used at times, and who gives it back sees whether it is too large by now.
+        // The oldest first, so that each is used at times, and who gives it back sees whether it is too large
+        // by now.
         self.lock().pop_front()
     }
 

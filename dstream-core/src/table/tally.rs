@@ -21,9 +21,9 @@ pub trait Combine<V, C> {
 
 /// The table of one task. It is shared out over buckets when the task is done.
 ///
-/// Short keys are their short forms until the tasks are put together, so each is owned once in a batch. What the [`Front`] turns
-/// away is passed on uncombined, to where the tasks are put together. A key that was passed on enters the front never, or
-/// later, so its values stay in order.
+/// Short keys are their short forms until the tasks are put together, so each is owned once in a batch. What
+/// the [`Front`] turns away is passed on uncombined, to where the tasks are put together. A key that was
+/// passed on enters the front never, or later, so its values stay in order.
 #[derive(Debug)]
 pub(crate) struct Tally<K, V, C> {
     places: Places,

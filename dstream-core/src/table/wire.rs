@@ -1,8 +1,8 @@
 //! What tasks have for a bucket, as it goes to another process.
 //!
-//! Short forms travel in the place of the keys that they are, and the hash of a long key beside it, so no key is hashed again:
-//! all processes have the same seed. A value is written as it is, never as an `Option`, which the encoding could not tell
-//! from what is in it where that is `()` or an `Option` itself.
+//! Short forms travel in the place of the keys that they are, and the hash of a long key beside it, so no key
+//! is hashed again: all processes have the same seed. A value is written as it is, never as an `Option`,
+//! which the encoding could not tell from what is in it where that is `()` or an `Option` itself.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

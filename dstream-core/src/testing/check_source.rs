@@ -17,9 +17,10 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Checks that a [`Source`] keeps the promises of its contract: for tests of those who write one.
 ///
-/// `open` makes the source, as each start of a program does; all of these read from the same place. `arrive` is called before each
-/// batch, with its number from 0, and lets some records arrive there. Batches are an hour after the machine's time, so that nothing that is
-/// written meanwhile is too young. `Err` says which promise was broken, and how:
+/// `open` makes the source, as each start of a program does; all of these read from the same place. `arrive`
+/// is called before each batch, with its number from 0, and lets some records arrive there. Batches are an
+/// hour after the machine's time, so that nothing that is written meanwhile is too young. `Err` says which
+/// promise was broken, and how:
 ///
 /// * a plan is small, and is the same when it has been written and read;
 /// * its blocks have the same records in a new instance that has the state of then;
@@ -246,7 +247,8 @@ fn same<T: PartialEq + Debug>(
     ))
 }
 
-/// Whether the same records follow a batch, in any order: batches that are cut elsewhere mix partitions in another way.
+/// Whether the same records follow a batch, in any order: batches that are cut elsewhere mix partitions in
+/// another way.
 fn same_set<'a, T: PartialEq + Debug + 'a>(
     promise: &str,
     batch: usize,

@@ -17,9 +17,10 @@ use crate::{
 
 /// Checks that a [`CheckpointStore`] keeps the promises of its contract: for tests of those who write one.
 ///
-/// `open` opens the same place each time, which is empty at first; what it returns is a store or what can become one. Some thousand small
-/// objects are written there, one of 3 MiB, and at last a checkpoint with its log. `Err` says which promise was broken, and how. What can't be
-/// seen from one machine is left to you: that objects survive a loss of power, and that a lease ends in time.
+/// `open` opens the same place each time, which is empty at first; what it returns is a store or what can
+/// become one. Some thousand small objects are written there, one of 3 MiB, and at last a checkpoint with its
+/// log. `Err` says which promise was broken, and how. What can't be seen from one machine is left to you:
+/// that objects survive a loss of power, and that a lease ends in time.
 ///
 /// ```
 /// use dstream::testing::{SimDisk, check_store};

@@ -81,8 +81,8 @@ impl<P> Frame<P> {
         }
     }
 
-    /// Lets the batches go that are too old, and takes in the new one. An input that failed is noted; one that is not
-    /// due is passed on.
+    /// Lets the batches go that are too old, and takes in the new one. An input that failed is noted; one
+    /// that is not due is passed on.
     pub(super) fn admit<T>(&mut self, batch: &Batch<'_>, input: Step<T>) -> Step<Option<T>> {
         let input = match input {
             Ok(input) => Ok(input),
@@ -178,7 +178,8 @@ impl<P> Frame<P> {
         self.log = Some(Log { until, left: Vec::new() });
     }
 
-    /// What a key of a checkpoint stands for, if `takes` says of the own part and of the stored one that it is for this process.
+    /// What a key of a checkpoint stands for, if `takes` says of the own part and of the stored one that it
+    /// is for this process.
     pub(super) fn stored(
         &mut self,
         key: &[u8],
@@ -197,8 +198,8 @@ impl<P> Frame<P> {
         self.back.push((stored, partial));
     }
 
-    /// All batches are back; `merge` puts what several processes had of one together, in their order. `known` says whether the
-    /// checkpoint has them as they are; else all are written anew.
+    /// All batches are back; `merge` puts what several processes had of one together, in their order. `known`
+    /// says whether the checkpoint has them as they are; else all are written anew.
     pub(super) fn restored(&mut self, known: bool, merge: impl Fn(P, P) -> P) {
         let mut back = std::mem::take(&mut self.back);
         back.sort_by_key(|(stored, _)| *stored);

@@ -30,10 +30,11 @@ where
     K: Key<Owned = K> + Data,
     V: Data,
 {
-    /// Adds the partials of a batch. If the window is due: the value of each key in it, but for those that `filter` hides.
+    /// Adds the partials of a batch. If the window is due: the value of each key in it, but for those that
+    /// `filter` hides.
     ///
-    /// What leaves is taken back first, oldest first, by `inverse(value, left)`. A key goes with the last of its batches,
-    /// not when its value looks like nothing.
+    /// What leaves is taken back first, oldest first, by `inverse(value, left)`. A key goes with the last of
+    /// its batches, not when its value looks like nothing.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,

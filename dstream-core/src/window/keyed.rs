@@ -1,4 +1,5 @@
-//! What all keyed windows have in common: buckets that advance in parallel, and a checkpoint of their partials.
+//! What all keyed windows have in common: buckets that advance in parallel, and a checkpoint of their
+//! partials.
 
 use std::{any::type_name, fmt, sync::Arc};
 
@@ -79,8 +80,9 @@ where
     V: Data,
     D: Derived,
 {
-    /// Lets every bucket `advance` by a batch and, if the window is due, makes it `ready` and gives what is in it, but for what
-    /// `filter` hides. Where it hides nothing, a bucket's own pairs are shared until the next batch.
+    /// Lets every bucket `advance` by a batch and, if the window is due, makes it `ready` and gives what is
+    /// in it, but for what `filter` hides. Where it hides nothing, a bucket's own pairs are shared until the
+    /// next batch.
     pub(super) fn slide(
         &mut self,
         batch: &Batch<'_>,

@@ -1,7 +1,7 @@
 //! Windows: what a stream had in the last while.
 //!
-//! A window keeps what each of its batches came to, never what that is made of, and answers at every slide with what is
-//! in `(t - length, t]`. [`Frame`] knows the times, and which batches failed; beside it
+//! A window keeps what each of its batches came to, never what that is made of, and answers at every slide
+//! with what is in `(t - length, t]`. [`Frame`] knows the times, and which batches failed; beside it
 //! [`WindowOf`], [`CountByWindow`] and [`Keyed`] have what was kept and how it is put together.
 
 mod buffer;

@@ -26,7 +26,8 @@ impl<T: Data> ReduceByWindow<T> {
         ReduceByWindow(ReduceByKeyAndWindow::new(spec, 1))
     }
 
-    /// Adds what a batch was reduced to. If the window is due: what `f` makes of its batches, or nothing if all are empty.
+    /// Adds what a batch was reduced to. If the window is due: what `f` makes of its batches, or nothing if
+    /// all are empty.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,

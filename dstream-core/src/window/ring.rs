@@ -8,11 +8,12 @@ use crate::{
     table::{Dense, Share},
 };
 
-/// The partial values of the batches in the window, and what is *derived* from them: the value of each key in the window,
-/// and what is kept beside it to carry it on.
+/// The partial values of the batches in the window, and what is *derived* from them: the value of each key in
+/// the window, and what is kept beside it to carry it on.
 ///
-/// The partials are the truth. What is derived is made by the user's functions, which may panic: it is marked *stale* before
-/// they are called and fresh when they are done, and what is stale is made again from the partials before it is used.
+/// The partials are the truth. What is derived is made by the user's functions, which may panic: it is
+/// marked *stale* before they are called and fresh when they are done, and what is stale is made again from
+/// the partials before it is used.
 #[derive(Debug)]
 pub(super) struct Ring<K, V, D> {
     /// The values in the window, which are handed out as they are.
@@ -56,7 +57,8 @@ pub trait Derived: Default + Send {
     /// Whether all is made again when the batches have left that were there the last time.
     const TURNS: bool = false;
 
-    /// Asked after a change: whether the value must be made again before it is shown, and that was not so before.
+    /// Asked after a change: whether the value must be made again before it is shown, and that was not so
+    /// before.
     fn put_off(&mut self) -> bool {
         false
     }
@@ -141,8 +143,9 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
         self.stale |= self.turns(0);
     }
 
-    /// Takes a batch in. `add` is called for each of its keys with the value in the window, what is beside it, the value of the
-    /// batch, and whether it is the first: then the value in the window is a clone of it.
+    /// Takes a batch in. `add` is called for each of its keys with the value in the window, what is beside
+    /// it, the value of the batch, and whether it is the first: then the value in the window is a clone of
+    /// it.
     pub(super) fn enter(
         &mut self,
         time: Time,
@@ -180,8 +183,8 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
         }
     }
 
-    /// Makes all again that is derived, if it is stale: `add` is called, as by [`enter`](Ring::enter), for every value in the
-    /// window, key by key in the order of the batches, or against it.
+    /// Makes all again that is derived, if it is stale: `add` is called, as by [`enter`](Ring::enter), for
+    /// every value in the window, key by key in the order of the batches, or against it.
     pub(super) fn refresh(
         &mut self,
         newest_first: bool,
@@ -231,7 +234,8 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
         self.stale = false;
     }
 
-    /// The keys in the window with their values, but for those that `filter` hides. If it hides none, they are shared.
+    /// The keys in the window with their values, but for those that `filter` hides. If it hides none, they
+    /// are shared.
     pub(super) fn pairs(&mut self, filter: impl Fn(&K, &V) -> bool) -> Arc<Vec<(K, V)>> {
         let pairs = self.keys.pairs();
         let hidden = pairs.iter().position(|(key, value)| !filter(key, value));

@@ -16,9 +16,9 @@ pub type ReduceByKeyAndWindow<K, V> = Keyed<K, V, TwoStacks<V>>;
 /// A queue of values whose reduction is always at hand: for `max` there is no way to take back what left.
 ///
 /// Seen from a moment in the past (the *turn*), `front` has, for each batch before it, what the batches from
-/// that one to the turn come to; the oldest of them is on top and is popped when it leaves. `sum` is what came since. When
-/// the last batch before the turn has left, the window is turned again: all that is in it becomes `front`. So each value
-/// meets the function twice, once when it enters and once at a turn.
+/// that one to the turn come to; the oldest of them is on top and is popped when it leaves. `sum` is what
+/// came since. When the last batch before the turn has left, the window is turned again: all that is in it
+/// becomes `front`. So each value meets the function twice, once when it enters and once at a turn.
 #[derive(Debug)]
 pub struct TwoStacks<V> {
     front: Vec<(Time, V)>,
@@ -77,8 +77,8 @@ where
     K: Key<Owned = K> + Data,
     V: Data,
 {
-    /// Adds the partials of a batch. If the window is due: what `f` makes of each key in it, in the order of the batches,
-    /// but for those that `filter` hides.
+    /// Adds the partials of a batch. If the window is due: what `f` makes of each key in it, in the order of
+    /// the batches, but for those that `filter` hides.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,

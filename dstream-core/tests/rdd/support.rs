@@ -3,7 +3,8 @@
 use dstream_core::{Rdd, RddOps};
 use proptest::{collection::vec, prelude::*};
 
-/// The partitions of an `Rdd`: up to 5, each of up to 30 records, few of them distinct; some partitions are empty.
+/// The partitions of an `Rdd`: up to 5, each of up to 30 records, few of them distinct; some partitions are
+/// empty.
 pub(crate) fn partitions() -> impl Strategy<Value = Vec<Vec<u8>>> {
     vec(vec(0u8..12, 0..30), 0..5)
 }

@@ -1,4 +1,5 @@
-//! Types of other crates as keys and values: `cargo test -p dstream-core --features chrono,jiff,serde_json,uuid`.
+//! Types of other crates as keys and values: `cargo test -p dstream-core --features
+//! chrono,jiff,serde_json,uuid`.
 
 use super::kept::{as_key, as_value};
 

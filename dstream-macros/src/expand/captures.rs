@@ -1,8 +1,9 @@
 //! What the user's closures capture, checked at the word that captures it.
 //!
-//! The loops of a pipeline are one closure for the compiler, and a variable that can't go to another thread is reported at the whole
-//! of it. So each variable that can be told from a function by where it stands is also handed, by reference, to a function
-//! that asks for the same. What this leaves out is reported by the loops.
+//! The loops of a pipeline are one closure for the compiler, and a variable that can't go to another thread
+//! is reported at the whole of it. So each variable that can be told from a function by where it stands is
+//! also handed, by reference, to a function that asks for the same. What this leaves out is reported by the
+//! loops.
 
 use std::collections::BTreeSet;
 
@@ -34,7 +35,8 @@ pub(super) fn checks(graph: &Graph) -> TokenStream {
             for place in found.fields {
                 if is_new(&mut seen, place.clone()) {
                     let span = crate::diag::span_of(&place).resolved_at(Span::mixed_site());
-                    // A closure captures no more of a variable than the field; it is never called, so it may take it.
+                    // A closure captures no more of a variable than the field; it is never called, so it may
+                    // take it.
                     out.extend(quote_spanned!(span =>
                         #[allow(unreachable_code)]
                         if false {
@@ -49,8 +51,8 @@ pub(super) fn checks(graph: &Graph) -> TokenStream {
     out
 }
 
-/// The only one of these closures that captures something, as far as can be seen, or `otherwise`: where the compiler speaks of the
-/// loops that they are in.
+/// The only one of these closures that captures something, as far as can be seen, or `otherwise`: where the
+/// compiler speaks of the loops that they are in.
 pub(super) fn place<'a>(closures: impl Iterator<Item = &'a Expr>, otherwise: Span) -> Span {
     let mut capturing = closures.filter(|f| captured(f).any);
     match (capturing.next(), capturing.next()) {

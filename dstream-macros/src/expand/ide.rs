@@ -1,8 +1,8 @@
 //! The copy that editors read instead of the loops.
 //!
-//! It holds the user's statements, verbatim and once, against `DStream<T>`, whose methods carry the operators' documentation.
-//! Which of the two is read is decided by a `macro_rules!` inside the expansion, so that `cfg(rust_analyzer)` is asked of
-//! the user's crate, where an editor sets it.
+//! It holds the user's statements, verbatim and once, against `DStream<T>`, whose methods carry the
+//! operators' documentation. Which of the two is read is decided by a `macro_rules!` inside the expansion, so
+//! that `cfg(rust_analyzer)` is asked of the user's crate, where an editor sets it.
 
 use std::collections::HashSet;
 

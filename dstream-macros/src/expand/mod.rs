@@ -39,7 +39,8 @@ pub(crate) fn expand(pipeline: &Pipeline, graph: &Graph, mut diags: Diags) -> To
     })
 }
 
-/// Stands for a pipeline with an error. The sources are named, so that their imports do not seem to be unused.
+/// Stands for a pipeline with an error. The sources are named, so that their imports do not seem to be
+/// unused.
 fn not_compiled(pipeline: &Pipeline, graph: &Graph) -> TokenStream {
     let sources = graph.nodes.iter().filter_map(|node| match &node.kind {
         NodeKind::Source { expr, .. } if expr.clone().into_iter().count() > 1 => Some(expr),
@@ -183,8 +184,8 @@ fn op<'a>(id: NodeId, call: &'a Call, graph: &Graph) -> Op<'a> {
     Op { id, call, taken: graph.mentions_behind(id), meta: meta(id), sink, port: 0 }
 }
 
-/// What a node holds between batches. A stream that nobody reads becomes a variable, so that the compiler's own
-/// `unused_variables` warns about it.
+/// What a node holds between batches. A stream that nobody reads becomes a variable, so that the compiler's
+/// own `unused_variables` warns about it.
 fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
     let unused = node.consumers.is_empty() && !node.is_output();
     let name = node.name.as_ref();
@@ -252,7 +253,8 @@ fn policy(op: &Op<'_>) -> TokenStream {
     quote_spanned!(span => let mut #policy = ::dstream::__private::OutputPolicy::new(#retry, #on_error);)
 }
 
-/// Streams that meet in an operator must have batches at the same times. What literals say is checked while compiling.
+/// Streams that meet in an operator must have batches at the same times. What literals say is checked while
+/// compiling.
 fn slides(graph: &Graph, id: NodeId) -> TokenStream {
     let node = &graph.nodes[id];
     let span = node.span().resolved_at(Span::mixed_site());
@@ -306,8 +308,8 @@ fn keep_between(graph: &Graph, op: &Op<'_>, spec: &OpSpec, keep: fn(&Op<'_>) -> 
     quote_spanned!(span => #window let #kept = __ds_builder.#keep(#name, &#meta, #value); #before)
 }
 
-/// How an operator converts what an older program has kept. It stands behind the pipeline, which says of what types
-/// the operator is: what does not fit them is an error here, and not in the pipeline.
+/// How an operator converts what an older program has kept. It stands behind the pipeline, which says of what
+/// types the operator is: what does not fit them is an error here, and not in the pipeline.
 fn migrate(graph: &Graph, id: NodeId) -> Option<TokenStream> {
     let NodeKind::Op { spec, call } = &graph.nodes[id].kind else { return None };
     // The second stream of an operator has its call, too.
@@ -317,7 +319,8 @@ fn migrate(graph: &Graph, id: NodeId) -> Option<TokenStream> {
     Some(quote_spanned!(span => #operator.lock().migrate(#f);))
 }
 
-/// The step that has come of the sinks that feed an input of a node, from all stages, in the order of the unions between.
+/// The step that has come of the sinks that feed an input of a node, from all stages, in the order of the
+/// unions between.
 fn fed(graph: &Graph, stages: &[Stage], id: NodeId, port: usize) -> TokenStream {
     let span = graph.nodes[id].span().resolved_at(Span::mixed_site());
     let mut feeds: Vec<_> = stages
@@ -414,8 +417,8 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
     quote_spanned!(span => #before let #rdd = #step;)
 }
 
-/// What the tasks of an operator were put together to, as an expression. If others go on from there, too, the first of
-/// them keeps it in a variable, of which the last takes the value.
+/// What the tasks of an operator were put together to, as an expression. If others go on from there, too, the
+/// first of them keeps it in a variable, of which the last takes the value.
 fn joined(graph: &Graph, op: &Op<'_>, step: impl FnOnce() -> TokenStream) -> (TokenStream, TokenStream) {
     let (span, alike) = (op.span(), share::alike(graph, op.id));
     if alike.len() == 1 {

@@ -85,8 +85,8 @@ pub(super) fn operators_of(graph: &Graph, tree: &[Branch], out: &mut Vec<NodeId>
     out.dedup();
 }
 
-/// The arguments of a call in short: values as they are written, of closures only the head. What a closure does stands at the
-/// operator's place in the source, and may be long or secret.
+/// The arguments of a call in short: values as they are written, of closures only the head. What a closure
+/// does stands at the operator's place in the source, and may be long or secret.
 fn arguments(spec: &OpSpec, call: &Call) -> String {
     let count = call.args.len();
     let values = call.args.iter().enumerate().map(|(at, value)| match spec.arg(at, count) {
@@ -144,7 +144,8 @@ impl Line {
                 Delimiter::Bracket => ("[", "]"),
                 Delimiter::None => ("", ""),
             };
-            // The whole of a group has one span, once it was parsed: its delimiters are the first and last character.
+            // The whole of a group has one span, once it was parsed: its delimiters are the first and last
+            // character.
             self.put(open, start, LineColumn { column: start.column + open.len(), ..start });
             self.write(group.stream());
             self.put(close, LineColumn { column: end.column.saturating_sub(close.len()), ..end }, end);
@@ -237,7 +238,8 @@ mod tests {
     ];
     const OUTPUTS: [&str; 4] = [".print()", ".collect_to(&out)", ".foreach_rdd(f)", ".save_as_text_files(p)"];
 
-    /// A program from numbers: a statement each, with the stream that it begins at, its operators, and how it ends.
+    /// A program from numbers: a statement each, with the stream that it begins at, its operators, and how it
+    /// ends.
     fn program(statements: &[(usize, Vec<(usize, usize)>, usize)]) -> String {
         let mut text = String::from("batch = 1s, {\n");
         let mut streams = 0;

@@ -162,8 +162,8 @@ pub(crate) enum Arg {
 pub(crate) enum Kind {
     /// Part of the loop.
     Narrow(fn(&Op<'_>, Flow) -> Fused, Asks),
-    /// Hands on the records of its inputs: several loops then end in the sinks behind it. The code is put where the
-    /// pipeline is built.
+    /// Hands on the records of its inputs: several loops then end in the sinks behind it. The code is put
+    /// where the pipeline is built.
     Same(fn(&Op<'_>) -> TokenStream),
     /// Ends a stage and yields the records of another.
     Wide(Wide),
@@ -183,13 +183,14 @@ pub(crate) enum Asks {
 /// An operator that needs the whole batch.
 pub(crate) struct Wide {
     pub(crate) keeps: Keeps,
-    /// What it keeps, as an expression that is evaluated once, when the pipeline is built, and named `op.kept()`.
+    /// What it keeps, as an expression that is evaluated once, when the pipeline is built, and named
+    /// `op.kept()`.
     pub(crate) keep: Option<fn(&Op<'_>) -> TokenStream>,
     /// An expression that is evaluated once, when the pipeline is built, and named `op.hoisted()`.
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) reads: Reads,
-    /// The finished step, of type `Step<Rdd<_>>`, [a view](OpSpec::yields_view) or [both sides](Reads::Sides) of a join, from a
-    /// step of each input, as [`Reads`] has it.
+    /// The finished step, of type `Step<Rdd<_>>`, [a view](OpSpec::yields_view) or [both sides](Reads::Sides)
+    /// of a join, from a step of each input, as [`Reads`] has it.
     pub(crate) finish: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
 }
 
@@ -207,9 +208,11 @@ pub(crate) enum Keeps {
 
 /// What an operator that needs the whole batch takes of each of its inputs.
 pub(crate) enum Reads {
-    /// Record by record, into a sink for each task; then the step of the tasks, or what [`Sink::join`] makes of it.
+    /// Record by record, into a sink for each task; then the step of the tasks, or what [`Sink::join`] makes
+    /// of it.
     Records(Sink),
-    /// The same of two inputs, whose records are matched where the result is read: that is a `Step<Joined<_, _, _, _>>`.
+    /// The same of two inputs, whose records are matched where the result is read: that is a `Step<Joined<_,
+    /// _, _, _>>`.
     Sides(Sink),
     /// The batch as `Step<Rdd<_>>`.
     Whole,
@@ -234,13 +237,15 @@ pub(crate) struct Sink {
     pub(crate) push: fn(&Op<'_>, TokenStream) -> TokenStream,
     /// Whether it looks at the records at all.
     pub(crate) needs_record: bool,
-    /// The finished step from an input that is there as a whole, be it an `Rdd` or a view, if that is less work.
+    /// The finished step from an input that is there as a whole, be it an `Rdd` or a view, if that is less
+    /// work.
     pub(crate) of_whole: Option<fn(&Op<'_>, &Ident) -> TokenStream>,
     /// How the tasks are put together, where other operators can go on from there, too.
     pub(crate) join: Option<Join>,
 }
 
-/// Puts the tasks of a sink together. Operators on the same stream that do it alike share the sinks and what comes of them.
+/// Puts the tasks of a sink together. Operators on the same stream that do it alike share the sinks and what
+/// comes of them.
 pub(crate) struct Join {
     /// Joins of one kind with the same closures do it alike.
     pub(crate) kind: &'static str,
@@ -330,7 +335,8 @@ pub(crate) enum Nest {
 }
 
 impl Op<'_> {
-    /// The span of glue around this operator: its errors point at its name, its locals stay apart from the user's.
+    /// The span of glue around this operator: its errors point at its name, its locals stay apart from the
+    /// user's.
     pub(crate) fn span(&self) -> Span {
         self.call.name.span().resolved_at(Span::mixed_site())
     }

@@ -1,4 +1,5 @@
-//! A source with plans: journals, which are files that lines are appended to. A batch is a range of bytes of each.
+//! A source with plans: journals, which are files that lines are appended to. A batch is a range of bytes of
+//! each.
 
 use std::{
     collections::BTreeMap,

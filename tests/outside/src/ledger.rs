@@ -1,4 +1,5 @@
-//! A transactional sink: one file that rows are appended to, in which a line at the end of a batch makes it count.
+//! A transactional sink: one file that rows are appended to, in which a line at the end of a batch makes it
+//! count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,4 +1,5 @@
-//! The program is killed a hundred times, at any moment: every line counts once, in the sink and in the state.
+//! The program is killed a hundred times, at any moment: every line counts once, in the sink and in the
+//! state.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
-//! How the cost of a batch grows: with its records, its keys, the length of a window, and with what is computed at once.
+//! How the cost of a batch grows: with its records, its keys, the length of a window, and with what is
+//! computed at once.
 
 use std::{sync::Arc, time::Instant};
 

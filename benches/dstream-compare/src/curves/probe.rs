@@ -1,4 +1,5 @@
-//! What needs a process of its own, so that nothing else is in its times and its memory: run as `dstream-compare probe ..`.
+//! What needs a process of its own, so that nothing else is in its times and its memory: run as
+//! `dstream-compare probe ..`.
 
 use std::{
     fs,

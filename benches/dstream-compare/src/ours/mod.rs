@@ -36,7 +36,8 @@ impl std::fmt::Debug for Ours {
 }
 
 impl Ours {
-    /// The pipeline of a workload; none if it keeps nothing, but is to have a checkpoint, or has no words to cut.
+    /// The pipeline of a workload; none if it keeps nothing, but is to have a checkpoint, or has no words to
+    /// cut.
     pub(crate) fn new(
         workload: Workload,
         data: &Data,

@@ -1,4 +1,5 @@
-//! By hand, the way a good engineer writes it in an afternoon: `split(' ')`, `hashbrown`, `rayon`, borrowed words within a batch.
+//! By hand, the way a good engineer writes it in an afternoon: `split(' ')`, `hashbrown`, `rayon`, borrowed
+//! words within a batch.
 
 use dstream::Bytes;
 use hashbrown::HashMap;

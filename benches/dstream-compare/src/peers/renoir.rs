@@ -1,5 +1,6 @@
-//! renoir: a batch is a job of its own, since renoir has no batches; so it keeps nothing from one to the next, and takes
-//! no part in W3, W4 and W7. Blocks are folded into a map where they are read, as in renoir's own `wordcount_opt`.
+//! renoir: a batch is a job of its own, since renoir has no batches; so it keeps nothing from one to the
+//! next, and takes no part in W3, W4 and W7. Blocks are folded into a map where they are read, as in renoir's
+//! own `wordcount_opt`.
 
 use std::{collections::HashMap, thread};
 

@@ -1,5 +1,5 @@
-//! timely dataflow: two workers, a batch a timestamp. Blocks stay on their worker, which combines their words in a map
-//! before they are exchanged by hash; a word is owned when the map does not have it yet.
+//! timely dataflow: two workers, a batch a timestamp. Blocks stay on their worker, which combines their words
+//! in a map before they are exchanged by hash; a word is owned when the map does not have it yet.
 
 use std::{
     cell::RefCell,

@@ -1,4 +1,5 @@
-//! Runs that are killed, lose power, and find the disk full or broken: none may lose a batch that was committed.
+//! Runs that are killed, lose power, and find the disk full or broken: none may lose a batch that was
+//! committed.
 //!
 //! `DSTREAM_SEED=7` runs one seed, `DSTREAM_SEEDS=100000` that many.
 

@@ -156,7 +156,8 @@ fn state_comes_back_from_an_unreliable_one() {
     }
 }
 
-/// Where nothing keeps a second program out, no object of the first is overwritten, and the one that comes second ends.
+/// Where nothing keeps a second program out, no object of the first is overwritten, and the one that comes
+/// second ends.
 #[test]
 fn the_second_of_two_writers_ends() {
     let store = Arc::new(Objects::default());

@@ -1,7 +1,8 @@
 //! Folders of part files that appear whole.
 //!
-//! A folder is written beside its place under a hidden name, brought to the disk, and renamed. Where one stands
-//! already, it is renamed away first: a reader finds the old one, for an instant none, then the new one.
+//! A folder is written beside its place under a hidden name, brought to the disk, and renamed. Where one
+//! stands already, it is renamed away first: a reader finds the old one, for an instant none, then the new
+//! one.
 
 use std::{
     ffi::OsString,

@@ -14,7 +14,8 @@ pub(crate) use text::{save_text, write_text};
 
 use crate::Time;
 
-/// Where the batch at `time` is written: `prefix-<ms>.suffix`, without the dash or the dot if there is nothing to join.
+/// Where the batch at `time` is written: `prefix-<ms>.suffix`, without the dash or the dot if there is
+/// nothing to join.
 pub(crate) fn batch_path(prefix: &str, suffix: &str, time: Time) -> PathBuf {
     let mut path = match prefix {
         "" => time.as_millis().to_string(),

@@ -9,10 +9,11 @@
 //! | 8 | how many records there are |
 //! | 4 | CRC-32 of everything before |
 //!
-//! The shape has the names of structs, fields and variants, and the kinds of values (see `shape.rs`). So a type may move, and one
-//! whose fields have changed is refused.
+//! The shape has the names of structs, fields and variants, and the kinds of values (see `shape.rs`). So a
+//! type may move, and one whose fields have changed is refused.
 //!
-//! Version 1 had the type's Rust name without module paths in place of the shape. It is read still; nothing is written with it.
+//! Version 1 had the type's Rust name without module paths in place of the shape. It is read still; nothing
+//! is written with it.
 
 use std::{
     any::type_name,
@@ -85,8 +86,8 @@ impl<W: Write> Write for Checked<&mut BufWriter<W>> {
 impl<T: Portable> Rdd<T> {
     /// The records of a folder written by `save_as_object_file`, or of one file of it.
     ///
-    /// A file of another type, of another program, cut off or damaged is an error that names the file. The type is known by its name without
-    /// module paths; a struct whose fields have changed needs a new name.
+    /// A file of another type, of another program, cut off or damaged is an error that names the file. The
+    /// type is known by its name without module paths; a struct whose fields have changed needs a new name.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -1,13 +1,14 @@
-//! The shape of a type: what its `Deserialize` asks for, as text. Unlike the name of the type, which the standard library does
-//! not promise, it is fixed by the type's own code: the names of its structs, fields and variants, and the kinds of its values.
+//! The shape of a type: what its `Deserialize` asks for, as text. Unlike the name of the type, which the
+//! standard library does not promise, it is fixed by the type's own code: the names of its structs, fields
+//! and variants, and the kinds of its values.
 //!
 //! ```text
 //! Visit{page:string,millis:u64}
 //! [(string,?u32)]
 //! ```
 //!
-//! Of an enum it has the names of all variants and what the first one holds. Where a type refuses the values that it is shown
-//! here (such as text that is no date), the shape ends.
+//! Of an enum it has the names of all variants and what the first one holds. Where a type refuses the values
+//! that it is shown here (such as text that is no date), the shape ends.
 
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, MapAccess, SeqAccess,

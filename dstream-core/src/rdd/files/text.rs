@@ -18,8 +18,8 @@ use crate::{
 
 /// A record that can be a line of a text file: every [`Record`] that is `Debug`.
 ///
-/// Text is written as it is; what is text is decided by [`Record::as_text`]. Anything else is written in its `Debug` form, as `print`
-/// shows it. A line break inside a text makes two lines of it.
+/// Text is written as it is; what is text is decided by [`Record::as_text`]. Anything else is written in its
+/// `Debug` form, as `print` shows it. A line break inside a text makes two lines of it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be written as a line of text",
     note = "derive `Debug` for it, or map the records to strings first"
@@ -46,10 +46,11 @@ pub(crate) fn write_text<T: TextLine>(
 }
 
 impl Rdd<CompactString> {
-    /// The lines of a text file, or of the files in a folder, in order of their names; names that begin with `_` or `.` are
-    /// left out, and so are folders in it.
+    /// The lines of a text file, or of the files in a folder, in order of their names; names that begin with
+    /// `_` or `.` are left out, and so are folders in it.
     ///
-    /// A large file has several partitions. Lines are those of [`TextBlock`]: without their ends, and what is not UTF-8 replaced.
+    /// A large file has several partitions. Lines are those of [`TextBlock`]: without their ends, and what is
+    /// not UTF-8 replaced.
     ///
     /// ```
     /// use dstream::prelude::*;

@@ -13,7 +13,8 @@ use bytes::Bytes;
 use super::{FileStream, FoundFile, PIECE, open::is_compressed, pieces::Pieces};
 use crate::{Block, Error, Result};
 
-/// The records of `length` bytes each out of the files that appear in a folder, or in the folders that match a pattern.
+/// The records of `length` bytes each out of the files that appear in a folder, or in the folders that match
+/// a pattern.
 ///
 /// See [`FileStream`] for which files these are and when. If the last record of a file is too short, it is
 /// reported and left out.

@@ -126,7 +126,8 @@ impl Seen {
         }
     }
 
-    /// How many files are left in each folder since they were there at this start; none are if it goes on from a checkpoint.
+    /// How many files are left in each folder since they were there at this start; none are if it goes on
+    /// from a checkpoint.
     pub(super) fn left(&self, rules: &Rules) -> Vec<(PathBuf, usize)> {
         let folders = self.folders.iter().filter(|_| !self.restored).map(|(folder, marks)| {
             let left = marks.iter().filter(|(name, mark)| {
@@ -217,8 +218,8 @@ impl Seen {
         }
     }
 
-    /// Forgets names that have gone, so that this does not grow for ever. But not what was in a folder that can't be
-    /// listed, nor everything at once: it may come back as it was.
+    /// Forgets names that have gone, so that this does not grow for ever. But not what was in a folder that
+    /// can't be listed, nor everything at once: it may come back as it was.
     fn forget(&mut self, listing: &Listing) {
         if listing.folders.iter().all(|(folder, _)| listing.incomplete.contains(folder)) {
             return;

@@ -31,41 +31,46 @@ use crate::{Error, Result, Time, checkpoint::Stateful, clock::Occasionally};
 /// About how many bytes of a large file that is not compressed go into one partition.
 const PIECE: u64 = 4 << 20;
 
-/// A stream of the files that appear in a folder, or in the folders that match a pattern such as `logs/2026-*`.
+/// A stream of the files that appear in a folder, or in the folders that match a pattern such as
+/// `logs/2026-*`.
 ///
 /// Made by [`text_file_stream`], [`binary_records_stream`] and [`file_stream`].
 ///
 /// # Which files
 ///
-/// At each batch time the folders are listed, one level deep, and the batch takes what has appeared, the oldest first
-/// (by time of modification, then by path). Nothing is lost, and nothing is taken twice:
+/// At each batch time the folders are listed, one level deep, and the batch takes what has appeared, the
+/// oldest first (by time of modification, then by path). Nothing is lost, and nothing is taken twice:
 ///
-/// - A file is taken when it has not been modified for the time that [`settle`](FileStream::settle) says, by default one
-///   second, so that a file that is still being written is not read half. A writer that pauses longer should write under a
-///   name that begins with `_`, and rename the file when it is done. Renaming keeps the time of modification: if that is old
-///   enough by then, the next batch has the file. A file without content is not taken yet.
+/// - A file is taken when it has not been modified for the time that [`settle`](FileStream::settle) says, by
+///   default one second, so that a file that is still being written is not read half. A writer that pauses
+///   longer should write under a name that begins with `_`, and rename the file when it is done. Renaming
+///   keeps the time of modification: if that is old enough by then, the next batch has the file. A file
+///   without content is not taken yet.
 /// - Names that begin with `_` or `.` are ignored, and so is what is not a file.
 /// - A file whose time of modification is later than the batch's waits for that time.
-/// - A path is taken once. A file that is written anew is not taken again. One that was gone when a batch was made, and
-///   came back, is a new file.
+/// - A path is taken once. A file that is written anew is not taken again. One that was gone when a batch was
+///   made, and came back, is a new file.
 /// - What was there before the start is left, unless it is modified after the start, or
-///   [`new_files_only(false)`](FileStream::new_files_only) asks for it; how many files that are is logged, once for a folder. A
-///   file that is moved in after the start is taken, however old. With a checkpoint only the first start counts: what comes
-///   while the program is down is taken after the restart.
-/// - A folder that is missing or can't be listed is a warning, at most once a minute, and has no files; it may appear later.
+///   [`new_files_only(false)`](FileStream::new_files_only) asks for it; how many files that are is logged,
+///   once for a folder. A file that is moved in after the start is taken, however old. With a checkpoint only
+///   the first start counts: what comes while the program is down is taken after the restart.
+/// - A folder that is missing or can't be listed is a warning, at most once a minute, and has no files; it
+///   may appear later.
 ///
 /// # How they are read
 ///
-/// Opening and reading happens in the tasks that use the records. A file holds what it held when it was listed: what is
-/// appended later is not read. Files of text or fixed records are cut into partitions of about 4 MiB; each other file is one.
+/// Opening and reading happens in the tasks that use the records. A file holds what it held when it was
+/// listed: what is appended later is not read. Files of text or fixed records are cut into partitions of
+/// about 4 MiB; each other file is one.
 ///
-/// Files that end in `.gz` and `.zst` are decompressed (features `gzip` and `zstd`, both on by default), by one task. If
-/// text or fixed records come to more than 16 MiB, the task reads the file twice: once to its end, to see that it is whole, and
-/// once more in pieces of about 4 MiB, each a partition. So it may hold more than the memory. What a reader of
-/// [`file_stream`] makes of a file is held whole.
+/// Files that end in `.gz` and `.zst` are decompressed (features `gzip` and `zstd`, both on by default), by
+/// one task. If text or fixed records come to more than 16 MiB, the task reads the file twice: once to its
+/// end, to see that it is whole, and once more in pieces of about 4 MiB, each a partition. So it may hold
+/// more than the memory. What a reader of [`file_stream`] makes of a file is held whole.
 ///
-/// A file that can't be read is reported with its path (see [`Config::on_report`](crate::Config::on_report)) and has no
-/// records; the other files of the batch do. If compressed content is cut off or damaged, nothing of it counts.
+/// A file that can't be read is reported with its path (see [`Config::on_report`](crate::Config::on_report))
+/// and has no records; the other files of the batch do. If compressed content is cut off or damaged, nothing
+/// of it counts.
 pub struct FileStream<B> {
     name: String,
     folders: PathBuf,
@@ -108,9 +113,9 @@ impl<B> FileStream<B> {
         }
     }
 
-    /// Whether files that were there before the start, with a checkpoint the first one, are left. `false` takes all there
-    /// are, however old: with a checkpoint once, without one at every start. Default: `true`, a live stream is of what
-    /// comes.
+    /// Whether files that were there before the start, with a checkpoint the first one, are left. `false`
+    /// takes all there are, however old: with a checkpoint once, without one at every start. Default: `true`,
+    /// a live stream is of what comes.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -131,7 +136,8 @@ impl<B> FileStream<B> {
         self
     }
 
-    /// Takes only files for whose path `accept` says so. A file that is refused is asked about again at each batch.
+    /// Takes only files for whose path `accept` says so. A file that is refused is asked about again at each
+    /// batch.
     pub fn filter(mut self, accept: impl Fn(&Path) -> bool + Send + 'static) -> Self {
         self.rules.filter = Some(Box::new(accept));
         self

@@ -1,8 +1,8 @@
 //! The content of a compressed file, in pieces of whole records.
 //!
-//! How much a compressed file holds is known when it has been decompressed. A small one is decompressed once and held
-//! whole. A large one is decompressed twice, so that its size never matters: first to its end, keeping nothing, since
-//! nothing of a damaged file may count; then piece by piece.
+//! How much a compressed file holds is known when it has been decompressed. A small one is decompressed once
+//! and held whole. A large one is decompressed twice, so that its size never matters: first to its end,
+//! keeping nothing, since nothing of a damaged file may count; then piece by piece.
 
 use std::{
     fs::File,
@@ -25,8 +25,8 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// The content of a file, if it is small. If not, it is whole as far as can be told, `check` has been shown all of it, and its
-    /// pieces can be read.
+    /// The content of a file, if it is small. If not, it is whole as far as can be told, `check` has been
+    /// shown all of it, and its pieces can be read.
     pub(super) fn open(
         file: &FoundFile,
         mut check: impl FnMut(&[u8]) -> io::Result<()>,
@@ -60,7 +60,8 @@ impl Pieces {
         !self.ended || !self.rest.is_empty()
     }
 
-    /// The next piece. `whole` says how many of some bytes are whole records; the last piece may end in a part of one.
+    /// The next piece. `whole` says how many of some bytes are whole records; the last piece may end in a
+    /// part of one.
     pub(super) fn next(&mut self, whole: impl Fn(&[u8]) -> usize) -> io::Result<Vec<u8>> {
         let mut piece = mem::take(&mut self.rest);
         let mut size = PIECE;

@@ -11,10 +11,12 @@ use std::{
 use super::{FileStream, FoundFile, OpenFile};
 use crate::{Block, Result, batch::panic_text};
 
-/// The records that `reader` finds in the files that appear in a folder, or in the folders that match a pattern.
+/// The records that `reader` finds in the files that appear in a folder, or in the folders that match a
+/// pattern.
 ///
-/// See [`FileStream`] for which files these are and when. The reader is given one file after the other, decompressed,
-/// and runs in the tasks that use the records. If it fails or panics, that is reported and the file has no records.
+/// See [`FileStream`] for which files these are and when. The reader is given one file after the other,
+/// decompressed, and runs in the tasks that use the records. If it fails or panics, that is reported and the
+/// file has no records.
 ///
 /// ```
 /// use dstream::prelude::*;

@@ -11,11 +11,13 @@ use std::{
 use super::{FileStream, FoundFile, PIECE, open::is_compressed, pieces::Pieces};
 use crate::{Block, Result, Text, TextBlock};
 
-/// The lines of the text files that appear in a folder, or in the folders that match a pattern such as `logs/2026-*`.
+/// The lines of the text files that appear in a folder, or in the folders that match a pattern such as
+/// `logs/2026-*`.
 ///
-/// See [`FileStream`] for which files these are and when. A line ends in `\n` or `\r\n`, and the last one of a file may do
-/// without; bytes that are not UTF-8 are replaced by U+FFFD. Lines may have any length, but a partition holds its own whole; a
-/// large compressed file with a line that is longer than [`Config::max_line_bytes`](crate::Config::max_line_bytes) is reported and left out.
+/// See [`FileStream`] for which files these are and when. A line ends in `\n` or `\r\n`, and the last one of
+/// a file may do without; bytes that are not UTF-8 are replaced by U+FFFD. Lines may have any length, but a
+/// partition holds its own whole; a large compressed file with a line that is longer than
+/// [`Config::max_line_bytes`](crate::Config::max_line_bytes) is reported and left out.
 ///
 /// ```
 /// use dstream::prelude::*;

@@ -50,7 +50,8 @@ fn a_table_that_shrinks_loses_nothing() {
     let mut stream = Vec::new();
     for k in 1..=14usize {
         let b = batch(k);
-        // Many keys, most of which leave; the others come in every batch until they leave one by one, and stand behind the many.
+        // Many keys, most of which leave; the others come in every batch until they leave one by one, and
+        // stand behind the many.
         let many = if k % 5 == 1 { 3_000u32 } else { 0 };
         let pairs: Vec<(u32, String)> = (0..many)
             .chain(5_000 + 2 * k as u32..5_100 - 2 * k as u32)

@@ -1,4 +1,5 @@
-//! Windows against their definition: all records in `(t - length, t]`, put together from nothing at every slide.
+//! Windows against their definition: all records in `(t - length, t]`, put together from nothing at every
+//! slide.
 
 mod costs;
 mod definition;
@@ -197,7 +198,8 @@ fn restarts() -> impl Strategy<Value = Restart> {
     (1usize..10, 1usize..24).prop_map(|(logged_from, at)| Restart { logged_from, at })
 }
 
-/// Steps an operator through a stream, starts it again from its checkpoint on the way, and compares every batch.
+/// Steps an operator through a stream, starts it again from its checkpoint on the way, and compares every
+/// batch.
 fn check<O: Stateful, T: Ord + Clone + std::fmt::Debug>(
     batches: usize,
     length: usize,

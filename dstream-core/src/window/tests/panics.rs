@@ -74,8 +74,8 @@ proptest! {
         }
     }
 
-    /// The same for a `Clone` that panics, wherever it is called, and whether results are held or not: a batch that was not
-    /// taken in whole is lost to the windows that it is in.
+    /// The same for a `Clone` that panics, wherever it is called, and whether results are held or not: a
+    /// batch that was not taken in whole is lost to the windows that it is in.
     #[test]
     fn clones_that_panic_pass(
         stream in streams(),

@@ -1,4 +1,5 @@
-//! W1: the words of a batch, each thread into tables of its own, one for each partition; then partition by partition.
+//! W1: the words of a batch, each thread into tables of its own, one for each partition; then partition by
+//! partition.
 
 use std::{
     marker::PhantomData,

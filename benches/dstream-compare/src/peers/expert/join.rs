@@ -1,4 +1,5 @@
-//! W5: both sides shared out by key over the threads; the right side in an array of lists, the left walks through it.
+//! W5: both sides shared out by key over the threads; the right side in an array of lists, the left walks
+//! through it.
 
 use rayon::prelude::*;
 

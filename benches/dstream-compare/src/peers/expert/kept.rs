@@ -1,4 +1,5 @@
-//! W3 and W4: what is kept of each word from batch to batch. Words are numbered, and what is kept is an array by number.
+//! W3 and W4: what is kept of each word from batch to batch. Words are numbered, and what is kept is an array
+//! by number.
 //!
 //! In the expert's favour, a word that has left a window keeps its number.
 

@@ -1,4 +1,5 @@
-//! By hand, as fast as its author could make it: SIMD, words as numbers, prefetches, both cores, nothing allocated twice.
+//! By hand, as fast as its author could make it: SIMD, words as numbers, prefetches, both cores, nothing
+//! allocated twice.
 
 mod count;
 mod join;

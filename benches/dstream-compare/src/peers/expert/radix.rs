@@ -1,5 +1,5 @@
-//! W1 where there are so many words that each would miss the caches: they are first dealt out by hash, and then counted
-//! share by share, each in a table that stays near.
+//! W1 where there are so many words that each would miss the caches: they are first dealt out by hash, and
+//! then counted share by share, each in a table that stays near.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

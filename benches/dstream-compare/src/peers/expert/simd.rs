@@ -2,7 +2,8 @@
 //!
 //! What it relies on:
 //! * a function for a set of instructions is called only behind `is_x86_feature_detected!`;
-//! * a vector is loaded only from 64 bytes of `text` that are bounds-checked as a slice, or from an array of 64;
+//! * a vector is loaded only from 64 bytes of `text` that are bounds-checked as a slice, or from an array of
+//!   64;
 //! * a prefetch is a hint: it may be given any address, and this one belongs to a slice anyway.
 #![allow(unsafe_code)]
 
@@ -16,7 +17,8 @@ pub(super) trait Sink {
     fn line(&mut self, _len: usize) {}
 }
 
-/// Gives every word and line of the block to the sink. Words end at a space or at the end of a line, lines at `\n`.
+/// Gives every word and line of the block to the sink. Words end at a space or at the end of a line, lines at
+/// `\n`.
 pub(super) fn tokenise(text: &[u8], sink: &mut impl Sink) {
     #[cfg(target_arch = "x86_64")]
     {

@@ -1,4 +1,5 @@
-//! A hash table from words to numbers: open addressing, a slot of half a cache line, found in groups with prefetches.
+//! A hash table from words to numbers: open addressing, a slot of half a cache line, found in groups with
+//! prefetches.
 
 use super::{
     simd::prefetch,
