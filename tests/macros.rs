@@ -176,6 +176,26 @@ fn closures_of_two_contexts_are_not_shared() -> dstream::Result<()> {
     Ok(())
 }
 
+/// `contains` of the record itself is searched for in the whole block; of another variable of that name it is not.
+#[test]
+#[allow(unused_variables)]
+fn a_variable_of_the_records_name_is_not_the_record() -> Result<(), Box<dyn std::error::Error>> {
+    macro_rules! lines {
+        ($folder:expr, $out:ident, $given:ident) => {
+            dstream::stream!(batch = 1s, {
+                let lines = text_file_stream($folder).filter(|line| $given.contains("y"));
+                lines.map(|line| line.to_owned()).collect_to(&$out);
+            })
+        };
+    }
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("text"), "a b\nc d\n")?;
+    let (out, line) = (Collected::<String>::new(), "x y");
+    lines!(folder.path(), out, line)?.run_to_end()?;
+    assert_eq!(out.values().concat(), ["a b", "c d"]);
+    Ok(())
+}
+
 /// The fields of a derived record come from a macro, too.
 #[test]
 fn a_record_of_a_macro() {

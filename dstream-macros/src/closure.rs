@@ -11,7 +11,7 @@ use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprClosure, Lit, LitByte, LitStr, Pat, ReturnType, visit::Visit};
 
-use crate::share::same_tokens;
+use crate::share::written_in_order;
 
 /// How a closure is applied to a record: `before` comes first, then `value` is the result.
 pub(crate) struct Applied {
@@ -153,7 +153,13 @@ fn asked<'a>(f: &'a Expr, method: &str) -> Option<&'a Lit> {
     };
     let plain = param.by_ref.is_none() && param.mutability.is_none() && param.subpat.is_none();
     let asks = call.method == method && call.turbofish.is_none() && call.attrs.is_empty();
-    let of_it = same_tokens(param.ident.to_token_stream(), call.receiver.to_token_stream());
+    let Expr::Path(receiver) = &*call.receiver else { return None };
+    // Words that stand in one text are looked up alike, also where a macro of the user has handed the closure on.
+    let of_it = receiver.path.get_ident().is_some_and(|receiver| {
+        let (begin, end) = (closure.inputs_begin.span, closure.inputs_end.span);
+        let text = [begin, param.ident.span(), end, receiver.span(), call.method.span()];
+        *receiver == param.ident && written_in_order(&text)
+    });
     match (plain && asks && of_it, call.args.first()?, call.args.len()) {
         (true, Expr::Lit(literal), 1) => Some(&literal.lit),
         _ => None,

@@ -75,13 +75,25 @@ pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
     }
 }
 
+/// Whether tokens stand in one text, one behind the other: not so where some of them were handed to a macro that has
+/// written the others.
+pub(crate) fn written_in_order(tokens: &[Span]) -> bool {
+    tokens.windows(2).all(|pair| {
+        let [a, b] = [pair[0], pair[1]];
+        a.file() == b.file() && (a.end() <= b.start() && a.start() < b.start() || is_nowhere())
+    })
+}
+
+/// Whether tokens have no place: outside of a compiler, as in the tests of this crate.
+fn is_nowhere() -> bool {
+    Span::call_site().start() == Span::call_site().end()
+}
+
 /// Whether a word is written between the parentheses of this very call, so that all such words of one text
 /// are looked up alike. Where a macro of the user writes the pipeline, two words of one text may be two
 /// variables: what is handed to that macro is written elsewhere, and is taken to be different, which costs
 /// some work twice at most.
 fn is_of_call(word: &Ident) -> bool {
     let (call, word) = (Span::call_site(), word.span());
-    // Outside of a compiler, as in the tests of this crate, calls have no place.
-    let nowhere = call.start() == call.end();
-    nowhere || (word.file() == call.file() && call.start() <= word.start() && word.end() <= call.end())
+    is_nowhere() || (word.file() == call.file() && call.start() <= word.start() && word.end() <= call.end())
 }
