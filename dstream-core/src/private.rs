@@ -20,7 +20,7 @@ pub use crate::{
     sink::{ObjectFiles, OutputPolicy, TextFiles},
     source::{Block, Borrowed, FromText, Input, TextFeed},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
-    table::{Chunks, Combine, Grouping, Groups, Portion, Scatter, Ungrouped},
+    table::{Chunks, Combine, GroupPartial, GroupSink, Groups, PartialBucket, Scatter},
     window::{
         CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, ReduceByKeyAndWindow,
         ReduceByWindow, WindowOf, WindowSpec,

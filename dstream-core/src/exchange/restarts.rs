@@ -11,7 +11,7 @@ use crate::{
     checkpoint::{Changes, Stateful, decode},
     ops::CombineByKey,
     state::{StateView, UpdateStateByKey},
-    table::Grouping,
+    table::GroupSink,
     testing::LoopbackCluster,
     window::{
         CountByWindow, ReduceByKeyAndWindow, ReduceByWindow, WindowOf, WindowSpec,
@@ -52,11 +52,11 @@ impl Program {
     }
 
     fn step(&mut self, batch: &Batch<'_>, pairs: &Pairs) -> [Vec<String>; OPERATORS] {
-        let (mut groups, mut partials) = (Grouping::new(0, 8), CombineByKey::new(0, 5));
+        let (mut groups, mut partials) = (GroupSink::new(0, 8), CombineByKey::new(0, 5));
         pairs.iter().cloned().for_each(|pair| groups.push(pair));
         pairs.iter().cloned().for_each(|pair| partials.reduce(pair, concat));
-        let groups = batch.groups(&OP, 8, Ok(vec![groups.done()]));
-        let partials = batch.partials(&OP, 5, Ok(vec![partials.done()]), concat);
+        let groups = batch.groups(&OP, 8, Ok(vec![groups.finish()]));
+        let partials = batch.partials(&OP, 5, Ok(vec![partials.finish()]), concat);
         let update = |new: &[String], old: Option<String>| Some(old.unwrap_or_default() + &new.concat());
         let view = self.totals.step(batch, &OP, groups, update);
         let text = pairs.iter().map(|(_, value)| value.clone()).reduce(concat);

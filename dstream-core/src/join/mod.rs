@@ -268,7 +268,7 @@ mod tests {
         let tasks = (0..records).step_by(records / 10).map(|start| {
             let mut sink = join();
             (start..start + records / 10).for_each(|n| sink.push((key(n), n as u64)));
-            sink.done()
+            sink.finish()
         });
         tasks.collect()
     }

@@ -48,7 +48,7 @@ impl<T> Collect<T> {
     }
 
     /// The records of the task.
-    pub fn done(self) -> Vec<T> {
+    pub fn finish(self) -> Vec<T> {
         self.0
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     batch::{Batch, OpMeta, Step},
     exec::run,
     record::Portable,
-    table::{Combine, Entry, Portion, Share, Tally, merge},
+    table::{Combine, Entry, MapSideCombiner, MergedBucket, PartialBucket, merge},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -45,7 +45,7 @@ impl<K: Key, V: Record> DStream<(K, V)> {
 /// The sink of keyed aggregations. `F` is what combines: `Reducer` or `Combiner`.
 #[derive(Debug)]
 pub struct CombineByKey<K, V, C, F> {
-    tally: Tally<K, V, C>,
+    combiner: MapSideCombiner<K, V, C>,
     /// From the first pair on; every pair comes with the same.
     f: Option<F>,
 }
@@ -93,7 +93,7 @@ impl<K, C, F> CombineByKey<K, C, C, Reducer<F>> {
         F: Fn(C, C) -> C,
     {
         let f = self.f.insert(Reducer(f));
-        self.tally.combine(key, value.own(), f);
+        self.combiner.combine(key, value.own(), f);
     }
 }
 
@@ -109,25 +109,25 @@ impl<K, V, C, A, B> CombineByKey<K, V, C, Combiner<A, B>> {
         B: Fn(C, V) -> C,
     {
         let f = self.f.insert(Combiner(create, merge_value));
-        self.tally.combine(key, value.own(), f);
+        self.combiner.combine(key, value.own(), f);
     }
 }
 
 impl<K, V, C, F> CombineByKey<K, V, C, F> {
     /// An empty table, to be shared out over `buckets`.
     pub fn new(seed: u64, buckets: usize) -> Self {
-        CombineByKey { tally: Tally::new(seed, buckets), f: None }
+        CombineByKey { combiner: MapSideCombiner::new(seed, buckets), f: None }
     }
 
     /// What the task has, by bucket.
-    pub fn done(mut self) -> Vec<Portion<K, C>>
+    pub fn finish(mut self) -> Vec<PartialBucket<K, C>>
     where
         F: Combine<V, C>,
     {
         if let Some(f) = &self.f {
-            self.tally.flush(f);
+            self.combiner.flush(f);
         }
-        self.tally.done()
+        self.combiner.finish()
     }
 }
 
@@ -154,7 +154,7 @@ impl<E> HasLen for Vec<E> {
 /// pairs alike all read one.
 #[derive(Debug)]
 pub struct Partials<K, V> {
-    buckets: Vec<Arc<Share<K, V>>>,
+    buckets: Vec<Arc<MergedBucket<K, V>>>,
 }
 
 impl<K, V> Clone for Partials<K, V> {
@@ -164,7 +164,7 @@ impl<K, V> Clone for Partials<K, V> {
 }
 
 impl<K, V> Partials<K, V> {
-    pub(crate) fn new(buckets: Vec<Share<K, V>>) -> Self {
+    pub(crate) fn new(buckets: Vec<MergedBucket<K, V>>) -> Self {
         Partials { buckets: buckets.into_iter().map(Arc::new).collect() }
     }
 
@@ -174,12 +174,12 @@ impl<K, V> Partials<K, V> {
     }
 
     /// The buckets, which others may hold, too.
-    pub(crate) fn into_shared(self) -> Vec<Arc<Share<K, V>>> {
+    pub(crate) fn into_shared(self) -> Vec<Arc<MergedBucket<K, V>>> {
         self.buckets
     }
 
     /// The entries of each bucket: moved out if nobody else holds them, cloned if somebody does.
-    pub(crate) fn into_buckets(self) -> Vec<Share<K, V>>
+    pub(crate) fn into_buckets(self) -> Vec<MergedBucket<K, V>>
     where
         K: Clone,
         V: Clone,
@@ -194,7 +194,7 @@ impl Batch<'_> {
         &self,
         op: &OpMeta,
         buckets: usize,
-        tasks: Step<Vec<Vec<Portion<K, C>>>>,
+        tasks: Step<Vec<Vec<PartialBucket<K, C>>>>,
         f: impl Fn(C, C) -> C + Sync,
     ) -> Step<Partials<K, C>>
     where
@@ -228,7 +228,7 @@ impl Batch<'_> {
 /// What the tasks have for one bucket, merged in the order of the tasks.
 pub(crate) fn pairs<K: Key<Owned = K>, C>(
     seed: u64,
-    column: Vec<Portion<K, C>>,
+    column: Vec<PartialBucket<K, C>>,
     f: impl Fn(C, C) -> C,
 ) -> Vec<(K, C)> {
     merge(seed, column, f).into_entries().filter_map(Entry::into_pair).collect()

@@ -42,7 +42,7 @@ impl Count {
     }
 
     /// The count of the task.
-    pub fn done(self) -> u64 {
+    pub fn finish(self) -> u64 {
         self.0
     }
 }

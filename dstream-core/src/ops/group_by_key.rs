@@ -9,7 +9,7 @@ use crate::{
     batch::{Batch, OpMeta, Step},
     exec::run,
     record::Portable,
-    table::{Groups, Ungrouped, group},
+    table::{GroupPartial, Groups, group},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -74,7 +74,7 @@ impl Batch<'_> {
         &self,
         op: &OpMeta,
         buckets: usize,
-        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
+        tasks: Step<Vec<Vec<GroupPartial<K, V>>>>,
     ) -> Step<Grouped<K, V>>
     where
         K: Key<Owned = K> + Portable,

@@ -70,7 +70,7 @@ impl<T> First<T> {
     }
 
     /// The first records of the task.
-    pub fn done(self) -> Vec<T> {
+    pub fn finish(self) -> Vec<T> {
         self.records
     }
 }

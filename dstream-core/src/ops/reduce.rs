@@ -56,7 +56,7 @@ impl<T> Reduce<T> {
     }
 
     /// What the task's records come to.
-    pub fn done(self) -> Option<T> {
+    pub fn finish(self) -> Option<T> {
         self.0
     }
 }

@@ -53,7 +53,7 @@ impl<T, D: FnMut() -> f64> Sample<T, D> {
     }
 
     /// The sample of the task.
-    pub fn done(self) -> Vec<T> {
+    pub fn finish(self) -> Vec<T> {
         self.kept
     }
 }

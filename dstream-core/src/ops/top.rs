@@ -122,7 +122,7 @@ impl<K, T> Top<K, T> {
     }
 
     /// The best of the task, in no order.
-    pub fn done(self) -> Vec<Ranked<K, T>> {
+    pub fn finish(self) -> Vec<Ranked<K, T>> {
         self.heap.map(BinaryHeap::into_vec).unwrap_or_default()
     }
 }

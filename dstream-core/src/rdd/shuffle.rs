@@ -15,7 +15,7 @@ use crate::{
     join::{Join, JoinForm, Joined},
     ops::{CombineByKey, HasLen, entries, gather, pairs},
     record::Portable,
-    table::{self, Chunks, Entry, Grouping, Portion, Scatter, Table, merge},
+    table::{self, Chunks, Entry, GroupSink, PartialBucket, Scatter, Table, merge},
 };
 use foldhash::quality::FixedState;
 
@@ -51,9 +51,9 @@ where
     let parts = rdd.into_parts();
     let buckets = parts.len().max(1);
     let tasks = run_items(parts, few, |part| {
-        let mut sink = Grouping::new(SEED, buckets);
+        let mut sink = GroupSink::new(SEED, buckets);
         part.into_iter().for_each(|record| sink.push(record.into_pair()));
-        sink.done()
+        sink.finish()
     });
     reduce(tasks, buckets, |column| {
         let vectors = table::group(SEED, column).take_vectors();
@@ -136,8 +136,8 @@ where
 }
 
 /// The keys that the tasks have for one bucket.
-fn keys<K: Key<Owned = K>>(column: Vec<Portion<K, ()>>) -> Table<K, ()> {
-    let mut keys = Table::with_capacity(SEED, column.iter().map(Portion::len).sum());
+fn keys<K: Key<Owned = K>>(column: Vec<PartialBucket<K, ()>>) -> Table<K, ()> {
+    let mut keys = Table::with_capacity(SEED, column.iter().map(PartialBucket::len).sum());
     for (id, key, ()) in merge(SEED, column, |(), ()| ()).into_entries().filter_map(Entry::into_parts) {
         keys.intern(id, key);
     }
@@ -151,7 +151,7 @@ fn combined<P, K, V, C>(
     buckets: usize,
     create: impl Fn(V::Owned) -> C + Sync,
     merge_value: impl Fn(C, V::Owned) -> C + Sync,
-) -> Vec<Vec<Portion<K::Owned, C>>>
+) -> Vec<Vec<PartialBucket<K::Owned, C>>>
 where
     P: IntoIterator<Item: Pair<Key = K, Value = V>> + Send,
     K: Key<Owned: Key>,
@@ -161,7 +161,7 @@ where
     run_items(parts, few, |part| {
         let mut sink = CombineByKey::new(SEED, buckets);
         part.into_iter().for_each(|record| sink.push(record.into_pair(), &create, &merge_value));
-        sink.done()
+        sink.finish()
     })
 }
 
@@ -175,7 +175,7 @@ where
     run_items(parts, few, |part| {
         let mut sink = Scatter::new(SEED, buckets);
         part.into_iter().for_each(|record| sink.push(record.into_pair()));
-        sink.done()
+        sink.finish()
     })
 }
 

@@ -19,7 +19,7 @@ use crate::{
     checkpoint::{Changes, Stateful},
     ops::{FEW, entries},
     record::{Data, Portable},
-    table::{Gathered, Ungrouped, gather},
+    table::{GroupPartial, InternedBucket, gather},
 };
 
 /// What [`map_with_state`](crate::DStream::map_with_state) knows of one key, as its function sees it.
@@ -122,7 +122,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
+        tasks: Step<Vec<Vec<GroupPartial<K, V>>>>,
         f: impl Fn(&K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
         self.step_timed(batch, op, tasks, |_, key, value, state| f(key, value, state))
@@ -133,7 +133,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
+        tasks: Step<Vec<Vec<GroupPartial<K, V>>>>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> (Step<Rdd<I::Item>>, Step<StateView<K, S>>) {
         match self.run(batch, op, tasks, f) {
@@ -146,7 +146,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
         &mut self,
         batch: &Batch<'_>,
         op: &OpMeta,
-        tasks: Step<Vec<Vec<Ungrouped<K, V>>>>,
+        tasks: Step<Vec<Vec<GroupPartial<K, V>>>>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I + Sync,
     ) -> Result<Vec<Vec<I::Item>>, Missing> {
         self.open(batch);
@@ -159,7 +159,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
             op,
             input,
             |_| few,
-            |bucket, (column, deadlines): (Vec<Ungrouped<K, V>>, _)| {
+            |bucket, (column, deadlines): (Vec<GroupPartial<K, V>>, _)| {
                 // Each bucket has its own: nobody waits.
                 let mut deadlines: MutexGuard<'_, Deadlines> =
                     Mutex::lock(deadlines).unwrap_or_else(PoisonError::into_inner);
@@ -213,7 +213,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable, U> Calls<'_, K, S, U> {
     /// Calls for the records of the batch, in order.
     fn records<V, I: IntoIterator<Item = U>>(
         &mut self,
-        Gathered { keys, tasks }: Gathered<K, V>,
+        InternedBucket { keys, tasks }: InternedBucket<K, V>,
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I,
     ) {
         let (time, table) = (self.time, &mut self.bucket.keys);

@@ -10,7 +10,7 @@ use crate::{
     batch::{Batch, Missing, Step},
     ops::Grouped,
     source::Block,
-    table::{Grouping, Ungrouped},
+    table::{GroupPartial, GroupSink},
     window::tests::{OP, Store, batch, seconds},
 };
 
@@ -22,21 +22,21 @@ fn streams() -> impl Strategy<Value = Vec<Pairs>> {
 
 fn groups(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Grouped<u8, i64>> {
     let tasks = pairs.chunks(3).map(|task| {
-        let mut sink = Grouping::new(b.seed(), buckets);
+        let mut sink = GroupSink::new(b.seed(), buckets);
         task.iter().for_each(|pair| sink.push(*pair));
-        sink.done()
+        sink.finish()
     });
     b.groups(&OP, buckets, Ok(tasks.collect()))
 }
 
 /// What each task has for each bucket.
-type Tasks = Vec<Vec<Ungrouped<u8, i64>>>;
+type Tasks = Vec<Vec<GroupPartial<u8, i64>>>;
 
 fn scattered(b: &Batch<'_>, pairs: &Pairs, buckets: usize) -> Step<Tasks> {
     let tasks = pairs.chunks(3).map(|task| {
-        let mut sink = Grouping::new(b.seed(), buckets);
+        let mut sink = GroupSink::new(b.seed(), buckets);
         task.iter().for_each(|pair| sink.push(*pair));
-        sink.done()
+        sink.finish()
     });
     Ok(tasks.collect())
 }
@@ -181,9 +181,9 @@ fn the_lecture_starts_with_hello_and_world() {
     let mut operator = UpdateStateByKey::new(2).initial(vec![("hello", 1u64), ("world", 1)]);
     let mut step = |k: usize, words: &[&'static str]| {
         let b = batch(k);
-        let mut sink = Grouping::new(b.seed(), 2);
+        let mut sink = GroupSink::new(b.seed(), 2);
         words.iter().for_each(|word| sink.push((*word, 1u64)));
-        let input = b.groups(&OP, 2, Ok(vec![sink.done()]));
+        let input = b.groups(&OP, 2, Ok(vec![sink.finish()]));
         let view = operator
             .step(&b, &OP, input, |new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
         sorted(StateView::rdd(&view))
@@ -257,9 +257,9 @@ fn a_broken_state_says_so_until_the_restart() {
 #[test]
 fn a_table_that_shrinks_loses_nothing() {
     let wide = |b: &Batch<'_>, keys: &[u32]| {
-        let mut sink = Grouping::new(b.seed(), 1);
+        let mut sink = GroupSink::new(b.seed(), 1);
         keys.iter().for_each(|key| sink.push((*key, u64::from(*key))));
-        Ok(vec![sink.done()])
+        Ok(vec![sink.finish()])
     };
     let new = || MapWithState::<u32, u64>::new(1, Some(seconds(3)));
     let (mut operator, mut store) = (new(), Store::default());
@@ -380,9 +380,9 @@ fn calls_are_in_the_order_of_the_records() {
         (0..60_000u32).map(|n| word(n.wrapping_mul(n) / 7 % 40_009)).chain((0..60_000).map(word)).collect();
     let b = batch(1);
     let tasks = words.chunks(70_000).map(|task| {
-        let mut sink = Grouping::new(b.seed(), 1);
+        let mut sink = GroupSink::new(b.seed(), 1);
         task.iter().zip(0u32..).for_each(|(word, n)| sink.push((word.as_str(), n)));
-        sink.done()
+        sink.finish()
     });
     let mut operator = MapWithState::<CompactString, u32>::new(1, None);
     let (events, _) = operator.step(&b, &OP, Ok(tasks.collect()), |word, n, state| {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    Places, Share,
+    MergedBucket, Places,
     index::{GROUP, Index},
 };
 use crate::{Key, short::Short};
@@ -109,7 +109,7 @@ impl<K, V, S> Change<'_, K, V, S> {
 
     /// Looks up the keys of a share of a table with the same seed. One that is new gets a clone of its value.
     /// `each` is told what is beside the value of a key, its index, and the value that came.
-    pub(crate) fn intern(&mut self, share: Share<K, V>, mut each: impl FnMut(&mut S, u32, V))
+    pub(crate) fn intern(&mut self, share: MergedBucket<K, V>, mut each: impl FnMut(&mut S, u32, V))
     where
         K: Key<Owned = K>,
         V: Clone,

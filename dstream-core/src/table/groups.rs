@@ -1,149 +1,179 @@
-//! The sink of grouping: the values of a task as they come, each with the number of its key.
+//! What the tasks have for one bucket, and groups: the values of each key behind one another, in one vector
+//! for all keys.
 
-use std::iter;
+use std::{iter, mem, ops::Range};
 
-use super::{
-    Chunks, Entry, Places, Table,
-    front::{Front, WAITING},
-    place::bucket,
-};
-use crate::{Key, Record, ops::HasLen, record::Portable, short::Short};
+use super::{Chunks, Entry, GroupPartial, MergedBucket, Places, Table, index::Index};
+use crate::{Key, short::Short};
 
-/// Numbers the keys of a task, and keeps its values in their order.
-///
-/// Only so many keys are looked for as stay within a cache; where hardly any key comes twice, none. What is
-/// not found has a number of its own, and keys that are the same meet when the tasks are put together.
+/// What the tasks have for one bucket, in the order of the tasks.
 #[derive(Debug)]
-pub struct Grouping<K, V> {
-    places: Places,
-    /// The numbers of the short keys that are looked for. Nothing, once it was of no use.
-    front: Option<Front<u32>>,
-    /// Long keys with their buckets.
-    long: Table<K, u32>,
-    /// What has not been looked up: a group at a time. For a long key stands its index.
-    waiting: Vec<(Short, V)>,
-    shares: Vec<Ungrouped<K, V>>,
+pub(crate) struct InternedBucket<K, V> {
+    pub(crate) keys: Keys<K>,
+    pub(crate) tasks: Vec<TaskValues<V>>,
 }
 
-/// What a task has for one bucket.
-#[derive(Debug)]
-pub struct Ungrouped<K, V> {
-    /// The short keys by their numbers. Some may be there several times.
-    pub(super) short: Vec<Short>,
-    /// These are numbered behind the short ones.
-    pub(super) long: Vec<(Short, K)>,
-    /// The values, each with the number of its key.
-    pub(super) records: Chunks<u32, V>,
+/// Different keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys<K> {
+    short: Vec<Short>,
+    /// These are behind the short ones.
+    long: Vec<(Short, K)>,
 }
 
-impl<K, V> HasLen for Ungrouped<K, V> {
-    /// How many values there are.
-    fn len(&self) -> usize {
-        self.records.len()
+/// The values of one task, in order.
+#[derive(Debug)]
+pub(crate) struct TaskValues<V> {
+    /// What the task's numbers are among all keys.
+    keys: Vec<u32>,
+    records: Chunks<u32, V>,
+}
+
+/// Finds out which keys of the tasks are the same.
+pub(crate) fn gather<K: Key<Owned = K>, V>(
+    seed: u64,
+    column: Vec<GroupPartial<K, V>>,
+) -> InternedBucket<K, V> {
+    let most = |len: fn(&GroupPartial<K, V>) -> usize| column.iter().map(len).max().unwrap_or(0);
+    let mut short: Index<()> = Index::with_capacity(Places::new(seed), most(|share| share.short.len()));
+    let mut long = Table::with_capacity(seed, most(|share| share.long.len()));
+    let mut tasks = Vec::with_capacity(column.len());
+    let mut longs = Vec::with_capacity(column.len());
+    for share in column {
+        longs.push(share.long);
+        let keys = short.intern(&share.short, |_| ());
+        tasks.push(TaskValues { keys, records: share.records });
     }
+    let first = short.live();
+    for (TaskValues { keys, .. }, entries) in tasks.iter_mut().zip(longs) {
+        keys.extend(entries.into_iter().map(|(id, key)| (first + long.intern_with(id, key, || ())) as u32));
+    }
+    let short = short.into_entries().into_iter().map(|(id, ())| id).collect();
+    let long = long.into_entries().filter_map(Entry::into_parts).map(|(id, key, ())| (id, key)).collect();
+    InternedBucket { keys: Keys { short, long }, tasks }
 }
 
-impl<K, V> Ungrouped<K, V> {
-    /// How many keys, of which some may be the same.
-    #[cfg(test)]
-    pub(super) fn keys(&self) -> usize {
+impl<K> Keys<K> {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
         self.short.len() + self.long.len()
     }
 }
 
-impl<K, V> Grouping<K, V> {
-    /// Nothing in any of `buckets`.
-    pub fn new(seed: u64, buckets: usize) -> Self {
-        let empty = || Ungrouped { short: Vec::new(), long: Vec::new(), records: Chunks::default() };
-        let places = Places::new(seed);
-        Grouping {
-            front: Some(Front::new(places.clone())),
-            places,
-            long: Table::new(seed),
-            waiting: Vec::with_capacity(WAITING),
-            shares: iter::repeat_with(empty).take(buckets).collect(),
+impl<K: Key<Owned = K> + Clone> Keys<K> {
+    /// The index of each key in a table with the same seed, where it gets what `create` gives if it is new.
+    pub(crate) fn intern_into<T>(&self, table: &mut Table<K, T>, create: impl Fn() -> T) -> Vec<u32> {
+        let mut indices = table.intern_shorts(&self.short, &create);
+        indices.extend(self.long.iter().map(|(id, key)| table.intern_with(*id, key, &create) as u32));
+        indices
+    }
+}
+
+impl<V> TaskValues<V> {
+    /// Calls `f` for the values, each with what `of` has for its key.
+    pub(crate) fn for_each(self, of: &[u32], mut f: impl FnMut(u32, V)) {
+        let keys: Vec<u32> = self.keys.iter().map(|key| of[*key as usize]).collect();
+        for chunk in self.records {
+            chunk.into_iter().for_each(|(number, value)| f(keys[number as usize], value));
         }
     }
 
-    /// Adds one pair.
-    #[inline]
-    pub fn push<Q, W>(&mut self, (key, value): (Q, W))
-    where
-        Q: Key<Owned = K>,
-        W: Record<Owned = V>,
-        V: Portable,
-    {
-        let id = match key.short() {
-            Some(id) => id,
-            None => self.stand_in(key),
-        };
-        self.waiting.push((id, value.own()));
-        if self.waiting.len() == WAITING {
-            self.flush();
+    /// How many values each of the task's keys has.
+    fn counts(&self) -> Vec<usize> {
+        let mut counts = vec![0; self.keys.len()];
+        for chunk in self.records.iter() {
+            chunk.iter().for_each(|(number, _)| counts[*number as usize] += 1);
+        }
+        counts
+    }
+}
+
+/// The groups of one bucket.
+#[derive(Debug, Clone)]
+pub struct Groups<K, V> {
+    keys: Keys<K>,
+    /// Where the values of each key end, and those of the next one begin.
+    ends: Vec<usize>,
+    /// Those of a key are in their order.
+    values: Vec<V>,
+}
+
+/// Puts together what the tasks have for one bucket.
+pub(crate) fn group<K: Key<Owned = K>, V: Clone>(seed: u64, column: Vec<GroupPartial<K, V>>) -> Groups<K, V> {
+    let InternedBucket { keys, tasks } = gather(seed, column);
+    let mut ends = vec![0; keys.len()];
+    let mut tasks: Vec<_> = tasks.into_iter().map(|task| (task.counts(), task)).collect();
+    for (counts, task) in &tasks {
+        iter::zip(counts, &task.keys).for_each(|(n, key)| ends[*key as usize] += n);
+    }
+    // Where each key begins, and, when every task has a place for its values, where it ends.
+    let mut all = 0;
+    ends.iter_mut().for_each(|end| all += mem::replace(end, all));
+    for (counts, task) in &mut tasks {
+        for (n, key) in iter::zip(counts, &task.keys) {
+            let end = &mut ends[*key as usize];
+            let start = *end;
+            *end += mem::replace(n, start);
         }
     }
+    Groups { keys, ends, values: arranged(tasks, all) }
+}
 
-    /// What stands for a long key while it waits.
-    fn stand_in<Q: Key<Owned = K>>(&mut self, key: Q) -> Short {
-        let (id, buckets) = (self.places.id(&key), self.shares.len());
-        let at = self.long.intern_with(id, key, || bucket(self.places.hash(id), buckets) as u32);
-        Short::hash_of_long(at as u64)
+/// The values in the order of their keys. Each task knows where the next value of each of its keys goes.
+fn arranged<V: Clone>(tasks: Vec<(Vec<usize>, TaskValues<V>)>, all: usize) -> Vec<V> {
+    if mem::needs_drop::<V>() {
+        let mut out = vec![None; all];
+        place(tasks, |at, value| out[at] = Some(value));
+        return out.into_iter().flatten().collect();
     }
+    // What has nothing to drop is as cheap to overwrite as a free place, and plain numbers need half of the
+    // room.
+    let first = tasks.iter().flat_map(|(_, task)| task.records.iter().flatten()).next();
+    let Some((_, filler)) = first else { return Vec::new() };
+    let mut out = vec![filler.clone(); all];
+    place(tasks, |at, value| out[at] = value);
+    out
+}
 
-    /// Looks up what waits.
-    #[inline]
-    fn flush(&mut self) {
-        let Grouping { places, front, long, waiting, shares } = self;
-        let (looked, mut away) = (waiting.len(), 0);
-        let room = front.as_mut().is_some_and(|front| front.reserve(waiting.len()));
-        for (id, value) in waiting.drain(..) {
-            if !id.is_whole() {
-                let at = id.to_number();
-                let bucket = long.at(at as usize).map_or(0, |(_, bucket)| *bucket);
-                // Until it is known how many short keys there are.
-                shares[bucket as usize].records.push((!(at as u32), value), None);
-                continue;
+fn place<V>(tasks: Vec<(Vec<usize>, TaskValues<V>)>, mut put: impl FnMut(usize, V)) {
+    for (mut next, task) in tasks {
+        for chunk in task.records {
+            for (number, value) in chunk {
+                let next = &mut next[number as usize];
+                put(*next, value);
+                *next += 1;
             }
-            let at = bucket(places.hash(id), shares.len());
-            let Ungrouped { short, records, .. } = &mut shares[at];
-            let spot = front.as_ref().map(|front| front.find(id));
-            if let (Some(Ok(slot)), Some(front)) = (spot, &mut *front)
-                && let Some(number) = *front.held(slot)
-            {
-                records.push((number, value), None);
-                continue;
-            }
-            let number = short.len() as u32;
-            short.push(id);
-            records.push((number, value), None);
-            match (spot, &mut *front) {
-                (Some(Err(slot)), Some(front)) if room => front.insert(slot, id, number),
-                _ => away += 1,
-            }
-        }
-        if front.as_mut().is_some_and(|front| front.is_no_use(looked, away)) {
-            *front = None;
         }
     }
+}
 
-    /// What the task has, by bucket.
-    pub fn done(mut self) -> Vec<Ungrouped<K, V>> {
-        self.flush();
-        // A long key is where it can be compared until here; now it goes to its values.
-        let mut numbers = Vec::with_capacity(self.long.len());
-        for (id, key, bucket) in self.long.into_entries().filter_map(Entry::into_parts) {
-            let Ungrouped { short, long, .. } = &mut self.shares[bucket as usize];
-            numbers.push((short.len() + long.len()) as u32);
-            long.push((id, key));
-        }
-        for Ungrouped { short, long, records, .. } in &mut self.shares {
-            if !long.is_empty() {
-                let numbered = records.iter_mut().flatten().map(|(number, _)| number);
-                numbered
-                    .filter(|number| **number as usize >= short.len())
-                    .for_each(|number| *number = numbers[!*number as usize]);
-            }
-        }
-        self.shares
+impl<K, V> Groups<K, V> {
+    /// Which keys there are.
+    pub(crate) fn keys(&self) -> &Keys<K> {
+        &self.keys
+    }
+
+    /// All values, those of each key together.
+    pub(crate) fn values(&self) -> &[V] {
+        &self.values
+    }
+
+    /// Where the values of each key are.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
+        iter::zip(iter::once(&0).chain(&self.ends), &self.ends).map(|(from, to)| *from..*to)
+    }
+}
+
+impl<K: Key<Owned = K>, V> Groups<K, V> {
+    /// A vector for each key; nothing is left.
+    pub(crate) fn take_vectors(&mut self) -> MergedBucket<K, Vec<V>> {
+        let lens: Vec<usize> = self.ranges().map(|range| range.len()).collect();
+        let Keys { short, long } = &mut self.keys;
+        let (short, long) = (mem::take(short), mem::take(long));
+        let mut values = mem::take(&mut self.values).into_iter();
+        let mut vectors = lens.into_iter().map(|len| Some(values.by_ref().take(len).collect()));
+        let short = iter::zip(short, vectors.by_ref()).collect();
+        let long = iter::zip(long, vectors).map(|((id, key), value)| Entry { id, key, value }).collect();
+        MergedBucket { short, long }
     }
 }

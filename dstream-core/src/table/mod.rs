@@ -5,16 +5,16 @@
 //! table never looks at a key again.
 
 mod dense;
-mod front;
-mod gathered;
+mod group_sink;
 mod groups;
 mod index;
+mod key_cache;
 mod lists;
+mod map_side_combiner;
+mod partial_bucket;
 mod place;
-mod portion;
 mod scatter;
 mod spare;
-mod tally;
 mod wire;
 
 use crate::{Key, short::Short};
@@ -24,17 +24,17 @@ use place::Places;
 pub(crate) use place::random_seed;
 
 pub(crate) use dense::Dense;
-pub use gathered::Groups;
-pub(crate) use gathered::{Gathered, gather, group};
-pub use groups::{Grouping, Ungrouped};
+pub use group_sink::{GroupPartial, GroupSink};
+pub use groups::Groups;
+pub(crate) use groups::{InternedBucket, gather, group};
 pub(crate) use lists::{Found, Lists, NONE, Room};
-pub use portion::Portion;
-pub(crate) use portion::{Share, merge};
+pub use map_side_combiner::Combine;
+pub(crate) use map_side_combiner::MapSideCombiner;
+pub use partial_bucket::PartialBucket;
+pub(crate) use partial_bucket::{MergedBucket, merge};
 pub use scatter::{Chunks, Scatter};
 pub(crate) use scatter::{entries_of, give_back};
 pub(crate) use spare::Spare;
-pub use tally::Combine;
-pub(crate) use tally::Tally;
 
 /// One key with its value.
 #[derive(Debug, Clone)]

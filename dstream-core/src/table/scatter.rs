@@ -90,7 +90,7 @@ impl<K, V> Scatter<K, V> {
     }
 
     /// The task's records, by bucket.
-    pub fn done(self) -> Vec<Chunks<K, V>> {
+    pub fn finish(self) -> Vec<Chunks<K, V>> {
         self.buckets
     }
 }

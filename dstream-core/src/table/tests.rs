@@ -59,23 +59,23 @@ fn assert_groups<Q: Key<Owned: Key + Ord> + Clone>(
     let mut columns: Vec<Vec<_>> = (0..buckets).map(|_| Vec::new()).collect();
     let mut value = 0u32;
     for task in tasks {
-        let mut sink = Grouping::new(7, buckets);
+        let mut sink = GroupSink::new(7, buckets);
         for key in *task {
             // Values with and without something to drop are arranged in different ways.
             sink.push((key.clone(), (value, value.to_string())));
             value += 1;
         }
-        columns.iter_mut().zip(sink.done()).for_each(|(column, share)| column.push(share));
+        columns.iter_mut().zip(sink.finish()).for_each(|(column, bucket)| column.push(bucket));
     }
     let mut plain: Vec<Vec<_>> = (0..buckets).map(|_| Vec::new()).collect();
     value = 0;
     for task in tasks {
-        let mut sink = Grouping::new(7, buckets);
+        let mut sink = GroupSink::new(7, buckets);
         for key in *task {
             sink.push((key.clone(), value));
             value += 1;
         }
-        plain.iter_mut().zip(sink.done()).for_each(|(column, share)| column.push(share));
+        plain.iter_mut().zip(sink.finish()).for_each(|(column, bucket)| column.push(bucket));
     }
     for (column, plain) in columns.into_iter().zip(plain) {
         let groups = group(7, plain);
@@ -99,19 +99,19 @@ fn assert_groups<Q: Key<Owned: Key + Ord> + Clone>(
 }
 
 /// What all tasks have for each key, against maps.
-fn check_tally<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usize) -> Vec<Q::Owned> {
+fn check_combiner<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usize) -> Vec<Q::Owned> {
     let mut naive: BTreeMap<Q::Owned, Vec<u32>> = BTreeMap::new();
-    let mut columns: Vec<Vec<Portion<Q::Owned, Vec<u32>>>> = (0..buckets).map(|_| Vec::new()).collect();
+    let mut columns: Vec<Vec<PartialBucket<Q::Owned, Vec<u32>>>> = (0..buckets).map(|_| Vec::new()).collect();
     let mut value = 0;
     for task in tasks {
-        let mut tally = Tally::new(7, buckets);
+        let mut combiner = MapSideCombiner::new(7, buckets);
         for key in *task {
-            tally.combine(key.clone(), value, &Gather);
+            combiner.combine(key.clone(), value, &Gather);
             naive.entry(key.clone().own()).or_default().push(value);
             value += 1;
         }
-        tally.flush(&Gather);
-        columns.iter_mut().zip(tally.done()).for_each(|(column, share)| column.push(share));
+        combiner.flush(&Gather);
+        columns.iter_mut().zip(combiner.finish()).for_each(|(column, bucket)| column.push(bucket));
     }
     let mut order = Vec::new();
     assert_groups(tasks, buckets, naive.clone());
@@ -132,15 +132,15 @@ proptest! {
     ) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (left, right) = words.split_at(cut.min(words.len()));
-        check_tally(&[left, &[], right], buckets);
-        check_tally(&[&words], buckets);
+        check_combiner(&[left, &[], right], buckets);
+        check_combiner(&[&words], buckets);
     }
 
     #[test]
     fn keys_that_collide_stay_apart(keys in proptest::collection::vec(0u8..20, 0..200)) {
         let keys: Vec<Colliding> = keys.into_iter().map(Colliding).collect();
         let (left, right) = keys.split_at(keys.len() / 2);
-        check_tally(&[left, right], 3);
+        check_combiner(&[left, right], 3);
     }
 }
 
@@ -151,29 +151,32 @@ fn a_task_without_repetition_gives_up_its_table() {
         (0..40_000).chain(0..40_000).chain((0..40_000).map(|n| n % 9)).map(|n| format!("{n}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let (left, right) = keys.split_at(70_000);
-    check_tally(&[left, right], 4);
-    check_tally(&[&keys], 4);
-    let mut tally: Tally<CompactString, u32, Vec<u32>> = Tally::new(7, 4);
-    keys.iter().for_each(|key| tally.combine(*key, 0, &Gather));
-    tally.flush(&Gather);
-    assert!(tally.done().iter().map(Portion::len).sum::<usize>() > 100_000, "what is new is not looked for");
+    check_combiner(&[left, right], 4);
+    check_combiner(&[&keys], 4);
+    let mut combiner: MapSideCombiner<CompactString, u32, Vec<u32>> = MapSideCombiner::new(7, 4);
+    keys.iter().for_each(|key| combiner.combine(*key, 0, &Gather));
+    combiner.flush(&Gather);
+    assert!(
+        combiner.finish().iter().map(PartialBucket::len).sum::<usize>() > 100_000,
+        "new keys are not looked up"
+    );
     let few: Vec<&str> = keys[80_000..].to_vec();
-    let mut tally: Tally<CompactString, u32, Vec<u32>> = Tally::new(7, 4);
-    few.iter().for_each(|key| tally.combine(*key, 0, &Gather));
-    tally.flush(&Gather);
-    assert_eq!(tally.done().iter().map(Portion::len).sum::<usize>(), 9);
+    let mut combiner: MapSideCombiner<CompactString, u32, Vec<u32>> = MapSideCombiner::new(7, 4);
+    few.iter().for_each(|key| combiner.combine(*key, 0, &Gather));
+    combiner.flush(&Gather);
+    assert_eq!(combiner.finish().iter().map(PartialBucket::len).sum::<usize>(), 9);
     let keys_of = |keys: &[&str]| {
-        let mut sink: Grouping<CompactString, u32> = Grouping::new(7, 4);
+        let mut sink: GroupSink<CompactString, u32> = GroupSink::new(7, 4);
         keys.iter().for_each(|key| sink.push((*key, 0u32)));
-        sink.done().iter().map(Ungrouped::keys).sum::<usize>()
+        sink.finish().iter().map(GroupPartial::keys).sum::<usize>()
     };
-    assert!(keys_of(&keys) > 100_000, "what is new is not looked for");
+    assert!(keys_of(&keys) > 100_000, "new keys are not looked up");
     assert_eq!(keys_of(&few), 9);
 }
 
-/// Of two keys one has come before, so the front is of use, but turns many away.
+/// Of two keys one has come before, so the cache pays off, but rejects many.
 #[test]
-fn what_the_front_turns_away_stays_in_order() {
+fn what_the_cache_rejects_stays_in_order() {
     let keys: Vec<String> = (0..60_000u64)
         .map(|n| if n % 2 == 0 { n % 1_000 } else { n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40 })
         .map(|n| format!("{n}"))
@@ -181,19 +184,19 @@ fn what_the_front_turns_away_stays_in_order() {
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let (left, right) = keys.split_at(35_000);
     for buckets in [1, 4] {
-        check_tally(&[left, right, &["1", "2", "1"]], buckets);
-        check_tally(&[&keys], buckets);
+        check_combiner(&[left, right, &["1", "2", "1"]], buckets);
+        check_combiner(&[&keys], buckets);
     }
-    let mut tally = Tally::new(7, 4);
-    keys.iter().for_each(|key| tally.combine(*key, 0, &Gather));
-    tally.flush(&Gather);
-    let entries = tally.done().iter().map(Portion::len).sum::<usize>();
+    let mut combiner = MapSideCombiner::new(7, 4);
+    keys.iter().for_each(|key| combiner.combine(*key, 0, &Gather));
+    combiner.flush(&Gather);
+    let entries = combiner.finish().iter().map(PartialBucket::len).sum::<usize>();
     assert!((30_000..32_000).contains(&entries), "{entries} entries of 500 keys, and 30,000 that come once");
 }
 
 #[test]
 fn keeps_the_order_of_first_insert() {
-    assert_eq!(check_tally(&[&["b", "a", "c", "a", "b"]], 1), ["b", "a", "c"]);
+    assert_eq!(check_combiner(&[&["b", "a", "c", "a", "b"]], 1), ["b", "a", "c"]);
 }
 
 /// Keys that were chosen to collide under one seed are nothing special under another one.

@@ -7,8 +7,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    Chunks, Entry, Portion, Ungrouped,
-    portion::{PARTS, Shorts},
+    Chunks, Entry, GroupPartial, PartialBucket,
+    partial_bucket::{InlinePartials, PARTS},
 };
 use crate::{
     exchange::{Wire, chunks_of, collect_seq},
@@ -35,31 +35,31 @@ impl<K: Portable, V: Portable> Wire for Chunks<K, V> {
     }
 }
 
-impl<C: Serialize> Serialize for Shorts<C> {
+impl<C: Serialize> Serialize for InlinePartials<C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (once, parts) = match self {
-            Shorts::Once(entries) => (&entries[..], &[][..]),
-            Shorts::Parts(parts) => (&[][..], &parts[..]),
+            InlinePartials::Distinct(entries) => (&entries[..], &[][..]),
+            InlinePartials::Parts(parts) => (&[][..], &parts[..]),
         };
-        (Once(once), parts).serialize(serializer)
+        (Distinct(once), parts).serialize(serializer)
     }
 }
 
-struct Once<'a, C>(&'a [(Short, Option<C>)]);
+struct Distinct<'a, C>(&'a [(Short, Option<C>)]);
 
-impl<C: Serialize> Serialize for Once<'_, C> {
+impl<C: Serialize> Serialize for Distinct<'_, C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let held = self.0.iter().filter_map(|(id, value)| value.as_ref().map(|value| (id, value)));
         collect_seq(serializer, self.0.len(), held)
     }
 }
 
-impl<'de, C: Deserialize<'de>> Deserialize<'de> for Shorts<C> {
+impl<'de, C: Deserialize<'de>> Deserialize<'de> for InlinePartials<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (once, parts): (Vec<(Short, C)>, Vec<Chunks<Short, C>>) = Deserialize::deserialize(deserializer)?;
         Ok(match parts.is_empty() {
-            true => Shorts::Once(once.into_iter().map(|(id, value)| (id, Some(value))).collect()),
-            false => Shorts::Parts(parts),
+            true => InlinePartials::Distinct(once.into_iter().map(|(id, value)| (id, Some(value))).collect()),
+            false => InlinePartials::Parts(parts),
         })
     }
 }
@@ -78,46 +78,46 @@ impl<'de, K: Deserialize<'de>, C: Deserialize<'de>> Deserialize<'de> for Entry<K
     }
 }
 
-impl<K: Serialize, C: Serialize> Serialize for Portion<K, C> {
+impl<K: Serialize, C: Serialize> Serialize for PartialBucket<K, C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (&self.short, &self.long).serialize(serializer)
     }
 }
 
-impl<'de, K: Deserialize<'de>, C: Deserialize<'de>> Deserialize<'de> for Portion<K, C> {
+impl<'de, K: Deserialize<'de>, C: Deserialize<'de>> Deserialize<'de> for PartialBucket<K, C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (short, long) = Deserialize::deserialize(deserializer)?;
-        Ok(Portion { short, long })
+        Ok(PartialBucket { short, long })
     }
 }
 
-impl<K: Portable, C: Portable> Wire for Portion<K, C> {
+impl<K: Portable, C: Portable> Wire for PartialBucket<K, C> {
     fn is_nothing(&self) -> bool {
         self.len() == 0
     }
 
     fn is_sound(&self) -> bool {
         match &self.short {
-            Shorts::Once(_) => true,
-            Shorts::Parts(parts) => parts.len() == PARTS,
+            InlinePartials::Distinct(_) => true,
+            InlinePartials::Parts(parts) => parts.len() == PARTS,
         }
     }
 }
 
-impl<K: Serialize, V: Serialize> Serialize for Ungrouped<K, V> {
+impl<K: Serialize, V: Serialize> Serialize for GroupPartial<K, V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (&self.short, &self.long, &self.records).serialize(serializer)
     }
 }
 
-impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Ungrouped<K, V> {
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for GroupPartial<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (short, long, records) = Deserialize::deserialize(deserializer)?;
-        Ok(Ungrouped { short, long, records })
+        Ok(GroupPartial { short, long, records })
     }
 }
 
-impl<K: Portable, V: Portable> Wire for Ungrouped<K, V> {
+impl<K: Portable, V: Portable> Wire for GroupPartial<K, V> {
     fn is_nothing(&self) -> bool {
         self.len() == 0
     }

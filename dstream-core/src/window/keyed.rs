@@ -18,7 +18,7 @@ use crate::{
     exec::run,
     ops::{FEW, Partials},
     record::{Data, Portable},
-    table::{Share, entries_of},
+    table::{MergedBucket, entries_of},
 };
 
 /// A window of keyed partials. `D` is what is derived from the partials of a key.
@@ -49,7 +49,7 @@ pub(super) struct Turn<K, V> {
     pub(super) time: Time,
     /// Batches up to this time leave.
     pub(super) cutoff: Time,
-    pub(super) entries: Share<K, V>,
+    pub(super) entries: MergedBucket<K, V>,
 }
 
 impl<K, V, D> Keyed<K, V, D> {
@@ -106,7 +106,7 @@ where
             }
             None => Vec::new(),
         };
-        entries.resize_with(self.buckets, || Share::of(Vec::new()));
+        entries.resize_with(self.buckets, || MergedBucket::of(Vec::new()));
         // Also when the window can't be answered: what comes and goes now is in later ones, or is not.
         let answer = self.frame.answer(batch, op);
         let small = entering + self.rings.iter().map(|ring| ring.work(cutoff)).sum::<usize>() < FEW;
@@ -162,7 +162,7 @@ where
             {
                 // The user's functions are called when it is used.
                 ring.stale = true;
-                ring.enter(time, Share::of(entries), |_, _, _, _| ());
+                ring.enter(time, MergedBucket::of(entries), |_, _, _, _| ());
             }
         }
     }

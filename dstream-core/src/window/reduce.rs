@@ -9,7 +9,7 @@ use crate::{
     checkpoint::{Changes, Stateful},
     ops::Partials,
     record::{Data, Portable},
-    table::{Entry, Share},
+    table::{Entry, MergedBucket},
 };
 
 /// `reduce_by_window(f, ..)`.
@@ -62,7 +62,7 @@ fn single<T: Data>(batch: &Batch<'_>, input: Step<Rdd<T>>) -> Step<Partials<(), 
     // The one key is in the first group, whose owner has the value.
     let value = input?.into_vecs().into_iter().flatten().next();
     let entry = value.map(|value| Entry::new(batch.seed(), (), value));
-    Ok(Partials::new(vec![Share::of(entry.into_iter().collect())]))
+    Ok(Partials::new(vec![MergedBucket::of(entry.into_iter().collect())]))
 }
 
 fn without_key<T: Clone>(pairs: Rdd<((), T)>) -> Rdd<T> {

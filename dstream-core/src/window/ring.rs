@@ -5,7 +5,7 @@ use std::{collections::VecDeque, iter, mem, sync::Arc};
 use crate::{
     Key, Time,
     record::Data,
-    table::{Dense, Share},
+    table::{Dense, MergedBucket},
 };
 
 /// The partial values of the batches in the window, and what is *derived* from them: the value of each key in
@@ -149,7 +149,7 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
     pub(super) fn enter(
         &mut self,
         time: Time,
-        share: Share<K, V>,
+        share: MergedBucket<K, V>,
         mut add: impl FnMut(&mut V, &mut D, &V, bool),
     ) {
         if share.len() == 0 {

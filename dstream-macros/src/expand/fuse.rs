@@ -56,7 +56,7 @@ pub(super) fn stage(graph: &Graph, at: usize, stage: &Stage) -> TokenStream {
     let names = |at| sink_name(root, at, span);
     let done = (0..stage.sinks.len()).rev().fold(quote!(()), |rest, at| {
         let sink = names(at);
-        quote_spanned!(span => (#sink.done(), #rest))
+        quote_spanned!(span => (#sink.finish(), #rest))
     });
     let bind: TokenStream = (0..stage.sinks.len())
         .map(|at| {

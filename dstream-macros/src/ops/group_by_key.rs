@@ -30,7 +30,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
 pub(super) const SINK: Sink = Sink {
     new: |op| {
         let buckets = op.hoisted();
-        quote_spanned!(op.span() => ::dstream::__private::Grouping::new(__ds_seed, #buckets))
+        quote_spanned!(op.span() => ::dstream::__private::GroupSink::new(__ds_seed, #buckets))
     },
     push: |op, record| {
         let (sink, pair) = (&op.sink, pair(op, record));

@@ -34,7 +34,7 @@ fn keys_leave_the_tables() {
         let mut sink = CombineByKey::new(b.seed(), 1);
         // Always other keys, whose value is nothing.
         (0..100u64).for_each(|n| sink.reduce((k as u64 * 100 + n, 0i64), |a, b| a + b));
-        let input = b.partials(&OP, 1, Ok(vec![sink.done()]), |a, b| a + b);
+        let input = b.partials(&OP, 1, Ok(vec![sink.finish()]), |a, b| a + b);
         let rdd = window.step(&b, &OP, input, |a, b| a + b, |a, b| a - b, |_, _| true);
         assert_eq!(rdd.map(|rdd| rdd.count()).ok(), Some(100 * k.min(2) as u64));
         most = most.max(window.room());

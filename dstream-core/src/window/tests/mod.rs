@@ -18,7 +18,7 @@ use crate::{
     exchange::Part,
     ops::{CombineByKey, Grouped, Partials},
     record::Portable,
-    table::Grouping,
+    table::GroupSink,
 };
 
 static CONFIG: LazyLock<Config> = LazyLock::new(Config::new);
@@ -115,7 +115,7 @@ fn partials<K: Key<Owned = K> + Portable, V: Portable>(
         let tasks = pairs.chunks(pairs.len().div_ceil(2).max(1)).map(|task| {
             let mut sink = CombineByKey::new(batch.seed(), buckets);
             task.iter().for_each(|pair| sink.reduce(pair.clone(), &f));
-            sink.done()
+            sink.finish()
         });
         tasks.collect()
     });
@@ -130,9 +130,9 @@ fn groups<K: Key<Owned = K> + Portable, V: Portable>(
 ) -> Step<Grouped<K, V>> {
     let pairs = pairs.as_ref().ok_or_else(|| failure(batch))?;
     let tasks = pairs.chunks(pairs.len().div_ceil(2).max(1)).map(|task| {
-        let mut sink = Grouping::new(batch.seed(), buckets);
+        let mut sink = GroupSink::new(batch.seed(), buckets);
         task.iter().for_each(|pair| sink.push(pair.clone()));
-        sink.done()
+        sink.finish()
     });
     batch.groups(&OP, buckets, Ok(tasks.collect()))
 }

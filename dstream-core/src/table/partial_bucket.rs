@@ -1,4 +1,4 @@
-//! What a task has for a bucket, and how the tasks are put together.
+//! The partial aggregates of a task for a bucket, and how those of all tasks are merged.
 
 use super::{
     Entry, Places, Table,
@@ -9,64 +9,68 @@ use super::{
 };
 use crate::{Key, exec::transpose, ops::HasLen, short::Short};
 
-/// What a task has for one bucket.
+/// The partial aggregates that one task has for one bucket.
 #[derive(Debug)]
-pub struct Portion<K, C> {
-    pub(super) short: Shorts<C>,
+pub struct PartialBucket<K, C> {
+    pub(super) short: InlinePartials<C>,
     pub(super) long: Vec<Entry<K, C>>,
 }
 
-/// Short keys with what they have.
+/// Partial aggregates of short keys, which are stored inline.
 #[derive(Debug)]
-pub(super) enum Shorts<C> {
-    /// Each is there once.
-    Once(Vec<(Short, Option<C>)>),
-    /// One may be there several times, with its values in order: what each part of the bucket has.
+pub(super) enum InlinePartials<C> {
+    /// Each key occurs once.
+    Distinct(Vec<(Short, Option<C>)>),
+    /// By part of the bucket. A key may occur several times, with its values in order.
     Parts(Vec<Chunks<Short, C>>),
 }
 
-/// The keys of a bucket, each once: short ones, which are not owned yet, and long ones.
+/// The merged aggregates of a bucket: each key occurs once. Short keys are not owned yet.
 #[derive(Debug, Clone)]
-pub(crate) struct Share<K, C> {
+pub(crate) struct MergedBucket<K, C> {
     pub(super) short: Vec<(Short, Option<C>)>,
     pub(super) long: Vec<Entry<K, C>>,
 }
 
-/// Into how many parts a bucket is cut that has many entries, so that the table of each stays in the cache.
+/// Into how many parts a large bucket is divided, so that the table of each part fits into the cache.
 pub(super) const PARTS: usize = 16;
-/// How many entries are many.
-const MANY: usize = 8 << 10;
+/// A bucket with at least this many entries is large.
+const LARGE: usize = 8 << 10;
 
-impl<K, C> HasLen for Portion<K, C> {
+impl<K, C> HasLen for PartialBucket<K, C> {
     /// How many entries there are.
     fn len(&self) -> usize {
         self.short.len() + self.long.len()
     }
 }
 
-impl<C> Shorts<C> {
+impl<C> InlinePartials<C> {
     fn len(&self) -> usize {
         match self {
-            Shorts::Once(entries) => entries.len(),
-            Shorts::Parts(parts) => parts.iter().map(Chunks::len).sum(),
+            InlinePartials::Distinct(entries) => entries.len(),
+            InlinePartials::Parts(parts) => parts.iter().map(Chunks::len).sum(),
         }
     }
 
     fn into_parts(self, places: &Places) -> Vec<Self> {
         match self {
-            Shorts::Once(entries) => split(entries, PARTS, |(id, _)| part(places.hash(*id), PARTS))
-                .into_iter()
-                .map(Shorts::Once)
-                .collect(),
-            Shorts::Parts(parts) => parts.into_iter().map(|part| Shorts::Parts(vec![part])).collect(),
+            InlinePartials::Distinct(entries) => {
+                split(entries, PARTS, |(id, _)| part(places.hash(*id), PARTS))
+                    .into_iter()
+                    .map(InlinePartials::Distinct)
+                    .collect()
+            }
+            InlinePartials::Parts(parts) => {
+                parts.into_iter().map(|part| InlinePartials::Parts(vec![part])).collect()
+            }
         }
     }
 }
 
-impl<K, C> Share<K, C> {
-    /// Entries of different keys.
+impl<K, C> MergedBucket<K, C> {
+    /// A bucket of these entries, whose keys must be distinct.
     pub(crate) fn of(entries: Vec<Entry<K, C>>) -> Self {
-        Share { short: Vec::new(), long: entries }
+        MergedBucket { short: Vec::new(), long: entries }
     }
 
     /// How many keys there are.
@@ -75,14 +79,14 @@ impl<K, C> Share<K, C> {
     }
 }
 
-impl<K: Key<Owned = K>, C> Share<K, C> {
-    /// The entries: short keys first, which are owned here.
+impl<K: Key<Owned = K>, C> MergedBucket<K, C> {
+    /// The entries, those with short keys first; short keys become owned here.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<K, C>> {
         let short = self.short.into_iter().map(|(id, value)| Entry { id, key: K::from_short(id), value });
         short.chain(self.long)
     }
 
-    /// Short keys and others, each with its value.
+    /// The entries with short keys, and those with long keys.
     pub(super) fn into_parts(
         self,
     ) -> (impl Iterator<Item = (Short, C)>, impl Iterator<Item = (Short, K, C)>) {
@@ -91,35 +95,39 @@ impl<K: Key<Owned = K>, C> Share<K, C> {
     }
 }
 
-/// Puts together what the tasks have for one bucket, in the order of the tasks.
+/// Merges what the tasks have for one bucket, in the order of the tasks.
 pub(crate) fn merge<K: Key<Owned = K>, C>(
     seed: u64,
-    column: Vec<Portion<K, C>>,
+    column: Vec<PartialBucket<K, C>>,
     f: impl Fn(C, C) -> C,
-) -> Share<K, C> {
+) -> MergedBucket<K, C> {
     let (short, long) = column.into_iter().map(|portion| (portion.short, portion.long)).unzip();
-    Share { short: merge_short(seed, short, &f), long: merge_long(seed, long, &f) }
+    MergedBucket { short: merge_short(seed, short, &f), long: merge_long(seed, long, &f) }
 }
 
-fn merge_short<C>(seed: u64, mut tasks: Vec<Shorts<C>>, f: impl Fn(C, C) -> C) -> Vec<(Short, Option<C>)> {
+fn merge_short<C>(
+    seed: u64,
+    mut tasks: Vec<InlinePartials<C>>,
+    f: impl Fn(C, C) -> C,
+) -> Vec<(Short, Option<C>)> {
     tasks.retain(|task| task.len() > 0);
     // The keys of one task are distinct already.
-    if let [Shorts::Once(only)] = &mut tasks[..] {
+    if let [InlinePartials::Distinct(only)] = &mut tasks[..] {
         return std::mem::take(only);
     }
     let places = Places::new(seed);
-    let parts = match tasks.iter().map(Shorts::len).sum::<usize>() {
-        ..MANY => vec![tasks],
+    let parts = match tasks.iter().map(InlinePartials::len).sum::<usize>() {
+        ..LARGE => vec![tasks],
         _ => transpose(tasks.into_iter().map(|task| task.into_parts(&places)).collect(), PARTS),
     };
     let mut index = Index::new(places);
     for tasks in parts {
         for task in tasks {
             match task {
-                Shorts::Once(entries) => {
+                InlinePartials::Distinct(entries) => {
                     index.extend(entries, |value| value, |held, value| put_together(held, value, &f));
                 }
-                Shorts::Parts(chunks) => {
+                InlinePartials::Parts(chunks) => {
                     for chunk in chunks.into_iter().flatten() {
                         index.extend(chunk, Some, |held, value| put_together(held, Some(value), &f));
                     }
