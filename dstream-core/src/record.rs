@@ -18,7 +18,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Time, short::Short};
+use crate::{Time, inline_key::InlineKey};
 
 /// Something that flows through a pipeline.
 ///
@@ -134,14 +134,14 @@ pub trait Key: Record<Owned: Portable + Eq + Hash> + Hash {
     /// The whole key in two words, if it fits: the same for equal keys, borrowed or owned, and for no others.
     #[doc(hidden)]
     #[inline]
-    fn short(&self) -> Option<Short> {
+    fn inline_key(&self) -> Option<InlineKey> {
         None
     }
 
-    /// The owned key of which this is the short form.
+    /// The owned key of which this is the inline form.
     #[doc(hidden)]
-    fn from_short(_short: Short) -> Self::Owned {
-        unreachable!("a key of this type has no short form")
+    fn from_inline(_key: InlineKey) -> Self::Owned {
+        unreachable!("a key of this type has no inline form")
     }
 }
 
@@ -196,23 +196,23 @@ macro_rules! plain {
         $(plain!(@record $value {});)*
         $(plain!(@key $text {
             #[inline]
-            fn short(&self) -> Option<Short> {
-                Short::text(self.as_bytes())
+            fn inline_key(&self) -> Option<InlineKey> {
+                InlineKey::text(self.as_bytes())
             }
 
-            fn from_short(short: Short) -> $text {
-                text_of(short)
+            fn from_inline(key: InlineKey) -> $text {
+                text_of(key)
             }
         });)*
         $(plain!(@key $number {
             #[inline]
-            fn short(&self) -> Option<Short> {
+            fn inline_key(&self) -> Option<InlineKey> {
                 // Sign and width are those of the type: the bits are enough.
-                Some(Short::number(*self as u64))
+                Some(InlineKey::number(*self as u64))
             }
 
-            fn from_short(short: Short) -> $number {
-                short.to_number() as $number
+            fn from_inline(key: InlineKey) -> $number {
+                key.to_number() as $number
             }
         });)*
         $(plain!(@key $key {});)*
@@ -249,9 +249,9 @@ plain! {
     values: f32, f64
 }
 
-/// The text of which this is the short form.
-fn text_of<T: for<'a> From<&'a str>>(short: Short) -> T {
-    let (bytes, len) = short.to_text();
+/// The text of which this is the inline form.
+fn text_of<T: for<'a> From<&'a str>>(key: InlineKey) -> T {
+    let (bytes, len) = key.to_text();
     T::from(std::str::from_utf8(&bytes[..len]).unwrap_or_default())
 }
 
@@ -273,12 +273,12 @@ impl Key for &str {
     }
 
     #[inline]
-    fn short(&self) -> Option<Short> {
-        Short::text(self.as_bytes())
+    fn inline_key(&self) -> Option<InlineKey> {
+        InlineKey::text(self.as_bytes())
     }
 
-    fn from_short(short: Short) -> CompactString {
-        text_of(short)
+    fn from_inline(key: InlineKey) -> CompactString {
+        text_of(key)
     }
 }
 
@@ -300,12 +300,12 @@ impl Key for Cow<'_, str> {
     }
 
     #[inline]
-    fn short(&self) -> Option<Short> {
-        Short::text(self.as_bytes())
+    fn inline_key(&self) -> Option<InlineKey> {
+        InlineKey::text(self.as_bytes())
     }
 
-    fn from_short(short: Short) -> CompactString {
-        text_of(short)
+    fn from_inline(key: InlineKey) -> CompactString {
+        text_of(key)
     }
 }
 
@@ -327,12 +327,12 @@ impl Key for Box<str> {
     }
 
     #[inline]
-    fn short(&self) -> Option<Short> {
-        Short::text(self.as_bytes())
+    fn inline_key(&self) -> Option<InlineKey> {
+        InlineKey::text(self.as_bytes())
     }
 
-    fn from_short(short: Short) -> Box<str> {
-        text_of(short)
+    fn from_inline(key: InlineKey) -> Box<str> {
+        text_of(key)
     }
 }
 
@@ -368,12 +368,12 @@ impl<T: Key + Clone> Key for &T {
     }
 
     #[inline]
-    fn short(&self) -> Option<Short> {
-        T::short(self)
+    fn inline_key(&self) -> Option<InlineKey> {
+        T::inline_key(self)
     }
 
-    fn from_short(short: Short) -> T::Owned {
-        T::from_short(short)
+    fn from_inline(key: InlineKey) -> T::Owned {
+        T::from_inline(key)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use compact_str::CompactString;
 
-use crate::{Key, Record, ops, short::Short};
+use crate::{Key, Record, inline_key::InlineKey, ops};
 
 /// A `&str` that is ready to be a key: its hash and its comparison don't look at the text again.
 ///
@@ -34,15 +34,15 @@ pub struct Word<'a> {
     text: &'a str,
     start: usize,
     end: usize,
-    /// That of the piece; [`Short::NONE`] if it has none.
-    short: Short,
+    /// The inline key of the piece; [`InlineKey::NONE`] if it is too long.
+    key: InlineKey,
 }
 
 impl<'a> Word<'a> {
-    /// A piece of `text`, which begins and ends with whole characters; `short` is that of the piece.
+    /// A piece of `text`, which begins and ends with whole characters; `key` is its inline key.
     #[inline(always)]
-    pub(crate) fn within(text: &'a str, piece: Range<usize>, short: Option<Short>) -> Word<'a> {
-        Word { text, start: piece.start, end: piece.end, short: short.unwrap_or(Short::NONE) }
+    pub(crate) fn within(text: &'a str, piece: Range<usize>, key: Option<InlineKey>) -> Word<'a> {
+        Word { text, start: piece.start, end: piece.end, key: key.unwrap_or(InlineKey::NONE) }
     }
 
     /// The words of a text inside a closure, as the operator [`words`](crate::DStream::words) has them.
@@ -80,7 +80,7 @@ impl<'a> Word<'a> {
 
 impl<'a> From<&'a str> for Word<'a> {
     fn from(text: &'a str) -> Word<'a> {
-        Word::within(text, 0..text.len(), Short::text(text.as_bytes()))
+        Word::within(text, 0..text.len(), InlineKey::text(text.as_bytes()))
     }
 }
 
@@ -172,11 +172,11 @@ impl Key for Word<'_> {
     }
 
     #[inline]
-    fn short(&self) -> Option<Short> {
-        (self.short != Short::NONE).then_some(self.short)
+    fn inline_key(&self) -> Option<InlineKey> {
+        (self.key != InlineKey::NONE).then_some(self.key)
     }
 
-    fn from_short(short: Short) -> CompactString {
-        <&str as Key>::from_short(short)
+    fn from_inline(key: InlineKey) -> CompactString {
+        <&str as Key>::from_inline(key)
     }
 }

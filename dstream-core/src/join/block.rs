@@ -1,4 +1,4 @@
-//! A part of a join: its records are matched while they are read.
+//! The block of a join: its matches are enumerated while it is read.
 
 use std::{
     marker::PhantomData,
@@ -12,71 +12,75 @@ use super::{Join, JoinForm};
 use crate::{
     Block, Key,
     record::Data,
-    table::{Found, GROUP, Lists, NONE, give_back},
+    table::{JoinTable, NO_MATCH, PROBE_GROUP, ProbeResult, recycle},
 };
 
-/// Records of the left side with those of the right side among which their matches are.
+/// Records of the probe side, with the records of the build side among which their matches are.
 #[derive(Debug)]
 pub struct JoinBlock<K, V, W, F> {
     pub(super) seed: u64,
     pub(super) left: Vec<Vec<(K, V)>>,
-    pub(super) right: Right<K, W>,
-    /// Whether the records of the right side without a match come behind those of the left side.
-    pub(super) ends: bool,
-    /// How much work it is: how many records are looked at.
+    pub(super) right: BuildSide<K, W>,
+    /// Whether unmatched records of the build side follow the matches.
+    pub(super) emits_unmatched: bool,
+    /// The number of records that are read, as a measure of work.
     pub(super) work: usize,
     pub(super) join: Join<(K, V), (K, W)>,
     pub(super) form: PhantomData<F>,
 }
 
-/// The side that is looked into.
+/// The side whose records are put into a hash table.
 #[derive(Debug)]
-pub(super) enum Right<K, W> {
-    /// As it came: the block is the only one that needs it, and puts it in order where the matches are read.
+pub(super) enum BuildSide<K, W> {
+    /// Plain records: only this block needs them, and it builds the table when its matches are read.
     Records(Vec<Vec<(K, W)>>),
-    /// In order.
-    Lists(Arc<Lists<K, W>>),
+    /// A table that several blocks share.
+    Table(Arc<JoinTable<K, W>>),
 }
 
 impl<K, V, W, F> Drop for JoinBlock<K, V, W, F> {
     fn drop(&mut self) {
         self.left.drain(..).for_each(|mut chunk| {
             chunk.clear();
-            give_back(&self.join.left, chunk);
+            recycle(&self.join.left, chunk);
         });
     }
 }
 
 impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> JoinBlock<K, V, W, F> {
-    /// The right side in order.
-    fn order(&mut self) -> Arc<Lists<K, W>> {
+    /// Builds the table of the build side, unless it is built.
+    fn table(&mut self) -> Arc<JoinTable<K, W>> {
         match &mut self.right {
-            Right::Lists(lists) => Arc::clone(lists),
-            Right::Records(records) => {
-                Arc::new(Lists::new(self.seed, take(records), F::RIGHT, &self.join.lists, &self.join.right))
-            }
+            BuildSide::Table(table) => Arc::clone(table),
+            BuildSide::Records(records) => Arc::new(JoinTable::new(
+                self.seed,
+                take(records),
+                F::RIGHT,
+                &self.join.tables,
+                &self.join.right,
+            )),
         }
     }
 
-    /// How many records it yields; none of them is made.
+    /// Counts the records that it yields, without creating them.
     pub(super) fn count(mut self) -> u64 {
-        let lists = self.order();
-        let matched = count(&self.left, &lists, F::RIGHT, F::LEFT);
-        let alone = if self.ends && F::RIGHT { lists.unmet() } else { 0 };
-        matched + alone
+        let table = self.table();
+        let matched = count(&self.left, &table, F::RIGHT, F::LEFT);
+        let unmatched = if self.emits_unmatched && F::RIGHT { table.count_unmatched() } else { 0 };
+        matched + unmatched
     }
 }
 
-/// How many matches these records have; those that have none count as one if they are `kept`. Keys of the
-/// right side that were asked for are marked if that is wanted.
+/// Counts the matches of these probe records. With `outer`, a record without a match counts as one. With
+/// `track`, matched records of the build side are marked.
 pub(super) fn count<K: Key<Owned = K>, V, W>(
     left: &[Vec<(K, V)>],
-    lists: &Lists<K, W>,
-    mark: bool,
-    kept: bool,
+    table: &JoinTable<K, W>,
+    track: bool,
+    outer: bool,
 ) -> u64 {
-    let groups = left.iter().flat_map(|chunk| chunk.chunks(GROUP));
-    groups.map(|records| lists.count(records, mark, kept)).sum()
+    let groups = left.iter().flat_map(|chunk| chunk.chunks(PROBE_GROUP));
+    groups.map(|records| table.count(records, track, outer)).sum()
 }
 
 impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Block for JoinBlock<K, V, W, F> {
@@ -86,17 +90,17 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Block for Jo
         Self: 'a;
 
     fn records(&mut self) -> impl Iterator<Item = (K, F::Out)> {
-        let lists = self.order();
-        let left = if self.ends && F::RIGHT { lists.len() } else { 0 };
+        let table = self.table();
+        let unmatched = if self.emits_unmatched && F::RIGHT { table.len() } else { 0 };
         Matches {
-            lists,
+            table,
             chunks: self.left.iter_mut(),
             records: None,
-            found: Found::default(),
+            found: ProbeResult::default(),
             next: 0,
             taken: 0,
             open: None,
-            alone: left,
+            unmatched,
             form: PhantomData::<F>,
         }
     }
@@ -106,26 +110,25 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Block for Jo
     }
 }
 
-/// The matches of a block, in the order of the left side.
+/// An iterator over the matches of a block, in the order of the probe side.
 struct Matches<'a, K, V, W, F> {
-    lists: Arc<Lists<K, W>>,
+    table: Arc<JoinTable<K, W>>,
     chunks: slice::IterMut<'a, Vec<(K, V)>>,
-    /// The records of a chunk from the first of a group on.
+    /// The remaining records of the current chunk.
     records: Option<vec::Drain<'a, (K, V)>>,
-    /// The matches of the group, and which of them is next.
-    found: Found,
+    /// The matches of the current group, and the index of the next one.
+    found: ProbeResult,
     next: usize,
-    /// The record of the group whose matches are being read, and how many are taken with it.
+    /// The record of the group whose matches are being enumerated, and the number of records taken so far.
     open: Option<(K, V)>,
     taken: usize,
-    /// Before which place the records of the right side are that are still to be looked at for their own
-    /// sake.
-    alone: usize,
+    /// The position before which the remaining unmatched records of the build side are.
+    unmatched: usize,
     form: PhantomData<F>,
 }
 
 impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Matches<'_, K, V, W, F> {
-    /// Whether a copy of a record is as good as the record.
+    /// Whether records can be copied instead of moved, since nothing needs to be dropped.
     const PLAIN: bool = !needs_drop::<(K, V)>();
 
     /// Finds the matches of the next group; `None` behind the last one.
@@ -133,13 +136,13 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Matches<'_, 
     fn group(&mut self) -> Option<()> {
         loop {
             if let Some(records) = &mut self.records {
-                // What is left of the group before.
-                records.by_ref().take(self.found.looked() - self.taken).for_each(drop);
+                // The records of the previous group that were not taken.
+                records.by_ref().take(self.found.probed() - self.taken).for_each(drop);
                 self.taken = 0;
                 self.next = 0;
                 self.found.clear();
                 if !records.as_slice().is_empty() {
-                    self.lists.find(records.as_slice(), F::LEFT, &mut self.found);
+                    self.table.find(records.as_slice(), F::LEFT, &mut self.found);
                     return Some(());
                 }
             }
@@ -147,7 +150,7 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Matches<'_, 
         }
     }
 
-    /// The record that has the match before `next`: the last one of its matches has the record itself.
+    /// The probe record with number `of` of the group, owned: a clone for all but the last of its matches.
     #[inline(always)]
     fn record(&mut self, of: usize) -> Option<(K, V)> {
         let records = self.records.as_mut()?;
@@ -171,24 +174,24 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Iterator for
     #[inline(always)]
     fn next(&mut self) -> Option<(K, F::Out)> {
         loop {
-            if let Some((of, place)) = self.found.get(self.next) {
+            if let Some((of, position)) = self.found.get(self.next) {
                 self.next += 1;
                 let (key, left) = self.record(of as usize)?;
-                if F::LEFT && place == NONE {
+                if F::LEFT && position == NO_MATCH {
                     return Some((key, F::left(left)?));
                 }
                 if F::RIGHT {
-                    self.lists.mark(place);
+                    self.table.mark_matched(position);
                 }
-                let right = self.lists.value(place).clone();
+                let right = self.table.value(position).clone();
                 return Some((key, F::both(left, right)));
             }
             if self.group().is_none() {
                 break;
             }
         }
-        let (place, (key, value)) = self.lists.alone(self.alone)?;
-        self.alone = place;
+        let (position, (key, value)) = self.table.next_unmatched(self.unmatched)?;
+        self.unmatched = position;
         Some((key.clone(), F::right(value.clone())?))
     }
 }

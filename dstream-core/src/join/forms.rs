@@ -1,21 +1,21 @@
-//! `join` and its outer forms: they differ in what a record without a match yields.
+//! Inner and outer joins, which differ in what an unmatched record yields.
 
-/// What a join yields, of values of the left side and of the right one.
+/// A kind of join: what it yields for matched and for unmatched records.
 pub trait JoinForm<V, W>: Send + Sync {
-    /// What stands beside the key.
+    /// The value of the joined pairs.
     type Out: Send;
-    /// Whether a record of the left side without a match yields something.
+    /// Whether an unmatched record of the left side yields a pair.
     const LEFT: bool;
-    /// The same of the right side.
+    /// Whether an unmatched record of the right side yields a pair.
     const RIGHT: bool;
 
-    /// Of a match.
+    /// The value of a match.
     fn both(left: V, right: W) -> Self::Out;
 
-    /// Of a record of the left side alone: nothing, unless it is [`LEFT`](JoinForm::LEFT).
+    /// The value of an unmatched record of the left side; `None` unless [`LEFT`](JoinForm::LEFT).
     fn left(left: V) -> Option<Self::Out>;
 
-    /// Of a record of the right side alone.
+    /// The value of an unmatched record of the right side; `None` unless [`RIGHT`](JoinForm::RIGHT).
     fn right(right: W) -> Option<Self::Out>;
 }
 

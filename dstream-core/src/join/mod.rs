@@ -1,8 +1,9 @@
-//! What runs beneath the joins, of streams and of `Rdd`s.
+//! Hash joins of streams and of `Rdd`s.
 //!
-//! Both sides are scattered by hash. A bucket of the left side looks into the same bucket of the right side
-//! where its matches are read: they go straight into the loop of the next stage, which is all that ever has
-//! them, or are counted and never made. Only where somebody wants all of them as his own is there an `Rdd`.
+//! Both sides are partitioned by the hash of their keys. In each bucket, the right side is the build side and
+//! the left side the probe side. A join is lazy: it yields two co-partitioned sides, and the consumer
+//! enumerates the matches. The loop of the next stage reads them one by one, and `count` does not even create
+//! them. An `Rdd` of all matches is materialised only for consumers that need owned records.
 
 mod block;
 mod forms;
@@ -20,61 +21,66 @@ use crate::{
     private::SameKey,
     rdd::run_items,
     record::{Data, Portable},
-    table::{Chunks, Lists, Room, Scatter, Spare},
+    table::{BufferPool, Chunks, JoinTable, JoinTablePool, Scatter},
 };
-use block::{Right, count};
+use block::{BuildSide, count};
 
-/// A join of records of type `A` with such of type `B`, from batch to batch: the vectors in which they are.
+/// Buffers that a join of `A` with `B` reuses across batches.
 #[derive(Debug)]
 pub struct Join<A, B> {
     buckets: usize,
-    left: Spare<A>,
-    right: Spare<B>,
-    lists: Room<B>,
+    left: BufferPool<A>,
+    right: BufferPool<B>,
+    tables: JoinTablePool<B>,
 }
 
 impl<A, B> Clone for Join<A, B> {
     fn clone(&self) -> Self {
-        let Join { buckets, left, right, lists } = self;
-        Join { buckets: *buckets, left: left.clone(), right: right.clone(), lists: lists.clone() }
+        let Join { buckets, left, right, tables } = self;
+        Join { buckets: *buckets, left: left.clone(), right: right.clone(), tables: tables.clone() }
     }
 }
 
 impl<A, B> Join<A, B> {
-    /// A join that shares both sides out over so many buckets.
+    /// A join with this number of buckets.
     pub fn new(buckets: usize) -> Self {
-        Join { buckets, left: Spare::default(), right: Spare::default(), lists: Room::default() }
+        Join {
+            buckets,
+            left: BufferPool::default(),
+            right: BufferPool::default(),
+            tables: JoinTablePool::default(),
+        }
     }
 }
 
 impl<K, V, Q, W> Join<(K, V), (Q, W)> {
     /// The sink of the left side.
     pub fn left(&self, seed: u64) -> Scatter<K, V> {
-        Scatter::reusing(seed, self.buckets, self.left.clone())
+        Scatter::with_pool(seed, self.buckets, self.left.clone())
     }
 
     /// The sink of the right side.
     pub fn right(&self, seed: u64) -> Scatter<Q, W> {
-        Scatter::reusing(seed, self.buckets, self.right.clone())
+        Scatter::with_pool(seed, self.buckets, self.right.clone())
     }
 }
 
-/// Both sides of a join, not matched yet.
+/// The two co-partitioned sides of a join in one batch, whose matches are not enumerated yet.
 #[derive(Debug)]
 pub struct Joined<K, V, W, F> {
-    /// Each with the blocks that it was shared out over.
+    /// A large bucket is divided into several blocks.
     buckets: Vec<Vec<JoinBlock<K, V, W, F>>>,
     few: bool,
 }
 
-/// How many records one task looks at, of this many in all. A key that has many, or a bucket that was meant
-/// for a single partition, is shared out over the cores like anything else.
-fn largest(records: usize) -> usize {
+/// The largest number of records of one block, for this many in all. A larger bucket is divided among the
+/// cores, so a skewed key does not slow the batch down.
+fn max_block(records: usize) -> usize {
     (records / 16).clamp(FEW, 64 << 10)
 }
 
 impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Joined<K, V, W, F> {
-    /// What the tasks of this process have for both sides.
+    /// Joins what the tasks of this process have for both sides.
     pub(crate) fn of_tasks(
         seed: u64,
         join: &Join<(K, V), (K, W)>,
@@ -84,20 +90,20 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Joined<K, V,
         Joined::new(seed, join, transpose(left, join.buckets), transpose(right, join.buckets))
     }
 
-    /// What all tasks have for both sides, by bucket.
+    /// Joins what all tasks have for both sides, by bucket.
     fn new(
         seed: u64,
         join: &Join<(K, V), (K, W)>,
         left: Vec<Vec<Chunks<K, V>>>,
         right: Vec<Vec<Chunks<K, W>>>,
     ) -> Self {
-        // What is left of an earlier batch was not needed in this one.
+        // Buffers that this batch did not take are surplus.
         join.left.clear();
         join.right.clear();
         let records = entries(&left) + entries(&right);
-        let (few, most) = (records < FEW, largest(records));
+        let (few, most) = (records < FEW, max_block(records));
         let sides: Vec<_> = left.into_iter().zip(right).collect();
-        // Mostly there is nothing to do yet.
+        // Only a bucket that is divided costs work here.
         let light = sides.iter().all(|(left, right)| size(left).max(size(right)) <= most);
         let buckets = run_items(sides, light, |(left, right)| {
             let (lefts, rights) = (size(&left), size(&right));
@@ -105,14 +111,14 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Joined<K, V,
                 return Vec::new();
             }
             if lefts.max(rights) > most {
-                return share_out(seed, join, left, right, most);
+                return divide(seed, join, left, right, most);
             }
             vec![JoinBlock {
                 seed,
                 work: lefts + rights,
                 left: left.into_iter().flatten().collect(),
-                right: Right::Records(right.into_iter().flatten().collect()),
-                ends: true,
+                right: BuildSide::Records(right.into_iter().flatten().collect()),
+                emits_unmatched: true,
                 join: join.clone(),
                 form: PhantomData,
             }]
@@ -120,18 +126,18 @@ impl<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>> Joined<K, V,
         Joined { buckets, few }
     }
 
-    /// The input of a stage, whose records are the matches.
+    /// The blocks of a stage whose records are the matches.
     pub fn blocks(joined: Step<Self>) -> Step<Vec<JoinBlock<K, V, W, F>>> {
         Ok(joined?.buckets.into_iter().flatten().collect())
     }
 
-    /// How many matches there are.
+    /// Counts the matches without creating them.
     fn count(self) -> u64 {
         let blocks = self.buckets.into_iter().flatten().collect();
         run_items(blocks, self.few, JoinBlock::count).into_iter().sum()
     }
 
-    /// All matches, a partition a bucket.
+    /// Materialises all matches, one partition a bucket.
     pub(crate) fn rdd(self) -> Rdd<(K, F::Out)> {
         let blocks: Vec<usize> = self.buckets.iter().map(Vec::len).collect();
         let all = self.buckets.into_iter().flatten().collect();
@@ -152,9 +158,9 @@ fn size<E: HasLen>(column: &[E]) -> usize {
     column.iter().map(E::len).sum()
 }
 
-/// Shares a bucket out over several tasks, none of which looks at many more than `most` records; the matches
-/// of one record of the left side are not divided.
-fn share_out<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+/// Divides a bucket into blocks, each of which reads about `most` records. The matches of one record of the
+/// left side stay in one block.
+fn divide<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
     seed: u64,
     join: &Join<(K, V), (K, W)>,
     left: Vec<Chunks<K, V>>,
@@ -162,34 +168,34 @@ fn share_out<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
     most: usize,
 ) -> Vec<JoinBlock<K, V, W, F>> {
     let right = right.into_iter().flatten().collect();
-    let lists = Arc::new(Lists::new(seed, right, F::RIGHT, &join.lists, &join.right));
-    let lengths = lists.lengths();
-    // A record is looked up, and then all are looked at that are in the same list.
-    let work = |(key, _): &(K, V)| 1 + lists.length(&lengths, key);
+    let table = Arc::new(JoinTable::new(seed, right, F::RIGHT, &join.tables, &join.right));
+    let lengths = table.lengths();
+    // A probe record costs its lookup and one step for each record of the list.
+    let work = |(key, _): &(K, V)| 1 + table.length(&lengths, key);
     let left: Vec<_> = left.into_iter().flatten().collect();
     let all: usize = left.iter().flatten().map(work).sum();
     let pieces = cut(left, most.max(all / 64), work);
     if F::RIGHT {
         // Which records have no match must be known before the first piece is read.
-        run_items(pieces.iter().collect(), false, |(left, _)| count(left, &lists, true, false));
+        run_items(pieces.iter().collect(), false, |(left, _)| count(left, &table, true, false));
     }
     let last = pieces.len() - 1;
     let block = |(at, (left, work))| JoinBlock {
         seed,
         left,
-        right: Right::Lists(Arc::clone(&lists)),
-        ends: at == last,
-        work: work + usize::from(at == last) * lists.len(),
+        right: BuildSide::Table(Arc::clone(&table)),
+        emits_unmatched: at == last,
+        work: work + usize::from(at == last) * table.len(),
         join: join.clone(),
         form: PhantomData,
     };
     pieces.into_iter().enumerate().map(block).collect()
 }
 
-/// Records, and how much work they are.
+/// Records, and the number of records that are read for them.
 type Piece<T> = (Vec<Vec<T>>, usize);
 
-/// Cuts chunks into pieces of about as much work as `most`: at least one.
+/// Cuts chunks into pieces of about `most` work each; returns at least one piece.
 fn cut<T>(chunks: Vec<Vec<T>>, most: usize, work: impl Fn(&T) -> usize) -> Vec<Piece<T>> {
     let mut pieces = Vec::new();
     let (mut piece, mut done) = (Vec::new(), 0);
@@ -214,7 +220,7 @@ fn cut<T>(chunks: Vec<Vec<T>>, most: usize, work: impl Fn(&T) -> usize) -> Vec<P
 }
 
 impl Batch<'_> {
-    /// Puts the tasks of both sides together, bucket by bucket; `_form` says what they yield.
+    /// Joins the tasks of both sides, bucket by bucket; `_form` selects what the matches yield.
     pub fn join<K: Key<Owned = K> + Portable, Q: SameKey<K>, V: Portable, W: Portable, F: JoinForm<V, W>>(
         &self,
         op: &OpMeta,
@@ -224,15 +230,15 @@ impl Batch<'_> {
         _form: F,
     ) -> Step<Joined<K, V, W, F>> {
         let join = Q::join(join);
-        // Both, whichever fails: the other processes wait for each.
+        // Both exchanges take place even if one side failed: the other processes wait for each.
         let left = self.exchange(op, join.buckets, left);
         let right = self.exchange(op, join.buckets, right.map(Q::tasks));
         let (left, right) = (left?, right?);
         self.guard(std::slice::from_ref(op), || Joined::new(self.seed(), join, left, right))
     }
 
-    /// All matches of a join, for who needs them as his own.
-    pub fn matched<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+    /// Materialises all matches, for consumers that need owned records.
+    pub fn join_rdd<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
         &self,
         op: &OpMeta,
         joined: Step<Joined<K, V, W, F>>,
@@ -241,8 +247,8 @@ impl Batch<'_> {
         self.guard(std::slice::from_ref(op), || joined.rdd())
     }
 
-    /// How many matches a join has, for who needs nothing else.
-    pub fn matches<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
+    /// Counts the matches of a join without creating them.
+    pub fn join_count<K: Key<Owned = K> + Data, V: Data, W: Data, F: JoinForm<V, W>>(
         &self,
         op: &OpMeta,
         joined: Step<Joined<K, V, W, F>>,
@@ -288,8 +294,8 @@ mod tests {
         if n.is_multiple_of(2) { 0 } else { n as u64 }
     }
 
-    /// What the heaviest block has of all work, and how many blocks there are.
-    fn share<F: JoinForm<u64, u64>>(joined: Joined<u64, u64, u64, F>) -> (f64, usize) {
+    /// The fraction of all work in the heaviest block, and the number of blocks.
+    fn skew<F: JoinForm<u64, u64>>(joined: Joined<u64, u64, u64, F>) -> (f64, usize) {
         let blocks = Joined::blocks(Ok(joined)).unwrap_or_default();
         let work: Vec<usize> = blocks.iter().map(|block| block.work).collect();
         let most = work.iter().max().copied().unwrap_or_default();
@@ -299,24 +305,24 @@ mod tests {
     /// Half of the records of a side have one key, and so are in one bucket: no task has much more to do than
     /// the others.
     #[test]
-    fn a_heavy_key_is_shared_out() {
+    fn a_heavy_key_is_divided() {
         let even = |n| n as u64;
-        let (most, blocks) = share(joined::<Inner>(even, even, RECORDS, RECORDS));
+        let (most, blocks) = skew(joined::<Inner>(even, even, RECORDS, RECORDS));
         assert!(most < 0.08 && blocks == BUCKETS, "{most} {blocks}");
-        let (most, blocks) = share(joined::<FullOuter>(heavy, even, RECORDS, RECORDS));
+        let (most, blocks) = skew(joined::<FullOuter>(heavy, even, RECORDS, RECORDS));
         assert!(most < 0.15 && blocks > BUCKETS, "left: {most} {blocks}");
         // Three hundred records, which stand side by side, have fifty thousand matches each.
         let few = |n| if n < 300 { 0 } else { n as u64 };
         for most in [
-            share(joined::<Inner>(few, heavy, 1_000, RECORDS)),
-            share(joined::<FullOuter>(few, heavy, 1_000, RECORDS)),
+            skew(joined::<Inner>(few, heavy, 1_000, RECORDS)),
+            skew(joined::<FullOuter>(few, heavy, 1_000, RECORDS)),
         ] {
             assert!(most.0 < 0.05 && most.1 > BUCKETS, "right: {most:?}");
         }
     }
 
     #[test]
-    fn what_is_shared_out_is_all_and_in_order() {
+    fn divided_buckets_are_complete_and_in_order() {
         let few = |n| if n % 10 < 3 { 0 } else { n as u64 };
         let matches = joined::<FullOuter>(few, heavy, 100, 10_000).rdd();
         assert_eq!(matches.num_partitions(), BUCKETS);
@@ -324,12 +330,12 @@ mod tests {
         let left = (0..100).filter(|n| n % 10 < 3);
         let nested = left.flat_map(|v| (0..10_000).step_by(2).map(move |w| (Some(v), Some(w))));
         assert!(of_key.into_iter().eq(nested));
-        let alone = matches.iter().filter_map(|(key, (v, w))| (v.is_none()).then_some((*key, *w)));
-        let mut alone: Vec<_> = alone.collect();
-        alone.sort_unstable();
-        let met = |n: &usize| *n < 100 && n % 10 >= 3;
-        let naive = (0..10_000).filter(|n| n % 2 == 1 && !met(n)).map(|n| (n as u64, Some(n as u64)));
-        assert!(alone.into_iter().eq(naive));
+        let unmatched = matches.iter().filter_map(|(key, (v, w))| (v.is_none()).then_some((*key, *w)));
+        let mut unmatched: Vec<_> = unmatched.collect();
+        unmatched.sort_unstable();
+        let matched = |n: &usize| *n < 100 && n % 10 >= 3;
+        let naive = (0..10_000).filter(|n| n % 2 == 1 && !matched(n)).map(|n| (n as u64, Some(n as u64)));
+        assert!(unmatched.into_iter().eq(naive));
         assert_eq!(joined::<FullOuter>(few, heavy, 100, 10_000).count(), matches.count());
         // Tasks may run in any order.
         let mut blocks = Joined::blocks(Ok(joined::<FullOuter>(few, heavy, 100, 10_000))).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use wide::u8x16;
 
-use crate::{DStream, Text, Word, short::Short};
+use crate::{DStream, Text, Word, inline_key::InlineKey};
 
 impl<T: AsRef<str>> DStream<T> {
     /// The pieces of each text between the bytes `separator`, as [`str::split`] has them: two separators in a
@@ -150,22 +150,22 @@ impl<'a, S: Separators> Pieces<'a, S> {
     fn piece(&self, start: usize, end: usize) -> Word<'a> {
         let text = self.text.as_bytes();
         let short = match text.get(start..).and_then(<[u8]>::first_chunk) {
-            Some(read) => Short::of_prefix(u128::from_le_bytes(*read), end - start),
+            Some(read) => InlineKey::of_prefix(u128::from_le_bytes(*read), end - start),
             None => self.last_piece(start, end),
         };
         Word::within(self.text, start..end, short)
     }
 
-    /// The short form of a piece near the end of the text.
+    /// The inline form of a piece near the end of the text.
     #[inline(always)]
-    fn last_piece(&self, start: usize, end: usize) -> Option<Short> {
+    fn last_piece(&self, start: usize, end: usize) -> Option<InlineKey> {
         let text = self.text.as_bytes();
         match text.last_chunk::<READ>() {
             Some(last) => {
                 let before = (READ - (text.len() - start)) as u32;
-                Short::of_prefix(u128::from_le_bytes(*last).unbounded_shr(8 * before), end - start)
+                InlineKey::of_prefix(u128::from_le_bytes(*last).unbounded_shr(8 * before), end - start)
             }
-            None => Short::text(&text[start..end]),
+            None => InlineKey::text(&text[start..end]),
         }
     }
 }
@@ -253,10 +253,10 @@ mod tests {
         let naive: Vec<&str> = text.split(char::from(separator)).collect();
         let ours: Vec<Word<'_>> = pieces(text, separator).collect();
         assert_eq!(ours, naive);
-        ours.iter().for_each(|word| assert_eq!(word.short(), word.as_str().short(), "{word:?}"));
+        ours.iter().for_each(|word| assert_eq!(word.inline_key(), word.as_str().inline_key(), "{word:?}"));
         let ours: Vec<Word<'_>> = words(text).collect();
         assert_eq!(ours, text.split_ascii_whitespace().collect::<Vec<_>>());
-        ours.iter().for_each(|word| assert_eq!(word.short(), word.as_str().short(), "{word:?}"));
+        ours.iter().for_each(|word| assert_eq!(word.inline_key(), word.as_str().inline_key(), "{word:?}"));
     }
 
     /// A block as a whole, against its lines one by one.
@@ -268,7 +268,7 @@ mod tests {
         let naive: Vec<&str> = text.lines().flat_map(|line| line.split(separators)).collect();
         let ours: Vec<Word<'_>> = texts.iter().flat_map(|text| pieces(text, separator)).collect();
         assert_eq!(ours, naive, "{text:?} at {separator}");
-        ours.iter().for_each(|word| assert_eq!(word.short(), word.as_str().short(), "{word:?}"));
+        ours.iter().for_each(|word| assert_eq!(word.inline_key(), word.as_str().inline_key(), "{word:?}"));
         let ours: Vec<Word<'_>> = texts.iter().flat_map(words).collect();
         assert_eq!(ours, text.split_ascii_whitespace().collect::<Vec<_>>());
     }

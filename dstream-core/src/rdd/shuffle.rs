@@ -130,7 +130,7 @@ where
     let right = combined(right, few, buckets, |()| (), |(), ()| ());
     reduce_both((left, right, buckets), |left, right| {
         let mut right = keys(right);
-        let left = merge(SEED, left, |(), ()| ()).into_entries().filter(|entry| right.holds(entry));
+        let left = merge(SEED, left, |(), ()| ()).into_entries().filter(|entry| right.contains(entry));
         left.filter_map(Entry::into_pair).map(|(record, ())| record).collect()
     })
 }

@@ -19,7 +19,7 @@ use crate::{
     checkpoint::{Changes, Stateful},
     ops::{FEW, entries},
     record::{Data, Portable},
-    table::{GroupPartial, InternedBucket, gather},
+    table::{GroupPartial, InternedBucket, intern_keys},
 };
 
 /// What [`map_with_state`](crate::DStream::map_with_state) knows of one key, as its function sees it.
@@ -164,7 +164,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
                 let mut deadlines: MutexGuard<'_, Deadlines> =
                     Mutex::lock(deadlines).unwrap_or_else(PoisonError::into_inner);
                 let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
-                calls.records(gather(seed, column), &f);
+                calls.records(intern_keys(seed, column), &f);
                 calls.sweep(&f);
                 calls.compact();
                 calls.out

@@ -3,11 +3,11 @@
 use std::iter;
 
 use super::{
-    Chunks, Entry, Places, Table,
+    Chunks, Entry, KeyHasher, Table,
     key_cache::{KeyCache, LOOKUP_BATCH},
-    place::bucket,
+    key_hasher::bucket,
 };
-use crate::{Key, Record, ops::HasLen, record::Portable, short::Short};
+use crate::{Key, Record, inline_key::InlineKey, ops::HasLen, record::Portable};
 
 /// Numbers the keys of a task, and stores its values in their order.
 ///
@@ -15,13 +15,13 @@ use crate::{Key, Record, ops::HasLen, record::Portable, short::Short};
 /// equal keys with several numbers are unified when the tasks are merged.
 #[derive(Debug)]
 pub struct GroupSink<K, V> {
-    places: Places,
+    hasher: KeyHasher,
     /// The numbers of the cached short keys; `None` once the cache did not pay off.
     cache: Option<KeyCache<u32>>,
     /// Long keys with their buckets.
     long: Table<K, u32>,
     /// Pairs that are to be looked up together. A long key is represented by its index in `long`.
-    pending: Vec<(Short, V)>,
+    pending: Vec<(InlineKey, V)>,
     buckets: Vec<GroupPartial<K, V>>,
 }
 
@@ -29,9 +29,9 @@ pub struct GroupSink<K, V> {
 #[derive(Debug)]
 pub struct GroupPartial<K, V> {
     /// The short keys by their numbers. A key may occur several times.
-    pub(super) short: Vec<Short>,
+    pub(super) short: Vec<InlineKey>,
     /// The long keys, whose numbers follow those of the short ones.
-    pub(super) long: Vec<(Short, K)>,
+    pub(super) long: Vec<(InlineKey, K)>,
     /// The values, each with the number of its key.
     pub(super) records: Chunks<u32, V>,
 }
@@ -55,10 +55,10 @@ impl<K, V> GroupSink<K, V> {
     /// An empty sink over `buckets`.
     pub fn new(seed: u64, buckets: usize) -> Self {
         let empty = || GroupPartial { short: Vec::new(), long: Vec::new(), records: Chunks::default() };
-        let places = Places::new(seed);
+        let hasher = KeyHasher::new(seed);
         GroupSink {
-            cache: Some(KeyCache::new(places.clone())),
-            places,
+            cache: Some(KeyCache::new(hasher.clone())),
+            hasher,
             long: Table::new(seed),
             pending: Vec::with_capacity(LOOKUP_BATCH),
             buckets: iter::repeat_with(empty).take(buckets).collect(),
@@ -73,7 +73,7 @@ impl<K, V> GroupSink<K, V> {
         W: Record<Owned = V>,
         V: Portable,
     {
-        let id = match key.short() {
+        let id = match key.inline_key() {
             Some(id) => id,
             None => self.intern_long(key),
         };
@@ -84,16 +84,16 @@ impl<K, V> GroupSink<K, V> {
     }
 
     /// Stores a long key, and returns what represents it in `pending`.
-    fn intern_long<Q: Key<Owned = K>>(&mut self, key: Q) -> Short {
-        let (id, buckets) = (self.places.id(&key), self.buckets.len());
-        let at = self.long.intern_with(id, key, || bucket(self.places.hash(id), buckets) as u32);
-        Short::hash_of_long(at as u64)
+    fn intern_long<Q: Key<Owned = K>>(&mut self, key: Q) -> InlineKey {
+        let (id, buckets) = (self.hasher.id(&key), self.buckets.len());
+        let at = self.long.intern_with(id, key, || bucket(self.hasher.hash(id), buckets) as u32);
+        InlineKey::hash_of_long(at as u64)
     }
 
     /// Looks up the pending pairs.
     #[inline]
     fn flush(&mut self) {
-        let GroupSink { places, cache, long, pending, buckets } = self;
+        let GroupSink { hasher, cache, long, pending, buckets } = self;
         let (lookups, mut rejected) = (pending.len(), 0);
         let room = cache.as_mut().is_some_and(|cache| cache.reserve(pending.len()));
         for (id, value) in pending.drain(..) {
@@ -104,7 +104,7 @@ impl<K, V> GroupSink<K, V> {
                 buckets[bucket as usize].records.push((!(at as u32), value), None);
                 continue;
             }
-            let at = bucket(places.hash(id), buckets.len());
+            let at = bucket(hasher.hash(id), buckets.len());
             let GroupPartial { short, records, .. } = &mut buckets[at];
             let found = cache.as_ref().map(|cache| cache.find(id));
             if let (Some(Ok(slot)), Some(cache)) = (found, &mut *cache)

@@ -1,41 +1,40 @@
-//! What the tasks have for one bucket, and groups: the values of each key behind one another, in one vector
-//! for all keys.
+//! The groups of a bucket in CSR layout: the values of all keys in one vector, those of a key contiguous.
 
 use std::{iter, mem, ops::Range};
 
-use super::{Chunks, Entry, GroupPartial, MergedBucket, Places, Table, index::Index};
-use crate::{Key, short::Short};
+use super::{Chunks, Entry, GroupPartial, KeyHasher, MergedBucket, Table, index::Index};
+use crate::{Key, inline_key::InlineKey};
 
-/// What the tasks have for one bucket, in the order of the tasks.
+/// The values of all tasks for one bucket, in the order of the tasks, with their keys interned.
 #[derive(Debug)]
 pub(crate) struct InternedBucket<K, V> {
     pub(crate) keys: Keys<K>,
     pub(crate) tasks: Vec<TaskValues<V>>,
 }
 
-/// Different keys.
+/// Distinct keys.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys<K> {
-    short: Vec<Short>,
-    /// These are behind the short ones.
-    long: Vec<(Short, K)>,
+    short: Vec<InlineKey>,
+    /// The long keys, which follow the short ones.
+    long: Vec<(InlineKey, K)>,
 }
 
-/// The values of one task, in order.
+/// The values of one task, in their order.
 #[derive(Debug)]
 pub(crate) struct TaskValues<V> {
-    /// What the task's numbers are among all keys.
+    /// The index among all keys of each key number of the task.
     keys: Vec<u32>,
     records: Chunks<u32, V>,
 }
 
-/// Finds out which keys of the tasks are the same.
-pub(crate) fn gather<K: Key<Owned = K>, V>(
+/// Interns the keys of all tasks, so that equal keys have one index.
+pub(crate) fn intern_keys<K: Key<Owned = K>, V>(
     seed: u64,
     column: Vec<GroupPartial<K, V>>,
 ) -> InternedBucket<K, V> {
     let most = |len: fn(&GroupPartial<K, V>) -> usize| column.iter().map(len).max().unwrap_or(0);
-    let mut short: Index<()> = Index::with_capacity(Places::new(seed), most(|share| share.short.len()));
+    let mut short: Index<()> = Index::with_capacity(KeyHasher::new(seed), most(|share| share.short.len()));
     let mut long = Table::with_capacity(seed, most(|share| share.long.len()));
     let mut tasks = Vec::with_capacity(column.len());
     let mut longs = Vec::with_capacity(column.len());
@@ -54,31 +53,32 @@ pub(crate) fn gather<K: Key<Owned = K>, V>(
 }
 
 impl<K> Keys<K> {
-    /// How many there are.
+    /// The number of keys.
     pub(crate) fn len(&self) -> usize {
         self.short.len() + self.long.len()
     }
 }
 
 impl<K: Key<Owned = K> + Clone> Keys<K> {
-    /// The index of each key in a table with the same seed, where it gets what `create` gives if it is new.
+    /// Returns the index of each key in a table with the same seed. A new key is inserted with the value that
+    /// `create` makes.
     pub(crate) fn intern_into<T>(&self, table: &mut Table<K, T>, create: impl Fn() -> T) -> Vec<u32> {
-        let mut indices = table.intern_shorts(&self.short, &create);
+        let mut indices = table.intern_inline(&self.short, &create);
         indices.extend(self.long.iter().map(|(id, key)| table.intern_with(*id, key, &create) as u32));
         indices
     }
 }
 
 impl<V> TaskValues<V> {
-    /// Calls `f` for the values, each with what `of` has for its key.
-    pub(crate) fn for_each(self, of: &[u32], mut f: impl FnMut(u32, V)) {
-        let keys: Vec<u32> = self.keys.iter().map(|key| of[*key as usize]).collect();
+    /// Calls `f` for each value, with the number that `number_of` has for its key.
+    pub(crate) fn for_each(self, number_of: &[u32], mut f: impl FnMut(u32, V)) {
+        let keys: Vec<u32> = self.keys.iter().map(|key| number_of[*key as usize]).collect();
         for chunk in self.records {
             chunk.into_iter().for_each(|(number, value)| f(keys[number as usize], value));
         }
     }
 
-    /// How many values each of the task's keys has.
+    /// The number of values of each of the task's keys.
     fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.keys.len()];
         for chunk in self.records.iter() {
@@ -88,25 +88,25 @@ impl<V> TaskValues<V> {
     }
 }
 
-/// The groups of one bucket.
+/// The groups of one bucket, in CSR layout.
 #[derive(Debug, Clone)]
 pub struct Groups<K, V> {
     keys: Keys<K>,
-    /// Where the values of each key end, and those of the next one begin.
+    /// The end of each key's values, where those of the next key begin.
     ends: Vec<usize>,
-    /// Those of a key are in their order.
+    /// The values of all keys, those of a key in their order.
     values: Vec<V>,
 }
 
-/// Puts together what the tasks have for one bucket.
+/// Merges what the tasks have for one bucket into groups.
 pub(crate) fn group<K: Key<Owned = K>, V: Clone>(seed: u64, column: Vec<GroupPartial<K, V>>) -> Groups<K, V> {
-    let InternedBucket { keys, tasks } = gather(seed, column);
+    let InternedBucket { keys, tasks } = intern_keys(seed, column);
     let mut ends = vec![0; keys.len()];
     let mut tasks: Vec<_> = tasks.into_iter().map(|task| (task.counts(), task)).collect();
     for (counts, task) in &tasks {
         iter::zip(counts, &task.keys).for_each(|(n, key)| ends[*key as usize] += n);
     }
-    // Where each key begins, and, when every task has a place for its values, where it ends.
+    // First the start of each key's values; the loop over the tasks then advances it to their end.
     let mut all = 0;
     ends.iter_mut().for_each(|end| all += mem::replace(end, all));
     for (counts, task) in &mut tasks {
@@ -116,18 +116,18 @@ pub(crate) fn group<K: Key<Owned = K>, V: Clone>(seed: u64, column: Vec<GroupPar
             *end += mem::replace(n, start);
         }
     }
-    Groups { keys, ends, values: arranged(tasks, all) }
+    Groups { keys, ends, values: sort_by_key(tasks, all) }
 }
 
-/// The values in the order of their keys. Each task knows where the next value of each of its keys goes.
-fn arranged<V: Clone>(tasks: Vec<(Vec<usize>, TaskValues<V>)>, all: usize) -> Vec<V> {
+/// Sorts the values by key. Each task comes with the position of the next value of each of its keys.
+fn sort_by_key<V: Clone>(tasks: Vec<(Vec<usize>, TaskValues<V>)>, all: usize) -> Vec<V> {
     if mem::needs_drop::<V>() {
         let mut out = vec![None; all];
         place(tasks, |at, value| out[at] = Some(value));
         return out.into_iter().flatten().collect();
     }
-    // What has nothing to drop is as cheap to overwrite as a free place, and plain numbers need half of the
-    // room.
+    // Values without a destructor can overwrite a filler, which needs half of the memory of `Option` for plain
+    // numbers.
     let first = tasks.iter().flat_map(|(_, task)| task.records.iter().flatten()).next();
     let Some((_, filler)) = first else { return Vec::new() };
     let mut out = vec![filler.clone(); all];
@@ -148,24 +148,24 @@ fn place<V>(tasks: Vec<(Vec<usize>, TaskValues<V>)>, mut put: impl FnMut(usize, 
 }
 
 impl<K, V> Groups<K, V> {
-    /// Which keys there are.
+    /// The keys of the groups.
     pub(crate) fn keys(&self) -> &Keys<K> {
         &self.keys
     }
 
-    /// All values, those of each key together.
+    /// The values of all keys, those of a key contiguous.
     pub(crate) fn values(&self) -> &[V] {
         &self.values
     }
 
-    /// Where the values of each key are.
+    /// The range of the values of each key.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<usize>> {
         iter::zip(iter::once(&0).chain(&self.ends), &self.ends).map(|(from, to)| *from..*to)
     }
 }
 
 impl<K: Key<Owned = K>, V> Groups<K, V> {
-    /// A vector for each key; nothing is left.
+    /// Moves the values of each key into a vector of their own, and leaves the groups empty.
     pub(crate) fn take_vectors(&mut self) -> MergedBucket<K, Vec<V>> {
         let lens: Vec<usize> = self.ranges().map(|range| range.len()).collect();
         let Keys { short, long } = &mut self.keys;

@@ -1,7 +1,7 @@
 //! A small hash table in front of the large ones: it fits into a core's cache, and rejects keys when it is full.
 
-use super::Places;
-use crate::short::Short;
+use super::KeyHasher;
+use crate::inline_key::InlineKey;
 
 /// A bounded hash table of short keys with their values, open-addressed in one array of slots.
 ///
@@ -10,9 +10,9 @@ use crate::short::Short;
 /// arrive. Rejected keys are aggregated later, bucket by bucket, in tables that also fit into the cache.
 #[derive(Debug)]
 pub(super) struct KeyCache<T> {
-    places: Places,
-    /// [`Short::NONE`] marks a free slot.
-    slots: Vec<(Short, Option<T>)>,
+    hasher: KeyHasher,
+    /// [`InlineKey::NONE`] marks a free slot.
+    slots: Vec<(InlineKey, Option<T>)>,
     /// The slots of the keys, in the order of their insertion.
     order: Vec<u32>,
     /// The lookups since the cache was last judged, and how many of them were rejected.
@@ -36,8 +36,8 @@ fn capacity(slots: usize) -> usize {
 
 impl<T> KeyCache<T> {
     /// Creates an empty cache, which allocates at its first key.
-    pub(super) fn new(places: Places) -> Self {
-        KeyCache { places, slots: Vec::new(), order: Vec::new(), lookups: 0, rejected: 0 }
+    pub(super) fn new(hasher: KeyHasher) -> Self {
+        KeyCache { hasher, slots: Vec::new(), order: Vec::new(), lookups: 0, rejected: 0 }
     }
 
     /// Records how many of the last `lookups` were rejected, and returns whether the cache still pays off: it
@@ -63,15 +63,15 @@ impl<T> KeyCache<T> {
     /// Returns the slot of a key, or as an error the slot to insert it at. [`reserve`](KeyCache::reserve) must
     /// have been called before.
     #[inline]
-    pub(super) fn find(&self, id: Short) -> Result<usize, usize> {
+    pub(super) fn find(&self, id: InlineKey) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
-        let mut at = self.places.hash(id) as usize & mask;
+        let mut at = self.hasher.hash(id) as usize & mask;
         loop {
             let held = self.slots[at].0;
             if held == id {
                 return Ok(at);
             }
-            if held == Short::NONE {
+            if held == InlineKey::NONE {
                 return Err(at);
             }
             at = (at + 1) & mask;
@@ -86,13 +86,13 @@ impl<T> KeyCache<T> {
 
     /// Inserts a key at the slot that [`find`](KeyCache::find) returned as an error.
     #[inline]
-    pub(super) fn insert(&mut self, slot: usize, id: Short, value: T) {
+    pub(super) fn insert(&mut self, slot: usize, id: InlineKey, value: T) {
         self.slots[slot] = (id, Some(value));
         self.order.push(slot as u32);
     }
 
     /// The keys with their values, in the order of their insertion.
-    pub(super) fn into_entries(mut self) -> impl Iterator<Item = (Short, T)> {
+    pub(super) fn into_entries(mut self) -> impl Iterator<Item = (InlineKey, T)> {
         self.order.into_iter().filter_map(move |slot| {
             let (id, value) = &mut self.slots[slot as usize];
             Some((*id, value.take()?))
@@ -101,13 +101,13 @@ impl<T> KeyCache<T> {
 
     #[cold]
     fn grow(&mut self, more: usize) -> bool {
-        let most = (MAX_BYTES / size_of::<(Short, Option<T>)>() + 1).next_power_of_two() / 2;
+        let most = (MAX_BYTES / size_of::<(InlineKey, Option<T>)>() + 1).next_power_of_two() / 2;
         let slots = (self.slots.len() * 4).clamp(MIN_SLOTS, most.max(MIN_SLOTS));
         if slots == self.slots.len() {
             return false;
         }
         let mut old = std::mem::take(&mut self.slots);
-        self.slots.resize_with(slots, || (Short::NONE, None));
+        self.slots.resize_with(slots, || (InlineKey::NONE, None));
         for n in 0..self.order.len() {
             let (id, value) = std::mem::take(&mut old[self.order[n] as usize]);
             let (Ok(at) | Err(at)) = self.find(id);

@@ -3,13 +3,13 @@
 use std::{iter, mem};
 
 use super::{
-    Places, Table, add,
+    KeyHasher, Table, add,
     key_cache::{KeyCache, LOOKUP_BATCH},
+    key_hasher::{bucket, part},
     partial_bucket::{InlinePartials, PARTS, PartialBucket},
-    place::{bucket, part},
     scatter::{Chunks, split},
 };
-use crate::{Key, short::Short};
+use crate::{Key, inline_key::InlineKey};
 
 /// An aggregator: how values of type `V` are folded into an accumulator of type `C`.
 pub trait Combine<V, C> {
@@ -26,23 +26,23 @@ pub trait Combine<V, C> {
 /// passed on is never cached before its passed-on values, so its values stay in order.
 #[derive(Debug)]
 pub(crate) struct MapSideCombiner<K, V, C> {
-    places: Places,
+    hasher: KeyHasher,
     /// `None` once it did not pay off: hardly any key came twice.
     cache: Option<KeyCache<C>>,
     long: Table<K, C>,
     buckets: usize,
     /// Pairs with short keys that are to be looked up together.
-    pending: Vec<(Short, V)>,
+    pending: Vec<(InlineKey, V)>,
     /// Accumulators that are not combined, for each part of each bucket; empty until there is one.
-    uncombined: Vec<Chunks<Short, C>>,
+    uncombined: Vec<Chunks<InlineKey, C>>,
 }
 
 impl<K, V, C> MapSideCombiner<K, V, C> {
     pub(crate) fn new(seed: u64, buckets: usize) -> Self {
-        let places = Places::new(seed);
+        let hasher = KeyHasher::new(seed);
         MapSideCombiner {
-            cache: Some(KeyCache::new(places.clone())),
-            places,
+            cache: Some(KeyCache::new(hasher.clone())),
+            hasher,
             long: Table::new(seed),
             buckets,
             pending: Vec::with_capacity(LOOKUP_BATCH),
@@ -53,7 +53,7 @@ impl<K, V, C> MapSideCombiner<K, V, C> {
     /// Adds `value` to the accumulator of `key`. `f` must be the same in all calls.
     #[inline]
     pub(crate) fn combine<Q: Key<Owned = K>>(&mut self, key: Q, value: V, f: &impl Combine<V, C>) {
-        match key.short() {
+        match key.inline_key() {
             Some(id) => {
                 self.pending.push((id, value));
                 if self.pending.len() == LOOKUP_BATCH {
@@ -93,11 +93,11 @@ impl<K, V, C> MapSideCombiner<K, V, C> {
     }
 
     #[inline]
-    fn pass_on(&mut self, id: Short, value: C) {
+    fn pass_on(&mut self, id: InlineKey, value: C) {
         if self.uncombined.is_empty() {
             self.uncombined.resize_with(self.buckets * PARTS, Chunks::default);
         }
-        let hash = self.places.hash(id);
+        let hash = self.hasher.hash(id);
         self.uncombined[bucket(hash, self.buckets) * PARTS + part(hash, PARTS)].push((id, value), None);
     }
 
@@ -113,8 +113,8 @@ impl<K, V, C> MapSideCombiner<K, V, C> {
         if !self.uncombined.is_empty() {
             self.drop_cache();
         }
-        let MapSideCombiner { places, cache, long, buckets, uncombined, .. } = self;
-        let bucket_of = |id: Short| bucket(places.hash(id), buckets);
+        let MapSideCombiner { hasher, cache, long, buckets, uncombined, .. } = self;
+        let bucket_of = |id: InlineKey| bucket(hasher.hash(id), buckets);
         let short: Vec<InlinePartials<C>> = if uncombined.is_empty() {
             let entries = cache.into_iter().flat_map(KeyCache::into_entries);
             let entries = entries.map(|(id, value)| (id, Some(value))).collect();

@@ -1,71 +1,71 @@
-//! The keyed tables of shuffles, windows and states: borrowed look-up, owned insert.
+//! The hash tables of shuffles, windows and states. A key is looked up borrowed, and owned when it is inserted.
 //!
-//! A key is known by its [`Short`] form: the key itself if it fits into fifteen bytes, its hash if not. So
-//! most keys are compared by two words and hashed by one multiplication; growing and moving on to another
-//! table never looks at a key again.
+//! A table identifies a key by its [`InlineKey`]: the key itself if it fits into fifteen bytes, its hash if
+//! not. So most keys are compared as two words and hashed by one multiplication, and a table grows, or is
+//! merged into another one, without reading its keys again.
 
-mod dense;
+mod buffer_pool;
+mod dense_table;
 mod group_sink;
 mod groups;
 mod index;
+mod join_table;
 mod key_cache;
-mod lists;
+mod key_hasher;
 mod map_side_combiner;
 mod partial_bucket;
-mod place;
 mod scatter;
-mod spare;
 mod wire;
 
-use crate::{Key, short::Short};
-pub(crate) use index::GROUP;
+use crate::{Key, inline_key::InlineKey};
 use index::Index;
-use place::Places;
-pub(crate) use place::random_seed;
+pub(crate) use index::PROBE_GROUP;
+use key_hasher::KeyHasher;
+pub(crate) use key_hasher::random_seed;
 
-pub(crate) use dense::Dense;
+pub(crate) use buffer_pool::BufferPool;
+pub(crate) use dense_table::DenseTable;
 pub use group_sink::{GroupPartial, GroupSink};
 pub use groups::Groups;
-pub(crate) use groups::{InternedBucket, gather, group};
-pub(crate) use lists::{Found, Lists, NONE, Room};
+pub(crate) use groups::{InternedBucket, group, intern_keys};
+pub(crate) use join_table::{JoinTable, JoinTablePool, NO_MATCH, ProbeResult};
 pub use map_side_combiner::Combine;
 pub(crate) use map_side_combiner::MapSideCombiner;
 pub use partial_bucket::PartialBucket;
 pub(crate) use partial_bucket::{MergedBucket, merge};
 pub use scatter::{Chunks, Scatter};
-pub(crate) use scatter::{entries_of, give_back};
-pub(crate) use spare::Spare;
+pub(crate) use scatter::{entries_of, recycle};
 
 /// One key with its value.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<K, V> {
-    id: Short,
+    id: InlineKey,
     key: K,
-    // Empty only while a combiner has the value.
+    // `None` only while a user's function has the value.
     value: Option<V>,
 }
 
 impl<K, V> Entry<K, V> {
-    /// Key and value.
+    /// The key and the value.
     pub(crate) fn into_pair(self) -> Option<(K, V)> {
         self.value.map(|value| (self.key, value))
     }
 
-    /// An entry of a table with this seed.
+    /// Creates an entry for tables with this seed.
     pub(crate) fn new(seed: u64, key: K, value: V) -> Self
     where
         K: Key,
     {
-        Entry { id: Places::new(seed).id(&key), key, value: Some(value) }
+        Entry { id: KeyHasher::new(seed).id(&key), key, value: Some(value) }
     }
 
-    /// Short form, key and value.
-    pub(crate) fn into_parts(self) -> Option<(Short, K, V)> {
+    /// The inline key, the key and the value.
+    pub(crate) fn into_parts(self) -> Option<(InlineKey, K, V)> {
         self.value.map(|value| (self.id, self.key, value))
     }
 }
 
-/// Adds a value to what a key has.
+/// Adds a value to an accumulator, which is created if there is none.
 #[inline]
 fn add<V, C>(held: &mut Option<C>, value: V, f: &impl Combine<V, C>) {
     *held = Some(match held.take() {
@@ -74,32 +74,32 @@ fn add<V, C>(held: &mut Option<C>, value: V, f: &impl Combine<V, C>) {
     });
 }
 
-/// Puts what a key has in two places together.
+/// Merges two accumulators of a key.
 #[inline]
-fn put_together<C>(held: &mut Option<C>, value: Option<C>, f: impl FnOnce(C, C) -> C) {
+fn merge_values<C>(held: &mut Option<C>, value: Option<C>, f: impl FnOnce(C, C) -> C) {
     *held = match (held.take(), value) {
         (Some(old), Some(new)) => Some(f(old, new)),
         (old, new) => old.or(new),
     };
 }
 
-/// A table that has its keys, for what lives longer than a batch.
+/// A hash table with owned keys and stable indices, for values that live longer than a batch.
 ///
-/// Keys can be [removed](Table::remove). The index of a removed key is given to a later one.
+/// Keys can be [removed](Table::remove). The index of a removed key is reused.
 #[derive(Debug, Clone)]
 pub(crate) struct Table<K, V> {
     index: Index<(K, Option<V>)>,
 }
 
 impl<K, V> Table<K, V> {
-    /// An empty table; it allocates at its first insert. `seed` decides where keys go.
+    /// Creates an empty table, which allocates at its first insert. `seed` selects the hash function.
     pub(crate) fn new(seed: u64) -> Self {
-        Table { index: Index::new(Places::new(seed)) }
+        Table { index: Index::new(KeyHasher::new(seed)) }
     }
 
-    /// A table with room for `n` keys.
+    /// Creates a table with capacity for `n` keys.
     pub(crate) fn with_capacity(seed: u64, n: usize) -> Self {
-        Table { index: Index::with_capacity(Places::new(seed), n) }
+        Table { index: Index::with_capacity(KeyHasher::new(seed), n) }
     }
 
     /// The entries, in the order of first insert.
@@ -107,9 +107,9 @@ impl<K, V> Table<K, V> {
         self.index.into_entries().into_iter().map(|(id, (key, value))| Entry { id, key, value })
     }
 
-    /// Adds `value` to what `key` has; the key is owned only when it is new.
+    /// Adds `value` to the accumulator of `key`, which is owned only if it is new.
     pub(crate) fn combine<Q: Key<Owned = K>, W>(&mut self, key: Q, value: W, f: &impl Combine<W, V>) {
-        let id = self.index.places().id(&key);
+        let id = self.index.hasher().id(&key);
         match self.index.find(id, |(owned, _)| key.same_key(owned)) {
             Ok(at) => add(self.value_mut(at), value, f),
             Err(slot) => {
@@ -118,30 +118,31 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Adds an entry of another table with the same seed.
+    /// Merges an entry of another table with the same seed.
     pub(crate) fn merge(&mut self, entry: Entry<K, V>, f: impl FnOnce(V, V) -> V)
     where
         K: Key<Owned = K>,
     {
         let Entry { id, key, value } = entry;
         match self.index.find(id, |(owned, _)| key.same_key(owned)) {
-            Ok(at) => put_together(self.value_mut(at), value, f),
+            Ok(at) => merge_values(self.value_mut(at), value, f),
             Err(slot) => {
                 self.index.insert(slot, id, (key, value));
             }
         }
     }
 
-    /// What a key is known by.
-    pub(crate) fn id(&self, key: &K) -> Short
+    /// The inline form of a key, or its hash.
+    pub(crate) fn id(&self, key: &K) -> InlineKey
     where
         K: Key<Owned = K>,
     {
-        self.index.places().id(key)
+        self.index.hasher().id(key)
     }
 
-    /// The index of an owned key, which is inserted without a value if it is new. Indices count up from 0.
-    pub(crate) fn intern(&mut self, id: Short, key: K) -> usize
+    /// Returns the index of an owned key, which is inserted without a value if it is new. Indices count up
+    /// from 0.
+    pub(crate) fn intern(&mut self, id: InlineKey, key: K) -> usize
     where
         K: Key<Owned = K>,
     {
@@ -151,10 +152,10 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// The index of a key, which is owned, and inserted with what `create` gives, if it is new.
+    /// Returns the index of a key. A new key is owned and inserted with the value that `create` makes.
     pub(crate) fn intern_with<Q: Key<Owned = K>>(
         &mut self,
-        id: Short,
+        id: InlineKey,
         key: Q,
         create: impl FnOnce() -> V,
     ) -> usize {
@@ -164,24 +165,24 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// The indices of short keys, looked up together.
-    pub(crate) fn intern_shorts(&mut self, ids: &[Short], create: impl Fn() -> V) -> Vec<u32>
+    /// Returns the indices of short keys, which are probed in groups.
+    pub(crate) fn intern_inline(&mut self, ids: &[InlineKey], create: impl Fn() -> V) -> Vec<u32>
     where
         K: Key<Owned = K>,
     {
-        self.index.intern(ids, |id| (K::from_short(id), Some(create())))
+        self.index.intern(ids, |id| (K::from_inline(id), Some(create())))
     }
 
-    /// The index of an owned key.
-    pub(crate) fn get(&mut self, id: Short, key: &K) -> Option<usize>
+    /// Returns the index of an owned key, if it is in the table.
+    pub(crate) fn get(&mut self, id: InlineKey, key: &K) -> Option<usize>
     where
         K: Key<Owned = K>,
     {
         self.index.find(id, |(owned, _)| key.same_key(owned)).ok()
     }
 
-    /// Whether the key of an entry of another table with the same seed is here.
-    pub(crate) fn holds<W>(&mut self, entry: &Entry<K, W>) -> bool
+    /// Whether the table has the key of an entry of another table with the same seed.
+    pub(crate) fn contains<W>(&mut self, entry: &Entry<K, W>) -> bool
     where
         K: Key<Owned = K>,
     {
@@ -193,42 +194,41 @@ impl<K, V> Table<K, V> {
         &mut self.index.entries_mut()[index].1.1
     }
 
-    /// How many entries there are, those without a value included: indices are below this.
+    /// The number of entries, including those without a value. Indices are below this.
     pub(crate) fn len(&self) -> usize {
         self.index.entries().len()
     }
 
-    /// How many keys are in the table.
+    /// The number of keys in the table.
     pub(crate) fn live(&self) -> usize {
         self.index.live()
     }
 
-    /// Key and value at this index.
+    /// The key and the value at this index.
     pub(crate) fn at(&self, index: usize) -> Option<(&K, &V)> {
         let (_, (key, value)) = self.index.entries().get(index)?;
         value.as_ref().map(|value| (key, value))
     }
 
-    /// Key and value at this index, to change the value.
+    /// The key at this index, and mutable access to its value.
     pub(crate) fn at_mut(&mut self, index: usize) -> Option<(&K, &mut V)> {
         let (_, (key, value)) = self.index.entries_mut().get_mut(index)?;
         value.as_mut().map(|value| (&*key, value))
     }
 
-    /// Keys and values, in the order of their indices.
+    /// The keys and values, in the order of their indices.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.index.entries().iter().filter_map(|(_, (key, value))| value.as_ref().map(|value| (key, value)))
     }
 
-    /// Takes a key out of the table; the other keys keep their indices.
+    /// Removes a key and returns its value. The other keys keep their indices.
     pub(crate) fn remove(&mut self, index: usize) -> Option<V> {
         let value = self.index.entries_mut().get_mut(index)?.1.1.take()?;
         self.index.remove(index);
         Some(value)
     }
 
-    /// Gives up the room of removed keys if they are many: returns the new index of each old one, if they
-    /// changed.
+    /// Frees the memory of removed keys if they are many. If so, returns the new index of each old one.
     pub(crate) fn compact(&mut self) -> Option<Vec<u32>> {
         self.index.compact()
     }

@@ -1,13 +1,13 @@
 //! The partial aggregates of a task for a bucket, and how those of all tasks are merged.
 
 use super::{
-    Entry, Places, Table,
+    Entry, KeyHasher, Table,
     index::Index,
-    place::part,
-    put_together,
+    key_hasher::part,
+    merge_values,
     scatter::{Chunks, split},
 };
-use crate::{Key, exec::transpose, ops::HasLen, short::Short};
+use crate::{Key, exec::transpose, inline_key::InlineKey, ops::HasLen};
 
 /// The partial aggregates that one task has for one bucket.
 #[derive(Debug)]
@@ -20,15 +20,15 @@ pub struct PartialBucket<K, C> {
 #[derive(Debug)]
 pub(super) enum InlinePartials<C> {
     /// Each key occurs once.
-    Distinct(Vec<(Short, Option<C>)>),
+    Distinct(Vec<(InlineKey, Option<C>)>),
     /// By part of the bucket. A key may occur several times, with its values in order.
-    Parts(Vec<Chunks<Short, C>>),
+    Parts(Vec<Chunks<InlineKey, C>>),
 }
 
 /// The merged aggregates of a bucket: each key occurs once. Short keys are not owned yet.
 #[derive(Debug, Clone)]
 pub(crate) struct MergedBucket<K, C> {
-    pub(super) short: Vec<(Short, Option<C>)>,
+    pub(super) short: Vec<(InlineKey, Option<C>)>,
     pub(super) long: Vec<Entry<K, C>>,
 }
 
@@ -52,10 +52,10 @@ impl<C> InlinePartials<C> {
         }
     }
 
-    fn into_parts(self, places: &Places) -> Vec<Self> {
+    fn into_parts(self, hasher: &KeyHasher) -> Vec<Self> {
         match self {
             InlinePartials::Distinct(entries) => {
-                split(entries, PARTS, |(id, _)| part(places.hash(*id), PARTS))
+                split(entries, PARTS, |(id, _)| part(hasher.hash(*id), PARTS))
                     .into_iter()
                     .map(InlinePartials::Distinct)
                     .collect()
@@ -82,14 +82,14 @@ impl<K, C> MergedBucket<K, C> {
 impl<K: Key<Owned = K>, C> MergedBucket<K, C> {
     /// The entries, those with short keys first; short keys become owned here.
     pub(crate) fn into_entries(self) -> impl Iterator<Item = Entry<K, C>> {
-        let short = self.short.into_iter().map(|(id, value)| Entry { id, key: K::from_short(id), value });
+        let short = self.short.into_iter().map(|(id, value)| Entry { id, key: K::from_inline(id), value });
         short.chain(self.long)
     }
 
     /// The entries with short keys, and those with long keys.
     pub(super) fn into_parts(
         self,
-    ) -> (impl Iterator<Item = (Short, C)>, impl Iterator<Item = (Short, K, C)>) {
+    ) -> (impl Iterator<Item = (InlineKey, C)>, impl Iterator<Item = (InlineKey, K, C)>) {
         let short = self.short.into_iter().filter_map(|(id, value)| value.map(|value| (id, value)));
         (short, self.long.into_iter().filter_map(Entry::into_parts))
     }
@@ -109,27 +109,27 @@ fn merge_short<C>(
     seed: u64,
     mut tasks: Vec<InlinePartials<C>>,
     f: impl Fn(C, C) -> C,
-) -> Vec<(Short, Option<C>)> {
+) -> Vec<(InlineKey, Option<C>)> {
     tasks.retain(|task| task.len() > 0);
     // The keys of one task are distinct already.
     if let [InlinePartials::Distinct(only)] = &mut tasks[..] {
         return std::mem::take(only);
     }
-    let places = Places::new(seed);
+    let hasher = KeyHasher::new(seed);
     let parts = match tasks.iter().map(InlinePartials::len).sum::<usize>() {
         ..LARGE => vec![tasks],
-        _ => transpose(tasks.into_iter().map(|task| task.into_parts(&places)).collect(), PARTS),
+        _ => transpose(tasks.into_iter().map(|task| task.into_parts(&hasher)).collect(), PARTS),
     };
-    let mut index = Index::new(places);
+    let mut index = Index::new(hasher);
     for tasks in parts {
         for task in tasks {
             match task {
                 InlinePartials::Distinct(entries) => {
-                    index.extend(entries, |value| value, |held, value| put_together(held, value, &f));
+                    index.extend(entries, |value| value, |held, value| merge_values(held, value, &f));
                 }
                 InlinePartials::Parts(chunks) => {
                     for chunk in chunks.into_iter().flatten() {
-                        index.extend(chunk, Some, |held, value| put_together(held, Some(value), &f));
+                        index.extend(chunk, Some, |held, value| merge_values(held, Some(value), &f));
                     }
                 }
             }

@@ -1,11 +1,11 @@
-//! Records shared out over buckets.
+//! Records partitioned into buckets by the hash of their keys.
 
 use std::vec;
 
-use super::{Entry, Places, Spare, place::bucket};
+use super::{BufferPool, Entry, KeyHasher, key_hasher::bucket};
 use crate::{Key, Record, ops::HasLen, record::Portable};
 
-/// Shares entries out, keeping their order; `bucket` says where each goes.
+/// Partitions entries into buckets, keeping their order; `bucket` selects the bucket of each.
 pub(super) fn split<E>(entries: Vec<E>, buckets: usize, bucket: impl Fn(&E) -> usize) -> Vec<Vec<E>> {
     let each = entries.len() / buckets;
     // A little more than the mean, so that most buckets never grow.
@@ -17,63 +17,63 @@ pub(super) fn split<E>(entries: Vec<E>, buckets: usize, bucket: impl Fn(&E) -> u
     out
 }
 
-/// What comes back from a checkpoint: pairs as entries of tables with this seed, shared out over buckets in
-/// their order.
+/// Converts pairs from a checkpoint into entries of tables with this seed, partitioned into buckets in their
+/// order.
 pub(crate) fn entries_of<K: Key, V>(
     seed: u64,
     pairs: impl Iterator<Item = (K, V)>,
     buckets: usize,
 ) -> Vec<Vec<Entry<K, V>>> {
-    let places = Places::new(seed);
-    let entry = |(key, value)| Entry { id: places.id(&key), key, value: Some(value) };
-    split(pairs.map(entry).collect(), buckets, |entry| bucket(places.hash(entry.id), buckets))
+    let hasher = KeyHasher::new(seed);
+    let entry = |(key, value)| Entry { id: hasher.id(&key), key, value: Some(value) };
+    split(pairs.map(entry).collect(), buckets, |entry| bucket(hasher.hash(entry.id), buckets))
 }
 
-/// Shares pairs out without combining them, for operators that need every one.
+/// A sink that partitions pairs into buckets without combining them.
 #[derive(Debug)]
 pub struct Scatter<K, V> {
-    places: Places,
+    hasher: KeyHasher,
     buckets: Vec<Chunks<K, V>>,
-    spare: Spare<(K, V)>,
+    pool: BufferPool<(K, V)>,
 }
 
-/// Records of one task, in order: what it has for one bucket.
+/// The records of one task for one bucket, in order, as a list of chunks.
 ///
-/// A chunk that is full is followed by another: no record is moved before it is used. The first one is small,
-/// since many a bucket has few records; the others are all of one size, and can be used again.
+/// Chunks do not grow, so no record is moved before it is used. The first chunk is small, since many buckets
+/// have few records; the others have all the same size and are pooled.
 #[derive(Debug)]
 pub struct Chunks<K, V> {
     pub(super) full: Vec<Vec<(K, V)>>,
     pub(super) open: Vec<(K, V)>,
 }
 
-/// How many records a first chunk holds.
+/// The capacity of a first chunk, in records.
 const FIRST: usize = 32;
 
-/// How many one of the others does: a page of them, at most.
+/// The capacity of the other chunks, in records: about a page of memory.
 const fn large<T>() -> usize {
     let size = if size_of::<T>() == 0 { 1 } else { size_of::<T>() };
     let page = (4 << 10) / size;
     if page < FIRST { FIRST } else { page }
 }
 
-/// Keeps an empty chunk for the next batch.
-pub(crate) fn give_back<K, V>(spare: &Spare<(K, V)>, chunk: Vec<(K, V)>) {
+/// Returns a chunk to its pool, unless it is a small first one.
+pub(crate) fn recycle<K, V>(pool: &BufferPool<(K, V)>, chunk: Vec<(K, V)>) {
     if chunk.capacity() >= large::<(K, V)>() {
-        spare.give(chunk);
+        pool.put(chunk);
     }
 }
 
 impl<K, V> Scatter<K, V> {
-    /// Nothing in any of `buckets`.
+    /// An empty sink over `buckets`.
     pub fn new(seed: u64, buckets: usize) -> Self {
-        Scatter::reusing(seed, buckets, Spare::default())
+        Scatter::with_pool(seed, buckets, BufferPool::default())
     }
 
-    /// As [`new`](Scatter::new), with chunks of an earlier batch.
-    pub(crate) fn reusing(seed: u64, buckets: usize, spare: Spare<(K, V)>) -> Self {
+    /// As [`new`](Scatter::new), with chunks from a pool.
+    pub(crate) fn with_pool(seed: u64, buckets: usize, pool: BufferPool<(K, V)>) -> Self {
         let buckets = (0..buckets).map(|_| Chunks::default()).collect();
-        Scatter { places: Places::new(seed), buckets, spare }
+        Scatter { hasher: KeyHasher::new(seed), buckets, pool }
     }
 
     /// Adds one pair.
@@ -84,12 +84,12 @@ impl<K, V> Scatter<K, V> {
         W: Record<Owned = V>,
         V: Portable,
     {
-        let hash = self.places.hash(self.places.id(&key));
+        let hash = self.hasher.hash(self.hasher.id(&key));
         let at = bucket(hash, self.buckets.len());
-        self.buckets[at].push((key.own(), value.own()), Some(&self.spare));
+        self.buckets[at].push((key.own(), value.own()), Some(&self.pool));
     }
 
-    /// The task's records, by bucket.
+    /// Returns the task's records by bucket.
     pub fn finish(self) -> Vec<Chunks<K, V>> {
         self.buckets
     }
@@ -102,11 +102,11 @@ impl<K, V> Default for Chunks<K, V> {
 }
 
 impl<K, V> Chunks<K, V> {
-    /// Adds a record; `spare` has chunks of an earlier batch.
+    /// Adds a record; a new chunk comes from `pool`, if there is one.
     #[inline]
-    pub(super) fn push(&mut self, record: (K, V), spare: Option<&Spare<(K, V)>>) {
+    pub(super) fn push(&mut self, record: (K, V), pool: Option<&BufferPool<(K, V)>>) {
         if self.open.len() == self.open.capacity() {
-            self.grow(spare);
+            self.grow(pool);
         }
         self.open.push(record);
     }
@@ -122,10 +122,10 @@ impl<K, V> Chunks<K, V> {
     }
 
     #[cold]
-    fn grow(&mut self, spare: Option<&Spare<(K, V)>>) {
+    fn grow(&mut self, pool: Option<&BufferPool<(K, V)>>) {
         let next = match self.open.capacity() {
             0 => Vec::with_capacity(FIRST),
-            _ => spare.and_then(Spare::take).unwrap_or_else(|| Vec::with_capacity(large::<(K, V)>())),
+            _ => pool.and_then(BufferPool::take).unwrap_or_else(|| Vec::with_capacity(large::<(K, V)>())),
         };
         let full = std::mem::replace(&mut self.open, next);
         if !full.is_empty() {

@@ -203,21 +203,21 @@ fn keeps_the_order_of_first_insert() {
 #[test]
 fn who_does_not_know_the_seed_can_not_make_keys_collide() {
     const KEYS: usize = 4_096;
-    let slot = |places: &Places, key: u64| places.hash(places.id(&key)) % KEYS as u64;
-    let known = Places::new(0);
+    let slot = |hasher: &KeyHasher, key: u64| hasher.hash(hasher.id(&key)) % KEYS as u64;
+    let known = KeyHasher::new(0);
     let chosen: Vec<u64> = (0..).filter(|key| slot(&known, *key) == 0).take(KEYS).collect();
     for seed in 1..20 {
-        let places = Places::new(seed);
+        let hasher = KeyHasher::new(seed);
         let mut load = vec![0; KEYS];
-        chosen.iter().for_each(|key| load[slot(&places, *key) as usize] += 1);
+        chosen.iter().for_each(|key| load[slot(&hasher, *key) as usize] += 1);
         // Of as many keys as slots, thrown by chance, more than a dozen hardly ever meet.
         assert!(load.iter().max() < Some(&13), "{:?}", load.iter().max());
     }
-    let texts = |places: &Places, n: u64| places.hash(places.id(&format!("{n:x}"))) % KEYS as u64;
+    let texts = |hasher: &KeyHasher, n: u64| hasher.hash(hasher.id(&format!("{n:x}"))) % KEYS as u64;
     let chosen: Vec<u64> = (0..).filter(|n| texts(&known, *n) == 0).take(KEYS / 8).collect();
-    let places = Places::new(1);
+    let hasher = KeyHasher::new(1);
     let mut load = vec![0; KEYS];
-    chosen.iter().for_each(|n| load[texts(&places, *n) as usize] += 1);
+    chosen.iter().for_each(|n| load[texts(&hasher, *n) as usize] += 1);
     assert!(load.iter().max() < Some(&8), "{:?}", load.iter().max());
 }
 
@@ -226,7 +226,7 @@ fn check_removal<K: Key<Owned = K> + Clone + Eq + Ord>(steps: Vec<(bool, K)>) {
     let mut table: Table<K, K> = Table::new(5);
     let mut naive: BTreeMap<K, usize> = Default::default();
     for (n, (remove, key)) in steps.into_iter().enumerate() {
-        let id = Places::new(5).id(&key);
+        let id = KeyHasher::new(5).id(&key);
         if remove {
             let at = table.get(id, &key);
             assert_eq!(at, naive.remove(&key));
@@ -244,7 +244,7 @@ fn check_removal<K: Key<Owned = K> + Clone + Eq + Ord>(steps: Vec<(bool, K)>) {
     }
     for (key, at) in &naive {
         assert!(table.at(*at) == Some((key, key)));
-        assert_eq!(table.get(Places::new(5).id(key), key), Some(*at));
+        assert_eq!(table.get(KeyHasher::new(5).id(key), key), Some(*at));
     }
     assert_eq!(table.iter().count(), naive.len());
 }
@@ -267,7 +267,7 @@ fn many_removed_keys_give_up_their_room() {
     check_removal(all.chain((2_000..2_950).map(|n| (false, n))).collect());
     let mut table: Table<u32, ()> = Table::new(0);
     for n in 0..3_000u32 {
-        table.intern_with(Places::new(0).id(&n), n, || ());
+        table.intern_with(KeyHasher::new(0).id(&n), n, || ());
     }
     (0..2_900).for_each(|at| table.remove(at).unwrap());
     assert!(table.compact().is_some());
@@ -276,11 +276,11 @@ fn many_removed_keys_give_up_their_room() {
 
 #[test]
 fn a_borrowed_key_hashes_like_its_owned_form() {
-    let places = Places::new(3);
-    assert_eq!(places.id(&("a", 1u8)), places.id(&("a".own(), 1u8)));
-    assert_eq!(places.id(&[1u8, 2].as_slice()), places.id(&vec![1u8, 2]));
+    let hasher = KeyHasher::new(3);
+    assert_eq!(hasher.id(&("a", 1u8)), hasher.id(&("a".own(), 1u8)));
+    assert_eq!(hasher.id(&[1u8, 2].as_slice()), hasher.id(&vec![1u8, 2]));
     for text in ["", "a", "123456789012345", "1234567890123456"] {
-        assert_eq!(places.id(&text), places.id(&text.own()));
-        assert_eq!(places.id(&text), places.id(&Word::from(text)));
+        assert_eq!(hasher.id(&text), hasher.id(&text.own()));
+        assert_eq!(hasher.id(&text), hasher.id(&Word::from(text)));
     }
 }

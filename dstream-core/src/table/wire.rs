@@ -1,6 +1,6 @@
-//! What tasks have for a bucket, as it goes to another process.
+//! The wire format of the partial results that tasks send to buckets in other processes.
 //!
-//! Short forms travel in the place of the keys that they are, and the hash of a long key beside it, so no key
+//! Inline keys travel in the place of the keys that they are, and the hash of a long key beside it, so no key
 //! is hashed again: all processes have the same seed. A value is written as it is, never as an `Option`,
 //! which the encoding could not tell from what is in it where that is `()` or an `Option` itself.
 
@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     exchange::{Wire, chunks_of, collect_seq},
+    inline_key::InlineKey,
     ops::HasLen,
     record::Portable,
-    short::Short,
 };
 
 impl<K: Serialize, V: Serialize> Serialize for Chunks<K, V> {
@@ -45,7 +45,7 @@ impl<C: Serialize> Serialize for InlinePartials<C> {
     }
 }
 
-struct Distinct<'a, C>(&'a [(Short, Option<C>)]);
+struct Distinct<'a, C>(&'a [(InlineKey, Option<C>)]);
 
 impl<C: Serialize> Serialize for Distinct<'_, C> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -56,7 +56,8 @@ impl<C: Serialize> Serialize for Distinct<'_, C> {
 
 impl<'de, C: Deserialize<'de>> Deserialize<'de> for InlinePartials<C> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (once, parts): (Vec<(Short, C)>, Vec<Chunks<Short, C>>) = Deserialize::deserialize(deserializer)?;
+        let (once, parts): (Vec<(InlineKey, C)>, Vec<Chunks<InlineKey, C>>) =
+            Deserialize::deserialize(deserializer)?;
         Ok(match parts.is_empty() {
             true => InlinePartials::Distinct(once.into_iter().map(|(id, value)| (id, Some(value))).collect()),
             false => InlinePartials::Parts(parts),

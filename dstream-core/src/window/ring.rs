@@ -5,7 +5,7 @@ use std::{collections::VecDeque, iter, mem, sync::Arc};
 use crate::{
     Key, Time,
     record::Data,
-    table::{Dense, MergedBucket},
+    table::{DenseTable, MergedBucket},
 };
 
 /// The partial values of the batches in the window, and what is *derived* from them: the value of each key in
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Ring<K, V, D> {
     /// The values in the window, which are handed out as they are.
-    keys: Dense<K, V, Held<D>>,
+    keys: DenseTable<K, V, Held<D>>,
     /// Oldest first. A batch with no key of this bucket is left out.
     batches: VecDeque<Partial<V>>,
     /// Indices of keys that were put off; those of removed keys may be among them.
@@ -67,7 +67,7 @@ pub trait Derived: Default + Send {
 impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
     pub(super) fn new(seed: u64) -> Self {
         Ring {
-            keys: Dense::new(seed),
+            keys: DenseTable::new(seed),
             batches: VecDeque::new(),
             put_off: Vec::new(),
             hides: false,
@@ -84,7 +84,7 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
 
     #[cfg(test)]
     pub(super) fn room(&self) -> usize {
-        self.keys.room()
+        self.keys.index_bound()
     }
 
     /// Whether all of a batch is here.
@@ -110,12 +110,12 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
         if self.batches.front().is_none_or(|batch| batch.time > cutoff) {
             return;
         }
-        let mut keys = self.keys.change();
+        let mut keys = self.keys.make_mut();
         while let Some(Partial { indices, values, .. }) =
             self.batches.pop_front_if(|batch| batch.time <= cutoff)
         {
             for index in &indices {
-                if let Some(held) = keys.beside(*index) {
+                if let Some(held) = keys.aux_mut(*index) {
                     held.batches -= 1;
                     if held.batches == 0 {
                         keys.remove(*index);
@@ -156,7 +156,7 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
             self.entered = time;
             return;
         }
-        let mut keys = self.keys.change();
+        let mut keys = self.keys.make_mut();
         let fresh = !mem::replace(&mut self.stale, true);
         let room = share.len();
         let batch = self.batches.push_back_mut(Partial {
@@ -194,8 +194,8 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
             return;
         }
         self.put_off.clear();
-        let mut met = vec![false; self.keys.room()];
-        let mut keys = self.keys.change();
+        let mut met = vec![false; self.keys.index_bound()];
+        let mut keys = self.keys.make_mut();
         let mut one = |batch: &Partial<V>| {
             for (index, new) in batch.iter() {
                 if let Some((value, held)) = keys.get(index) {
@@ -224,7 +224,7 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> Ring<K, V, D> {
         if self.put_off.is_empty() {
             return;
         }
-        let mut keys = self.keys.change();
+        let mut keys = self.keys.make_mut();
         self.stale = true;
         for index in self.put_off.drain(..) {
             if let Some((value, held)) = keys.get(index) {

@@ -410,8 +410,8 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
     }
     let step = match stage::yields(graph, id) {
         _ if !spec.is_join() => step,
-        Yields::Length => quote_spanned!(span => __ds_batch.matches(&#meta, #step)),
-        Yields::Rdd => quote_spanned!(span => __ds_batch.matched(&#meta, #step)),
+        Yields::Length => quote_spanned!(span => __ds_batch.join_count(&#meta, #step)),
+        Yields::Rdd => quote_spanned!(span => __ds_batch.join_rdd(&#meta, #step)),
         Yields::Sides | Yields::View => step,
     };
     quote_spanned!(span => #before let #rdd = #step;)

@@ -1,40 +1,41 @@
-//! Keys in sixteen bytes.
+//! Keys that are stored inline, in sixteen bytes.
 //!
-//! Most keys are numbers or short texts. A table that has them whole, in two words, compares and hashes them
-//! without a look at what they point to, and without a branch on their length.
+//! Most keys are numbers or short texts. A table that stores them inline, as two words, compares and hashes
+//! them without following a pointer and without branching on their length.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The whole of a key that fits into fifteen bytes: two keys of a type are equal exactly when these are.
+/// A key of up to fifteen bytes as a value. Two keys of one type are equal exactly when their inline keys
+/// are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Short {
+pub struct InlineKey {
     low: u64,
-    /// Never 0. The uppermost byte is one more than the length, [`LONG`] where this is no key but a hash.
+    /// Never 0. The uppermost byte is the length plus one, or [`LONG`] if this is the hash of a longer key.
     high: u64,
 }
 
 const LONG: u64 = 0xff;
 
-impl Short {
-    /// What no key has.
-    pub(crate) const NONE: Short = Short { low: 0, high: 0 };
-    /// The longest text that fits.
+impl InlineKey {
+    /// A value that differs from all keys.
+    pub(crate) const NONE: InlineKey = InlineKey { low: 0, high: 0 };
+    /// The length of the longest text that fits, in bytes.
     pub(crate) const TEXT: usize = 15;
 
-    /// A number.
+    /// The inline key of a number.
     #[inline]
-    pub(crate) fn number(n: u64) -> Short {
-        Short { low: n, high: 1 << 56 }
+    pub(crate) fn number(n: u64) -> InlineKey {
+        InlineKey { low: n, high: 1 << 56 }
     }
 
-    /// The number that [`number`](Short::number) was given.
+    /// The number that [`number`](InlineKey::number) was given.
     pub(crate) fn to_number(self) -> u64 {
         self.low
     }
 
-    /// A text of at most [`TEXT`](Short::TEXT) bytes.
+    /// The inline key of a text of at most [`TEXT`](InlineKey::TEXT) bytes.
     #[inline]
-    pub(crate) fn text(bytes: &[u8]) -> Option<Short> {
+    pub(crate) fn text(bytes: &[u8]) -> Option<InlineKey> {
         let len = bytes.len();
         // Two reads that overlap give the same bits where they do.
         let (low, high) = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
@@ -56,18 +57,18 @@ impl Short {
         } else {
             (0, 0)
         };
-        Some(Short { low, high: high | (len as u64 + 1) << 56 })
+        Some(InlineKey { low, high: high | (len as u64 + 1) << 56 })
     }
 
-    /// The lowest `len` of these bytes, as a text.
+    /// The inline key of a text that is the lowest `len` of these bytes.
     #[inline]
-    pub(crate) fn of_prefix(bytes: u128, len: usize) -> Option<Short> {
+    pub(crate) fn of_prefix(bytes: u128, len: usize) -> Option<InlineKey> {
         let mask = MASKS.get(len)?;
         let (low, high) = (bytes as u64, (bytes >> 64) as u64);
-        Some(Short { low: low & mask[0], high: high & mask[1] | (len as u64 + 1) << 56 })
+        Some(InlineKey { low: low & mask[0], high: high & mask[1] | (len as u64 + 1) << 56 })
     }
 
-    /// What [`text`](Short::text) was given, and how many of the bytes it is.
+    /// The bytes of the text that [`text`](InlineKey::text) was given, and its length.
     pub(crate) fn to_text(self) -> ([u8; 16], usize) {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&self.low.to_le_bytes());
@@ -76,10 +77,10 @@ impl Short {
         (bytes, len)
     }
 
-    /// The hash of a key that does not fit. Equal keys have equal ones, but not the other way round.
+    /// Stands for a key that does not fit, by its hash. Different keys may have the same one.
     #[inline]
-    pub(crate) fn hash_of_long(hash: u64) -> Short {
-        Short { low: hash, high: LONG << 56 }
+    pub(crate) fn hash_of_long(hash: u64) -> InlineKey {
+        InlineKey { low: hash, high: LONG << 56 }
     }
 
     /// Whether this is the whole key.
@@ -96,11 +97,11 @@ impl Short {
     }
 }
 
-/// The bytes of a text of each length.
-static MASKS: [[u64; 2]; Short::TEXT + 1] = {
-    let mut masks = [[0; 2]; Short::TEXT + 1];
+/// The masks that select the bytes of a text, by its length.
+static MASKS: [[u64; 2]; InlineKey::TEXT + 1] = {
+    let mut masks = [[0; 2]; InlineKey::TEXT + 1];
     let mut len = 1;
-    while len <= Short::TEXT {
+    while len <= InlineKey::TEXT {
         masks[len] =
             if len <= 8 { [u64::MAX >> (64 - 8 * len), 0] } else { [u64::MAX, u64::MAX >> (128 - 8 * len)] };
         len += 1;
@@ -108,19 +109,19 @@ static MASKS: [[u64; 2]; Short::TEXT + 1] = {
     masks
 };
 
-/// The two words, the second so that it is a small number for numbers and short texts.
-impl Serialize for Short {
+/// Written as two words, the second rotated so that it is a small number for short keys.
+impl Serialize for InlineKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (self.low, self.high.rotate_left(8)).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Short {
+impl<'de> Deserialize<'de> for InlineKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (low, high): (u64, u64) = Deserialize::deserialize(deserializer)?;
         match high {
-            0 => Err(serde::de::Error::custom("no key is like this")),
-            _ => Ok(Short { low, high: high.rotate_right(8) }),
+            0 => Err(serde::de::Error::custom("this is not a key")),
+            _ => Ok(InlineKey { low, high: high.rotate_right(8) }),
         }
     }
 }
@@ -138,19 +139,19 @@ mod tests {
         for at in 0..4 {
             for len in 0..=16 {
                 let text = &all[at..at + len];
-                let short = Short::text(text);
-                assert_eq!(short.is_some(), len <= Short::TEXT);
+                let key = InlineKey::text(text);
+                assert_eq!(key.is_some(), len <= InlineKey::TEXT);
                 let read = u128::from_le_bytes(all[at..at + 16].try_into().unwrap());
-                assert_eq!(short, Short::of_prefix(read, len), "{len}");
-                let Some(short) = short else { continue };
-                assert!(short.is_whole());
-                let (bytes, back) = short.to_text();
+                assert_eq!(key, InlineKey::of_prefix(read, len), "{len}");
+                let Some(key) = key else { continue };
+                assert!(key.is_whole());
+                let (bytes, back) = key.to_text();
                 assert_eq!(&bytes[..back], text);
-                assert!(len == 0 || seen.insert((short.low, short.high)), "{text:?}");
+                assert!(len == 0 || seen.insert((key.low, key.high)), "{text:?}");
             }
         }
-        assert_ne!(Short::text(b""), Short::text(b"\0"));
-        assert_ne!(Short::text(b"a"), Short::text(b"a\0"));
-        assert!(!Short::hash_of_long(0).is_whole());
+        assert_ne!(InlineKey::text(b""), InlineKey::text(b"\0"));
+        assert_ne!(InlineKey::text(b"a"), InlineKey::text(b"a\0"));
+        assert!(!InlineKey::hash_of_long(0).is_whole());
     }
 }
