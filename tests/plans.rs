@@ -8,7 +8,7 @@ use std::{
 };
 
 use dstream::{
-    Checkpointed, Limits, ManualClock, Source, Stateful,
+    Block, Checkpointed, Config, Limits, ManualClock, Source, Stateful,
     prelude::*,
     testing::{Collected, SimDisk},
 };
@@ -172,4 +172,92 @@ fn made_up_sources_go_on_where_they_were() -> dstream::Result<()> {
     let numbers = (0..6).map(|batch| vec![2 * batch, 2 * batch + 1, 100 + batch]);
     assert_eq!(out.values(), numbers.collect::<Vec<_>>());
     Ok(())
+}
+
+/// Numbers of which a block can't be read, for the reason that `fails` gives.
+struct Fragile {
+    next: Checkpointed<u64>,
+    fails: Option<fn() -> dstream::Error>,
+}
+
+struct FragileBlock {
+    numbers: Range<u64>,
+    fails: Option<fn() -> dstream::Error>,
+}
+
+impl Block for FragileBlock {
+    type Record<'a> = u64;
+
+    fn open(&mut self) -> dstream::Result<()> {
+        match self.fails {
+            // The second of the blocks of a batch.
+            Some(error) if self.numbers.start % 4 == 2 => Err(error()),
+            _ => Ok(()),
+        }
+    }
+
+    fn records(&mut self) -> impl Iterator<Item = u64> {
+        self.numbers.clone()
+    }
+
+    fn weight(&self) -> usize {
+        1 << 20
+    }
+}
+
+impl Source for Fragile {
+    type Block = FragileBlock;
+    type Plan = u64;
+
+    fn name(&self) -> String {
+        "fragile".into()
+    }
+
+    fn plan(&mut self, _: Time, _: &Limits) -> dstream::Result<Option<u64>> {
+        *self.next += 4;
+        Ok(Some(*self.next - 4))
+    }
+
+    fn blocks(&mut self, _: Time, from: &u64) -> dstream::Result<Vec<FragileBlock>> {
+        let block = |from| FragileBlock { numbers: from..from + 2, fails: self.fails };
+        Ok(vec![block(*from), block(*from + 2)])
+    }
+
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        Some(&mut self.next)
+    }
+}
+
+#[test]
+fn a_block_that_must_not_be_left_out_fails_its_batch_which_runs_again() {
+    let run = |fails: Option<fn() -> dstream::Error>, checkpoint: &std::path::Path| {
+        let (sums, reports) = (Collected::new(), Arc::new(Mutex::new(Vec::new())));
+        let seen = Arc::clone(&reports);
+        let conf = Config::new().on_report(move |error| seen.lock().unwrap().push(error.to_string()));
+        let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = checkpoint, {
+            let sum = Fragile { next: Checkpointed::new(0), fails }.reduce(|a, b| a + b);
+            sum.collect_to(&sums);
+        })
+        .unwrap();
+        let outcome = ssc.run_batches(2).map_err(|error| error.to_string());
+        drop(ssc);
+        let reports = reports.lock().unwrap().clone();
+        (outcome, sums.values().concat(), reports)
+    };
+    // Any other error leaves the block out, and says so.
+    let checkpoint = tempfile::tempdir().unwrap();
+    let (outcome, sums, reports) =
+        run(Some(|| dstream::Error::source("fragile", "it is bad")), checkpoint.path());
+    assert_eq!((outcome.is_ok(), sums), (true, vec![1, 9]));
+    assert!(reports.contains(&"source `fragile`: it is bad".into()), "{reports:?}");
+
+    let checkpoint = tempfile::tempdir().unwrap();
+    let (outcome, sums, _) =
+        run(Some(|| dstream::Error::unreadable("fragile", "2 to 3 are away")), checkpoint.path());
+    let error = outcome.unwrap_err();
+    assert!(error.contains("source `fragile`: 2 to 3 are away"), "{error}");
+    assert_eq!(sums, [] as [u64; 0]);
+    // When it can be read again, nothing is missing.
+    let (outcome, sums, _) = run(None, checkpoint.path());
+    assert_eq!((outcome, sums), (Ok(()), vec![6, 22]));
 }

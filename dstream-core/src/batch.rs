@@ -197,8 +197,8 @@ impl<'a> Batch<'a> {
     /// task; the results are in the order of the blocks.
     ///
     /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions.
-    /// A block that can't be opened is reported and left out; but one of the log of receivers fails the
-    /// batch, since it was acknowledged.
+    /// A block that can't be opened is reported and left out, unless its error says that it must not be: one
+    /// of the log of receivers, since it was acknowledged, and one that is `Unreadable`. These fail the batch.
     pub fn stage<B: Block, O: Send>(
         &self,
         stage: &StageMeta,
@@ -248,8 +248,9 @@ impl<'a> Batch<'a> {
         for mut block in blocks {
             match block.open() {
                 Ok(()) => {}
-                // It was acknowledged, so it must not be left out.
-                Err(error @ Error::Checkpoint(_)) => return Err(Caught::from(error)),
+                Err(error @ (Error::Checkpoint(_) | Error::Unreadable { .. })) => {
+                    return Err(Caught::from(error));
+                }
                 Err(error) => {
                     self.config.reports.report(error);
                     continue;

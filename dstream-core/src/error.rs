@@ -17,6 +17,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`Job`](Error::Job) | look at its cause; the context goes on, unless it was told to stop |
 /// | [`Output`](Error::Output) | what the caller's own function has returned, with its type |
 /// | [`Source`](Error::Source) | see to the place that the data come from |
+/// | [`Unreadable`](Error::Unreadable) | see to the place that the data come from, then start the program again |
 /// | [`Checkpoint`](Error::Checkpoint) | see to the storage, then start the program again |
 /// | [`Thread`](Error::Thread) | start a new context, and report the fault |
 /// | [`Io`](Error::Io) | see to what the operating system has refused |
@@ -42,6 +43,15 @@ pub enum Error {
         /// The source, as it names itself: `socket_text_stream(localhost:9999)`.
         source_name: String,
         /// What happened.
+        message: String,
+    },
+    /// Records that belong to a batch can't be read, and must not be left out: the batch fails. With a
+    /// checkpoint, a restart runs it again.
+    #[error("source `{source_name}`: {message}")]
+    Unreadable {
+        /// The source, as it names itself.
+        source_name: String,
+        /// Which records, and what happened.
         message: String,
     },
     /// A checkpoint could not be written, or can't be gone on from.
@@ -70,6 +80,11 @@ impl Error {
     /// An [`Error::Source`] from any error.
     pub fn source(name: impl fmt::Display, message: impl fmt::Display) -> Error {
         Error::Source { source_name: name.to_string(), message: message.to_string() }
+    }
+
+    /// An [`Error::Unreadable`] from any error.
+    pub fn unreadable(name: impl fmt::Display, message: impl fmt::Display) -> Error {
+        Error::Unreadable { source_name: name.to_string(), message: message.to_string() }
     }
 
     /// An [`Error::Output`] of any error; one of these stays what it is.

@@ -53,7 +53,7 @@ pub use crate::{
     exchange::loopback::{LoopbackCluster, LoopbackProcess},
     sink::check::{SinkFixture, check_sink},
 };
-pub use check_source::check_source;
+pub use check_source::{Arrived, check_source};
 pub use check_store::check_store;
 
 /// What the output `collect_to(&out)` has seen, batch by batch. Clones see the same.

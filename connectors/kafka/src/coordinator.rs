@@ -18,12 +18,13 @@ use rdkafka::{
 };
 
 use crate::{
-    errors::{advice, is_unknown},
+    errors::{SKIP, advice, is_unknown},
     outage::Outage,
     partition::{Partition, PartitionId},
     reader::Reader,
-    settings::{Kafka, Selection, Start},
+    settings::{Kafka, OnLoss, Selection, Start},
     shared::Shared,
+    source::OffsetRange,
 };
 
 /// How long a question to the cluster may take.
@@ -61,7 +62,7 @@ impl Coordinator {
             first: None,
             checkpoint: None,
             begun: false,
-            unknown: BTreeSet::new(),
+            missing: None,
         };
         thread::Builder::new().name("dstream-kafka".into()).spawn(move || state.run(&receiver)).map_err(
             |error| Error::io("the thread that asks Kafka for partitions can't be started", error),
@@ -92,9 +93,9 @@ impl Cluster {
             found.extend(numbers.map(|number| PartitionId { topic: Arc::clone(&name), number }));
         };
         match &self.selection {
-            Selection::Pattern(pattern) => {
+            Selection::Pattern { regex, .. } => {
                 let metadata = self.client.fetch_metadata(None, TIMEOUT)?;
-                metadata.topics().iter().filter(|topic| pattern.is_match(topic.name())).for_each(&mut add);
+                metadata.topics().iter().filter(|topic| regex.is_match(topic.name())).for_each(&mut add);
             }
             Selection::Named(topics) => {
                 for topic in topics {
@@ -114,6 +115,54 @@ impl Cluster {
             }
         }
         Ok((found, unknown))
+    }
+
+    /// All that is there, from where `position` or the settings say: an empty topic has nothing, and one that
+    /// does not exist is an error, since nobody waits for it.
+    pub(crate) fn everything(
+        &self,
+        position: impl Fn(&PartitionId) -> Option<i64>,
+    ) -> Result<Vec<OffsetRange>, String> {
+        let (found, unknown) = self.partitions().map_err(|error| advice(&error))?;
+        if let Some(missing) = self.missing(&found, &unknown) {
+            return Err(missing);
+        }
+        let starts = self.starts(&found).map_err(|error| advice(&error))?;
+        let ends = self.offsets(&found, Offset::End).map_err(|error| advice(&error))?;
+        let mut ranges = Vec::new();
+        for (id, until) in ends {
+            let from = position(&id).or_else(|| starts.get(&id).copied()).unwrap_or(until);
+            if from > until {
+                let gone = format!(
+                    "{id}: the next offset is {from}, but the broker has none from {until} on: was the topic \
+                     made anew?"
+                );
+                if self.settings.on_loss == OnLoss::Fail {
+                    return Err(format!("{gone} {SKIP}"));
+                }
+                tracing::warn!("{gone} It is read from its beginning");
+                let first = self.offsets(&BTreeSet::from([id.clone()]), Offset::Beginning);
+                let first = first.map_err(|error| advice(&error))?.values().copied().next().unwrap_or(until);
+                ranges.push(OffsetRange::new(&*id.topic, id.number, first..until));
+            } else if from < until {
+                ranges.push(OffsetRange::new(&*id.topic, id.number, from..until));
+            }
+        }
+        Ok(ranges)
+    }
+
+    /// Says which topics are asked for and are not there.
+    fn missing(&self, found: &BTreeSet<PartitionId>, unknown: &BTreeSet<String>) -> Option<String> {
+        match &self.selection {
+            Selection::Pattern { text, .. } if found.is_empty() => {
+                Some(format!("no topic matches the pattern `{text}`, which must match the whole name"))
+            }
+            _ if unknown.is_empty() => None,
+            _ => {
+                let names: Vec<_> = unknown.iter().map(|topic| format!("`{topic}`")).collect();
+                Some(format!("there is no topic {}: is it spelled right?", names.join(", ")))
+            }
+        }
     }
 
     /// Where partitions begin that are there when the program starts for the first time.
@@ -199,8 +248,8 @@ struct State {
     first: Option<BTreeMap<PartitionId, i64>>,
     checkpoint: Option<BTreeMap<(String, i32), i64>>,
     begun: bool,
-    /// Topics that do not exist, which has been said.
-    unknown: BTreeSet<String>,
+    /// Which topics do not exist, which has been said.
+    missing: Option<String>,
 }
 
 impl State {
@@ -234,7 +283,7 @@ impl State {
                 self.outage.over();
                 *delay = RETRY;
                 // A topic that is waited for should not be waited for long.
-                if self.unknown.is_empty() { refresh } else { refresh.min(Duration::from_secs(1)) }
+                if self.missing.is_none() { refresh } else { refresh.min(Duration::from_secs(1)) }
             }
             Err(error) => {
                 self.outage.failed(&advice(&error));
@@ -247,13 +296,13 @@ impl State {
 
     fn discover(&mut self) -> KafkaResult<()> {
         let (found, unknown) = self.cluster.partitions()?;
-        for topic in unknown.difference(&self.unknown) {
-            tracing::warn!(
-                "{}: the topic `{topic}` does not exist; it is read when it does",
-                self.shared.name
-            );
+        let missing = self.cluster.missing(&found, &unknown);
+        if missing != self.missing
+            && let Some(missing) = &missing
+        {
+            tracing::warn!("{}: {missing}; it is read when it is there", self.shared.name);
         }
-        self.unknown = unknown;
+        self.missing = missing;
         if self.first.is_none() {
             self.first = Some(self.cluster.starts(&found)?);
         }

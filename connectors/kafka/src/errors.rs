@@ -1,6 +1,13 @@
 //! What the client's errors mean, and what to do.
 
-use rdkafka::{error::KafkaError, types::RDKafkaErrorCode as Code};
+use dstream_core::Error;
+use rdkafka::{
+    error::KafkaError,
+    types::{RDKafkaConfRes as Conf, RDKafkaErrorCode as Code},
+};
+
+/// What is to be done about messages that are gone.
+pub(crate) const SKIP: &str = "To go on without them, set `.on_loss(OnLoss::Skip)` and start again";
 
 /// Whether an error says that an offset is none that the broker has.
 pub(crate) fn is_out_of_range(error: &KafkaError) -> bool {
@@ -16,6 +23,35 @@ pub(crate) fn is_unknown(error: &KafkaError) -> bool {
         error.rdkafka_error_code(),
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition)
     )
+}
+
+/// Why a client could not be made: nothing is asked of the network for that, so a setting is wrong.
+pub(crate) fn settings_error(name: &str, error: &KafkaError) -> Error {
+    Error::Invalid(format!("`{name}`: {}", settings_advice(error)))
+}
+
+/// As [`advice`], of an error of the settings. The value is not shown: it may be a secret.
+pub(crate) fn settings_advice(error: &KafkaError) -> String {
+    const LIST: &str = "all are listed in librdkafka's CONFIGURATION.md";
+    match error {
+        KafkaError::ClientConfig(Conf::RD_KAFKA_CONF_UNKNOWN, _, option, _) => {
+            format!("the option `{option}` is no setting of librdkafka: is it spelled right? {LIST}")
+        }
+        KafkaError::ClientConfig(Conf::RD_KAFKA_CONF_INVALID, _, option, _) if is_left_out(option) => {
+            format!("the option `{option}` needs the feature `ssl` of dstream-kafka")
+        }
+        KafkaError::ClientConfig(_, what, option, value) => {
+            // librdkafka puts the value into its sentence.
+            let what = if value.is_empty() { what.clone() } else { what.replace(value.as_str(), "..") };
+            format!("the option `{option}` can't be set: {what}; {LIST}")
+        }
+        _ => advice(error),
+    }
+}
+
+/// Whether librdkafka knows a setting only if it is built with TLS.
+fn is_left_out(option: &str) -> bool {
+    !cfg!(feature = "ssl") && option.starts_with("ssl.")
 }
 
 /// The error, with what its reader can do about it.

@@ -21,4 +21,4 @@ pub use block::KafkaBlock;
 pub use record::{Headers, KafkaMessage, KafkaRecord, ValueError};
 pub use settings::{Kafka, OnLoss, Start};
 pub use sink::{KafkaSink, Payload, Rows};
-pub use source::{KafkaPlan, KafkaSource, OffsetRange, kafka_stream};
+pub use source::{KafkaPlan, KafkaSource, OffsetRange, kafka_rdd, kafka_stream};

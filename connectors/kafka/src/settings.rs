@@ -177,7 +177,7 @@ impl Kafka {
             ),
             Topics::Named(topics) => Ok(Selection::Named(topics.clone())),
             Topics::Pattern(pattern) => match Regex::new(&format!("^(?:{pattern})$")) {
-                Ok(regex) => Ok(Selection::Pattern(regex)),
+                Ok(regex) => Ok(Selection::Pattern { text: pattern.clone(), regex }),
                 Err(error) => refused(format!("`{pattern}` is not a regular expression: {error}")),
             },
         }
@@ -215,7 +215,7 @@ impl Kafka {
 /// The topics of a cluster that are read.
 pub(crate) enum Selection {
     Named(Vec<String>),
-    Pattern(Regex),
+    Pattern { text: String, regex: Regex },
 }
 
 /// Whether the value of an option must not be shown.

@@ -6,6 +6,7 @@ use dstream_core::{Error, Signal, SourceContext};
 
 use crate::{
     budget::Budget,
+    errors::SKIP,
     partition::{Partition, PartitionId},
     settings::OnLoss,
 };
@@ -68,13 +69,15 @@ impl Shared {
                 true
             }
             OnLoss::Fail => {
-                let failure = format!(
-                    "{what}; no batch goes on without them: to do that, set `.on_loss(OnLoss::Skip)` and start again"
-                );
-                self.state().failure.get_or_insert(failure);
+                self.fail(format!("{what}. {SKIP}"));
                 false
             }
         }
+    }
+
+    /// Lets every further batch fail.
+    pub(crate) fn fail(&self, why: String) {
+        self.state().failure.get_or_insert(why);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

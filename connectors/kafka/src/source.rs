@@ -7,25 +7,23 @@ use std::{
     sync::Arc,
 };
 
-use dstream_core::{Error, Limits, Result, Source, SourceContext, Stateful, Time};
-use rdkafka::{Offset, consumer::BaseConsumer, error::KafkaError};
+use dstream_core::{Error, Limits, Rdd, Result, Source, SourceContext, Stateful, Time};
+use rdkafka::consumer::BaseConsumer;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     block::KafkaBlock,
     budget::Budget,
     coordinator::{Cluster, Command, Coordinator},
-    errors::advice,
+    errors::settings_error,
     partition::{PartitionId, shares},
     positions::Positions,
     ranges::Ranges,
     reader::Reader,
+    record::KafkaMessage,
     settings::Kafka,
     shared::Shared,
 };
-
-/// How many offsets of a range make one partition of a batch that is read when its task begins.
-const PIECE: i64 = 50_000;
 
 /// The messages of Kafka topics as a stream of [`KafkaRecord`](crate::KafkaRecord)s.
 ///
@@ -100,6 +98,15 @@ pub struct OffsetRange {
 }
 
 impl OffsetRange {
+    /// The messages of a partition from an offset up to, and without, another one.
+    pub fn new(topic: impl Into<String>, partition: i32, offsets: Range<i64>) -> OffsetRange {
+        OffsetRange { topic: topic.into(), partition, from: offsets.start, until: offsets.end }
+    }
+
+    fn blocks(&self, ranges: &Arc<Ranges>) -> impl Iterator<Item = KafkaBlock> {
+        KafkaBlock::of_range(self.id(), self.from..self.until, ranges)
+    }
+
     fn id(&self) -> PartitionId {
         PartitionId { topic: self.topic.as_str().into(), number: self.partition }
     }
@@ -108,7 +115,6 @@ impl OffsetRange {
 struct Running {
     shared: Arc<Shared>,
     coordinator: Option<Coordinator>,
-    ranges: Arc<Ranges>,
     begun: bool,
     /// Where a batch job ends, once that is known.
     rest: Option<Vec<OffsetRange>>,
@@ -121,8 +127,7 @@ impl KafkaSource {
     }
 
     fn client(&self) -> Result<BaseConsumer> {
-        // Nothing is asked of the network: only settings can be wrong.
-        self.settings.client().create().map_err(|error: KafkaError| self.failed(error))
+        self.settings.client().create().map_err(|error| settings_error(&self.name, &error))
     }
 
     /// Lets the partitions be read: what the checkpoint has is known by now.
@@ -133,19 +138,6 @@ impl KafkaSource {
         {
             coordinator.send(Command::Begin(positions));
         }
-    }
-
-    /// The ranges of a batch job: all that is there.
-    fn everything(&self, cluster: &Cluster) -> Result<Vec<OffsetRange>, KafkaError> {
-        let (found, _) = cluster.partitions()?;
-        let starts = cluster.starts(&found)?;
-        let ends = cluster.offsets(&found, Offset::End)?;
-        let range = |(id, until): (PartitionId, i64)| {
-            let position = self.positions.get(&id.topic, id.number);
-            let from = position.or_else(|| starts.get(&id).copied()).unwrap_or(until);
-            OffsetRange { topic: id.topic.to_string(), partition: id.number, from, until }
-        };
-        Ok(ends.into_iter().map(range).filter(|range| range.from < range.until).collect())
     }
 
     fn plan_fetched(&mut self, limits: &Limits) -> Result<Option<KafkaPlan>> {
@@ -173,9 +165,9 @@ impl KafkaSource {
     fn plan_rest(&mut self) -> Result<Option<KafkaPlan>> {
         let ranges = match &self.running {
             Some(Running { rest: Some(rest), .. }) => rest.clone(),
-            Some(Running { to_end: Some(cluster), .. }) => {
-                self.everything(cluster).map_err(|error| self.failed(advice(&error)))?
-            }
+            Some(Running { to_end: Some(cluster), .. }) => cluster
+                .everything(|id| self.positions.get(&id.topic, id.number))
+                .map_err(|error| self.failed(error))?,
             _ => Vec::new(),
         };
         for range in &ranges {
@@ -186,6 +178,55 @@ impl KafkaSource {
         }
         Ok((!ranges.is_empty()).then_some(KafkaPlan { ranges }))
     }
+}
+
+impl Kafka {
+    /// The ranges of what the topics have now, from [`start`](Kafka::start) on: what [`kafka_rdd`] can read.
+    pub fn ranges(&self) -> Result<Vec<OffsetRange>> {
+        let name = self.name();
+        let client = self.client().create().map_err(|error| settings_error(&name, &error))?;
+        let cluster = Cluster { client, settings: self.clone(), selection: self.selection()? };
+        cluster.everything(|_| None).map_err(|error| Error::source(name, error))
+    }
+}
+
+/// The messages of some ranges of offsets as an [`Rdd`], with no stream: for a look back, or a batch job.
+///
+/// The ranges are read in parallel, a large one as several partitions, and stand in the order in which they
+/// are given. Of the settings, [`start`](Kafka::start), [`group`](Kafka::group) and what is about streams
+/// mean nothing here; topics are those of the ranges. A range that the broker does not have is an error, or
+/// is left out with [`OnLoss::Skip`](crate::OnLoss::Skip).
+///
+/// ```no_run
+/// use dstream::prelude::*;
+/// use dstream_kafka::{Kafka, OffsetRange, kafka_rdd};
+///
+/// let kafka = Kafka::new("localhost:9092").topics(["orders"]);
+/// // A thousand messages of one partition, and all that there is.
+/// let some = kafka_rdd(&kafka, [OffsetRange::new("orders", 0, 5_000..6_000)])?;
+/// let all = kafka_rdd(&kafka, kafka.ranges()?)?;
+/// println!("{} of {}", some.count(), all.count());
+/// # Ok::<(), dstream::Error>(())
+/// ```
+pub fn kafka_rdd(
+    settings: &Kafka,
+    ranges: impl IntoIterator<Item = OffsetRange>,
+) -> Result<Rdd<KafkaMessage>> {
+    let name = format!("kafka_rdd({})", settings.brokers);
+    let reader = Arc::new(Ranges::new(&name, settings, None));
+    let mut blocks = Vec::new();
+    for range in ranges {
+        if range.from < 0 || range.until < range.from {
+            return Err(Error::Invalid(format!(
+                "`{name}`: {}, offsets {} up to {} are no range",
+                range.id(),
+                range.from,
+                range.until
+            )));
+        }
+        blocks.extend(range.blocks(&reader));
+    }
+    Rdd::from_blocks(blocks)
 }
 
 impl Source for KafkaSource {
@@ -200,8 +241,6 @@ impl Source for KafkaSource {
         let selection = self.settings.selection()?;
         let budget = Budget::new(self.settings.buffer_bytes);
         let shared = Arc::new(Shared::new(self.name.clone(), self.settings.on_loss, budget, context));
-        let ranges =
-            Arc::new(Ranges::new(self.name.clone(), self.settings.range_client(), self.settings.patience));
         let client = self.client()?;
         let (coordinator, to_end) = if context.to_end {
             (None, Some(Cluster { client, settings: self.settings.clone(), selection }))
@@ -211,7 +250,7 @@ impl Source for KafkaSource {
             let settings = self.settings.clone();
             (Some(Coordinator::spawn(settings, selection, client, readers, Arc::clone(&shared))?), None)
         };
-        self.running = Some(Running { shared, coordinator, ranges, begun: false, rest: None, to_end });
+        self.running = Some(Running { shared, coordinator, begun: false, rest: None, to_end });
         Ok(())
     }
 
@@ -233,14 +272,9 @@ impl Source for KafkaSource {
             return Ok(std::mem::take(&mut self.ready));
         }
         let Some(running) = &self.running else { return Ok(Vec::new()) };
-        let pieces = plan.ranges.iter().flat_map(|range| {
-            let starts = (range.from..range.until).step_by(PIECE as usize);
-            starts.map(|from| {
-                let offsets = from..range.until.min(from.saturating_add(PIECE));
-                KafkaBlock::range(range.id(), offsets, Arc::clone(&running.ranges))
-            })
-        });
-        let blocks = pieces.collect();
+        let context = Some(running.shared.context.clone());
+        let ranges = Arc::new(Ranges::new(&self.name, &self.settings, context));
+        let blocks = plan.ranges.iter().flat_map(|range| range.blocks(&ranges)).collect();
         if self.settings.group.is_some() && self.uncommitted.back().is_none_or(|(last, _)| *last < time) {
             self.uncommitted.push_back((time, plan.clone()));
         }

@@ -14,6 +14,8 @@ mod shuffle;
 
 use std::{collections::HashMap, fmt, hash::Hash, sync::Arc};
 
+use crate::{Block, Record, Result};
+
 pub use actions::RddActions;
 pub use files::TextLine;
 pub(crate) use files::{FolderWriter, batch_path, write_objects, write_text};
@@ -126,6 +128,35 @@ impl<T> Rdd<T> {
     /// ```
     pub fn parallelize(records: Vec<T>) -> Rdd<T> {
         Rdd::from_partitions(crate::source::partition(records))
+    }
+
+    /// The records of blocks, a partition each, read in parallel: what the connectors make an `Rdd` of, for
+    /// batch reads of what is otherwise a stream. A block that can't be opened is an error, whatever its kind.
+    ///
+    /// ```
+    /// use dstream::{TextBlock, prelude::*};
+    ///
+    /// let words: Rdd<dstream::CompactString> =
+    ///     Rdd::from_blocks(vec![TextBlock::new("to be\nor not"), TextBlock::new("to be")])?;
+    /// assert_eq!((words.num_partitions(), words.count()), (2, 3));
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    pub fn from_blocks<B>(blocks: Vec<B>) -> Result<Rdd<T>>
+    where
+        T: Send,
+        B: for<'a> Block<Record<'a>: Record<Owned = T>>,
+    {
+        let read = |mut block: B| {
+            block.open()?;
+            let mut records: Vec<T> = block.records().map(Record::own).collect();
+            while block.has_more() {
+                block.advance()?;
+                records.extend(block.records().map(Record::own));
+            }
+            Ok(records)
+        };
+        let partitions = run_items(blocks, false, read).into_iter().collect::<Result<Vec<_>>>()?;
+        Ok(Rdd::from_partitions(partitions))
     }
 
     /// As [`parallelize`](Rdd::parallelize), in `n` partitions of about the same size, at least 1.

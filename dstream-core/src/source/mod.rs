@@ -54,9 +54,15 @@ pub trait Block: Send {
     where
         Self: 'a;
 
-    /// Called once, before `records`, in the task that reads the block: the place to open a file. A block
-    /// whose `open` fails is reported (see [`Config::on_report`](crate::Config::on_report)) and left out; the
-    /// other blocks of the batch are not.
+    /// Called once, before `records`, in the task that reads the block: the place to open a file.
+    ///
+    /// The error decides what becomes of the batch. With [`Error::Unreadable`](crate::Error::Unreadable) it
+    /// fails: its checkpoint is not written, so that a restart runs it again, and no record is left out in
+    /// silence. That is right for what must count, such as a range of a log that a broker should still have;
+    /// a fault that passes is better waited for here, for a limited time. With any other error the block is
+    /// reported (see [`Config::on_report`](crate::Config::on_report)) and left out, and the batch goes on
+    /// with the others. That is right where one bad input must not hold up the rest, such as a file that
+    /// nobody may read.
     fn open(&mut self) -> Result<()> {
         Ok(())
     }
@@ -216,7 +222,9 @@ pub trait Source: Send + 'static {
     /// [`state`](Source::state) has come back and before anything is planned. The same plan gives the same
     /// records.
     ///
-    /// Reading belongs into [`Block::open`], which runs in the tasks.
+    /// Reading belongs into [`Block::open`], which runs in the tasks. If the records of a plan may be gone by
+    /// then, `open` fails by [`Error::Unreadable`](crate::Error::Unreadable): any other error leaves them
+    /// out.
     fn blocks(&mut self, time: Time, plan: &Self::Plan) -> Result<Vec<Self::Block>>;
 
     /// Whether a plan means something after a restart. If not, plans are not written down, and a batch that

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt::Debug, sync::mpsc, thread, time::Duration}
 
 use crate::{
     Block, Changes, Clock, Config, Error, Limits, ManualClock, Record, Result, Source, SourceContext,
-    Stateful, SystemClock, Time, decode,
+    Stateful, SystemClock, Time, clock::Stopwatch, decode,
 };
 
 /// How many batches there are, and how far they are apart.
@@ -15,18 +15,45 @@ const PLAN_BYTES: usize = 64 << 10;
 /// How long a stop may take: a receiver's is waited for ten seconds.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long records that have arrived may take until a batch has them, and how long until it is looked again.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the `arrive` of [`check_source`] says: nothing, or how many records it has let arrive.
+pub trait Arrived {
+    /// The number of records, if it is known.
+    fn records(self) -> Option<usize>;
+}
+
+impl Arrived for () {
+    fn records(self) -> Option<usize> {
+        None
+    }
+}
+
+impl Arrived for usize {
+    fn records(self) -> Option<usize> {
+        Some(self)
+    }
+}
+
 /// Checks that a [`Source`] keeps the promises of its contract: for tests of those who write one.
 ///
 /// `open` makes the source, as each start of a program does; all of these read from the same place. `arrive`
-/// is called before each batch, with its number from 0, and lets some records arrive there. Batches are an
-/// hour after the machine's time, so that nothing that is written meanwhile is too young. `Err` says which
-/// promise was broken, and how:
+/// is called before each of some batches, with a number from 0, and lets some records arrive there. Batches
+/// are an hour after the machine's time, so that nothing that is written meanwhile is too young. `Err` says
+/// which promise was broken, and how:
 ///
 /// * a plan is small, and is the same when it has been written and read;
-/// * its blocks have the same records in a new instance that has the state of then;
+/// * its blocks have the same records in a new instance that has the state of then. A block that can't be
+///   opened is an error of the check, also one that a batch would [leave out](crate::Block::open);
 /// * such an instance goes on behind that batch: it leaves nothing out, and has nothing twice;
 /// * limits are kept, or not looked at, and lose nothing;
 /// * a stop returns, also while nothing arrives; what a stopped source still has is had by one more plan.
+///
+/// A source that reads ahead on a thread of its own has what arrives only after a while. For such a one
+/// `arrive` returns how many records have arrived: batches are then planned until they have had as many, for
+/// half a minute at most, and the limits must be kept.
 ///
 /// ```
 /// use dstream::{rate_stream, testing::check_source};
@@ -34,19 +61,23 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 /// check_source(|| rate_stream(100), |_batch| {})?;
 /// # Ok::<(), dstream::Error>(())
 /// ```
-pub fn check_source<S, O>(mut open: impl FnMut() -> S, mut arrive: impl FnMut(usize)) -> Result<()>
+pub fn check_source<S, O, A: Arrived>(
+    mut open: impl FnMut() -> S,
+    mut arrive: impl FnMut(usize) -> A,
+) -> Result<()>
 where
     S: Source<Block: for<'a> Block<Record<'a>: Record<Owned = O>>>,
     O: PartialEq + Debug,
 {
-    let first = (SystemClock.now() + Duration::from_secs(3_600)).next_multiple_of(INTERVAL);
-    let time = |batch: usize| first + INTERVAL * u32::try_from(batch).unwrap_or(u32::MAX);
+    let mut time = (SystemClock.now() + Duration::from_secs(3_600)).next_multiple_of(INTERVAL);
     let mut source = Started::new(open())?;
     let mut batches: Vec<Planned<O>> = Vec::new();
-    for batch in 0..BATCHES {
-        arrive(batch);
-        let planned = source.plan(time(batch), &Limits::none())?;
-        batches.push(planned);
+    let mut reads_ahead = false;
+    for number in 0..BATCHES {
+        let arrived = arrive(number).records();
+        reads_ahead |= arrived.is_some();
+        let planned = source.plan_arrived(&mut time, &Limits::none(), arrived)?;
+        batches.extend(planned);
     }
     let (name, can_replay, keeps_state) =
         (source.source.name(), source.source.can_replay(), source.source.state().is_some());
@@ -64,48 +95,73 @@ where
     if can_replay {
         for (at, batch) in batches.iter().enumerate() {
             let Some(plan) = &batch.plan else { continue };
-            let mut fresh = restarted(at)?;
-            let records = fresh.replay(time(at), plan)?;
+            let found = restarted(at)?.replay(batch.time, plan)?;
             let what = format_args!("batch {at} in a new instance");
-            same("the same plan gives the same records", what, &records, &batch.records)?;
+            same("the same plan gives the same records", what, &found, &batch.records)?;
         }
     }
     if keeps_state {
-        for at in 0..BATCHES - 1 {
-            let mut fresh = restarted(at)?;
-            let mut rest = Vec::new();
-            for later in at + 1..BATCHES {
-                rest.extend(fresh.plan(time(later), &Limits::none())?.records);
+        let expected = |at: usize| batches[at + 1..].iter().flat_map(|batch| &batch.records);
+        let due = |at: usize| reads_ahead.then(|| expected(at).count());
+        for at in 0..batches.len().saturating_sub(1) {
+            let (mut fresh, mut time) = (restarted(at)?, batches[at + 1].time);
+            let mut rest = fresh.plan_arrived(&mut time, &Limits::none(), due(at))?;
+            for _ in at + 2..batches.len() {
+                rest.extend(fresh.plan_arrived(&mut time, &Limits::none(), reads_ahead.then_some(0))?);
             }
-            let expected = batches[at + 1..].iter().flat_map(|batch| &batch.records);
-            same_set("a new instance goes on where the state is", at, rest, expected)?;
-        }
-        let mut fresh = restarted(0)?;
-        let limited = fresh.plan(time(1), &Limits::records(1))?.records;
-        let whole = restarted(0)?.plan(time(1), &Limits::none())?.records;
-        if limited.len() > 1 && limited != whole {
-            return Err(broken(
-                "limits are kept, or not looked at",
-                format_args!(
-                    "with a limit of 1 record the batch has {}, without one {}",
-                    limited.len(),
-                    whole.len()
-                ),
-            ));
-        }
-        if !whole.starts_with(&limited) {
-            return Err(broken("limits lose nothing", format_args!("found {limited:?} of {whole:?}")));
+            same_set("a new instance goes on where the state is", at, records(rest), expected(at))?;
         }
     }
-    source.stop(time(BATCHES))
+    if keeps_state && batches.len() > 1 {
+        let mut time = batches[1].time;
+        let (mut fresh, limit) = (restarted(0)?, Limits::records(1));
+        let mut limited = records(fresh.plan_arrived(&mut time, &limit, None)?);
+        if reads_ahead {
+            let clock = Stopwatch::start();
+            while limited.is_empty() && clock.elapsed() < ARRIVAL_TIMEOUT {
+                fresh.context.stopping.wait_timeout(LOOK);
+                limited = records(fresh.plan_arrived(&mut time, &limit, None)?);
+            }
+            if limited.len() > 1 {
+                let found = format_args!("with a limit of 1 record the batch has {}", limited.len());
+                return Err(broken("limits are kept", found));
+            }
+            let expected: Vec<&O> = batches[1..].iter().flat_map(|batch| &batch.records).collect();
+            let due = expected.len() - limited.len().min(expected.len());
+            limited.extend(records(fresh.plan_arrived(&mut time, &Limits::none(), Some(due))?));
+            same_set("limits lose nothing", 0, limited, expected.into_iter())?;
+        } else {
+            let whole =
+                records(restarted(0)?.plan_arrived(&mut batches[1].time.clone(), &Limits::none(), None)?);
+            if limited.len() > 1 && limited != whole {
+                return Err(broken(
+                    "limits are kept, or not looked at",
+                    format_args!(
+                        "with a limit of 1 record the batch has {}, without one {}",
+                        limited.len(),
+                        whole.len()
+                    ),
+                ));
+            }
+            if !whole.starts_with(&limited) {
+                return Err(broken("limits lose nothing", format_args!("found {limited:?} of {whole:?}")));
+            }
+        }
+    }
+    source.stop(time)
 }
 
 /// A batch as it was planned.
 struct Planned<O> {
+    time: Time,
     plan: Option<Vec<u8>>,
     /// What the checkpoint has of the source then.
     state: Option<BTreeMap<Vec<u8>, Vec<u8>>>,
     records: Vec<O>,
+}
+
+fn records<O>(batches: Vec<Planned<O>>) -> Vec<O> {
+    batches.into_iter().flat_map(|batch| batch.records).collect()
 }
 
 struct Started<S> {
@@ -120,6 +176,39 @@ impl<S: Source> Started<S> {
         let context = SourceContext::new(config, INTERVAL);
         source.start(&context)?;
         Ok(Started { source, context, state: BTreeMap::new() })
+    }
+
+    /// Plans one batch; or, if it is known how many records have arrived, as many as it takes to have them, of
+    /// which empty ones are left out.
+    fn plan_arrived<O>(
+        &mut self,
+        time: &mut Time,
+        limits: &Limits,
+        arrived: Option<usize>,
+    ) -> Result<Vec<Planned<O>>>
+    where
+        S::Block: for<'a> Block<Record<'a>: Record<Owned = O>>,
+    {
+        let (mut batches, mut records) = (Vec::new(), 0);
+        let clock = Stopwatch::start();
+        loop {
+            let planned = self.plan(*time, limits)?;
+            *time = *time + INTERVAL;
+            records += planned.records.len();
+            if arrived.is_none() || planned.plan.is_some() {
+                batches.push(planned);
+            }
+            match arrived {
+                Some(arrived) if records < arrived && clock.elapsed() < ARRIVAL_TIMEOUT => {
+                    self.context.stopping.wait_timeout(LOOK);
+                }
+                Some(arrived) if records != arrived => {
+                    let what = format_args!("{arrived} have arrived, and batches have {records} of them");
+                    return Err(broken("a record that has arrived is in one batch", what));
+                }
+                _ => return Ok(batches),
+            }
+        }
     }
 
     fn plan<O>(&mut self, time: Time, limits: &Limits) -> Result<Planned<O>>
@@ -157,7 +246,7 @@ impl<S: Source> Started<S> {
             }
             None => None,
         };
-        Ok(Planned { plan: plan.map(|(_, bytes)| bytes), state, records })
+        Ok(Planned { time, plan: plan.map(|(_, bytes)| bytes), state, records })
     }
 
     fn restore(&mut self, entries: &Option<BTreeMap<Vec<u8>, Vec<u8>>>) -> Result<()> {

@@ -73,6 +73,69 @@ fn receivers_keep_their_promises() -> Result<()> {
     check_source(|| receiver_stream(Quiet), |_| {})
 }
 
+/// Has what arrives only when it is asked the third time, as if a thread fetched it.
+struct ReadsAhead {
+    list: Arc<Mutex<Vec<u64>>>,
+    next: Checkpointed<usize>,
+    asked: usize,
+    mistake: &'static str,
+}
+
+impl Source for ReadsAhead {
+    type Block = Vec<u64>;
+    type Plan = Range<usize>;
+
+    fn name(&self) -> String {
+        "reads ahead".into()
+    }
+
+    fn plan(&mut self, _: Time, limits: &Limits) -> Result<Option<Range<usize>>> {
+        self.asked += 1;
+        let mut from = *self.next;
+        let waiting = (self.list.lock().unwrap().len() - from) as u64;
+        let n = if self.mistake == "limit" { waiting } else { limits.at_most(waiting) } as usize;
+        if self.asked % 3 > 0 || n == 0 {
+            return Ok(None);
+        }
+        *self.next = from + n;
+        if self.mistake == "twice" {
+            from = from.saturating_sub(1);
+        }
+        Ok(Some(from..*self.next))
+    }
+
+    fn blocks(&mut self, _: Time, plan: &Range<usize>) -> Result<Vec<Vec<u64>>> {
+        Ok(vec![self.list.lock().unwrap()[plan.clone()].to_vec()])
+    }
+
+    fn state(&mut self) -> Option<&mut dyn Stateful> {
+        Some(&mut self.next)
+    }
+}
+
+#[test]
+fn a_source_that_reads_ahead_is_waited_for() {
+    let check = |mistake: &'static str| {
+        let list = Arc::<Mutex<Vec<u64>>>::default();
+        let open = || ReadsAhead { list: Arc::clone(&list), next: Checkpointed::new(0), asked: 0, mistake };
+        let arrive = |batch: usize| {
+            list.lock().unwrap().extend([7, 8, batch as u64]);
+            3usize
+        };
+        check_source(open, arrive).map_err(|error| error.to_string())
+    };
+    assert_eq!(check("none"), Ok(()));
+    for (mistake, promise) in
+        [("limit", "limits are kept"), ("twice", "a record that has arrived is in one batch")]
+    {
+        let error = check(mistake).expect_err(mistake);
+        assert!(
+            error.starts_with(&format!("the source breaks the promise \"{promise}\": ")),
+            "{mistake}: {error}"
+        );
+    }
+}
+
 /// Reads a list of numbers, with mistakes.
 struct Numbers {
     list: Arc<Mutex<Vec<u64>>>,

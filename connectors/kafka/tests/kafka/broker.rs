@@ -108,6 +108,11 @@ impl Broker {
         made.into_iter().for_each(|topic| drop(topic.unwrap()));
     }
 
+    pub(crate) fn delete_topic(&self, name: &str) {
+        let gone = pollster::block_on(self.admin().delete_topics(&[name], &AdminOptions::new())).unwrap();
+        gone.into_iter().for_each(|topic| drop(topic.unwrap()));
+    }
+
     /// Produces values, and waits until the broker has them.
     pub(crate) fn produce<V: AsRef<[u8]>>(
         &self,
