@@ -94,7 +94,7 @@ impl Source for ReadsAhead {
         let mut from = *self.next;
         let waiting = (self.list.lock().unwrap().len() - from) as u64;
         let n = if self.mistake == "limit" { waiting } else { limits.at_most(waiting) } as usize;
-        if self.asked % 3 > 0 || n == 0 {
+        if !self.asked.is_multiple_of(3) || n == 0 {
             return Ok(None);
         }
         *self.next = from + n;

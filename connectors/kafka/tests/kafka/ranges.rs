@@ -134,7 +134,8 @@ fn ranges_are_read_without_a_stream() {
 
     let error = kafka_rdd(&kafka, [OffsetRange::new("numbers", 1, 2..9)]).unwrap_err().to_string();
     assert!(error.contains("numbers/1, offsets 2 to 8: the offsets 3 to 8 are gone"), "{error}");
-    let error = kafka_rdd(&kafka, [OffsetRange::new("numbers", 1, 9..2)]).unwrap_err().to_string();
+    let (from, until) = (9, 2);
+    let error = kafka_rdd(&kafka, [OffsetRange::new("numbers", 1, from..until)]).unwrap_err().to_string();
     assert!(error.contains("offsets 9 up to 2 are no range"), "{error}");
     let skipped = kafka_rdd(&kafka.on_loss(OnLoss::Skip), [OffsetRange::new("numbers", 1, 2..9)]).unwrap();
     assert_eq!(skipped.count(), 1);
