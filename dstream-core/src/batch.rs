@@ -13,7 +13,7 @@ use crate::{
     events::{Bus, OutputCompleted, OutputWatch, StageInput, StageWatch},
     exchange::Exchanges,
     exec::run,
-    handle::{Feed, Handing},
+    handle::{ChainInput, Publisher},
     output::Output,
     plan::StageMeta,
     sink::{OutputPolicy, OutputScope, SinkBatch, SinkError},
@@ -188,9 +188,9 @@ impl<'a> Batch<'a> {
         self.seed ^ self.time.as_millis() ^ process << 48
     }
 
-    /// The blocks that a chain starts from in this batch.
-    pub fn take<F: Feed>(&self, feed: &F, op: &OpMeta) -> Step<Vec<F::Block>> {
-        feed.take(self, op)
+    /// The blocks of an input in this batch.
+    pub fn blocks_of<I: ChainInput>(&self, input: &I, op: &OpMeta) -> Step<Vec<I::Block>> {
+        input.blocks(self, op)
     }
 
     /// Runs `body` over the blocks, a task for each group of neighbouring blocks, with the number of the
@@ -313,10 +313,10 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Hands a stream to whoever holds a handle on it. A batch that runs again does it again: what the handle
-    /// had is gone.
-    pub fn hand_out<T>(&mut self, input: &Step<Rdd<T>>, handing: &Handing<T>) {
-        handing.put(self, input);
+    /// Publishes a stream to its handles. A batch that runs again is published again, since handles do not
+    /// survive a restart.
+    pub fn publish<T>(&mut self, input: &Step<Rdd<T>>, publisher: &Publisher<T>) {
+        publisher.publish(self, input);
         if let Err(missing) = input {
             self.fail(missing.clone());
         }

@@ -1,4 +1,4 @@
-//! Streams that are handed out of their pipeline, and what a chain can start from.
+//! Handles on streams that a pipeline publishes, and the inputs of chains.
 
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ use crate::{
     time::millis,
 };
 
-/// A stream that a pipeline hands out: the value of its last expression, if there is no `;` behind it.
+/// A handle on a stream that a pipeline publishes: the value of its last expression, if no `;` follows it.
 ///
 /// `stream!(batch = 1s, { ..; words })` is then a `Result<(StreamingContext, StreamHandle<T>)>`, and
 /// `stream!(ssc, { ..; words })` a `Result<StreamHandle<T>>`, where `T` is the owned form of the records.
@@ -60,16 +60,17 @@ struct Shared<T> {
     context: ContextId,
     op: OpMeta,
     slide: Duration,
-    kept: Mutex<Kept<T>>,
+    history: Mutex<History<T>>,
 }
 
-struct Kept<T> {
-    /// From the first batch on.
+/// The latest batches of a published stream.
+struct History<T> {
+    /// The zero time, known from the first batch on.
     zero: Option<Time>,
     /// The last batch that has run, whether the stream was due in it or not.
     last: Option<Time>,
     remember: Duration,
-    /// Those in which the stream was due, oldest first.
+    /// The batches in which the stream was due, oldest first.
     batches: VecDeque<(Time, Result<Rdd<T>, Box<JobError>>)>,
 }
 
@@ -87,13 +88,13 @@ impl<T> fmt::Debug for StreamHandle<T> {
 
 impl<T> StreamHandle<T> {
     pub(crate) fn new(context: ContextId, op: OpMeta, slide: Duration) -> Self {
-        let kept = Kept { zero: None, last: None, remember: Duration::ZERO, batches: VecDeque::new() };
-        StreamHandle { shared: Arc::new(Shared { context, op, slide, kept: Mutex::new(kept) }) }
+        let history = History { zero: None, last: None, remember: Duration::ZERO, batches: VecDeque::new() };
+        StreamHandle { shared: Arc::new(Shared { context, op, slide, history: Mutex::new(history) }) }
     }
 
-    /// What the pipeline puts the stream's batches into.
-    pub fn handing(&self) -> Handing<T> {
-        Handing(Arc::downgrade(&self.shared))
+    /// The end of the handle to which the pipeline publishes batches.
+    pub fn publisher(&self) -> Publisher<T> {
+        Publisher(Arc::downgrade(&self.shared))
     }
 
     /// From now on keeps the batches of the last `duration`, and always the newest.
@@ -115,38 +116,38 @@ impl<T> StreamHandle<T> {
                 "{place}: it begins at {from}, after its end at {to}: give the earlier time first"
             )));
         }
-        let kept = self.shared.lock();
-        let Some(zero) = kept.zero else {
+        let history = self.shared.lock();
+        let Some(zero) = history.zero else {
             return Err(Error::State(format!("{place}: no batch has run yet: start the context first")));
         };
         let slides = millis(from.since(zero)) / millis(*slide).max(1);
         let mut at = zero + Duration::from_millis(slides.max(1).saturating_mul(millis(*slide)));
-        let mut found = Vec::new();
+        let mut batches = Vec::new();
         while at <= to {
-            match kept.at(at) {
-                Some(Ok(rdd)) => found.push((at, rdd.clone())),
+            match history.at(at) {
+                Some(Ok(rdd)) => batches.push((at, rdd.clone())),
                 Some(Err(failure)) => return Err(failure.clone().into()),
-                None => return Err(Error::State(format!("{place}: {}", kept.lacks(at)))),
+                None => return Err(Error::State(format!("{place}: {}", history.why_missing(at)))),
             }
             at = at + *slide;
         }
-        Ok(found)
+        Ok(batches)
     }
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, Kept<T>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, History<T>> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Kept<T> {
+impl<T> History<T> {
     fn at(&self, time: Time) -> Option<&Result<Rdd<T>, Box<JobError>>> {
         self.batches.iter().find(|(at, _)| *at == time).map(|(_, batch)| batch)
     }
 
-    /// Why there is no batch at `time`.
-    fn lacks(&self, time: Time) -> String {
+    /// Says why there is no batch at `time`.
+    fn why_missing(&self, time: Time) -> String {
         match (self.batches.front(), self.batches.back()) {
             (Some((first, _)), Some((last, _))) if time <= *last => format!(
                 "the batch at {time} is not remembered, only those from {first} to {last}: keep more with `remember(duration)`"
@@ -159,35 +160,35 @@ impl<T> Kept<T> {
     }
 }
 
-/// The pipeline's end of a [`StreamHandle`].
-pub struct Handing<T>(Weak<Shared<T>>);
+/// The end of a [`StreamHandle`] to which its pipeline publishes batches.
+pub struct Publisher<T>(Weak<Shared<T>>);
 
-impl<T> fmt::Debug for Handing<T> {
+impl<T> fmt::Debug for Publisher<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Handing").finish_non_exhaustive()
+        f.debug_struct("Publisher").finish_non_exhaustive()
     }
 }
 
-impl<T> Handing<T> {
-    /// How many records of a batch a task need keep: none if all handles are gone.
+impl<T> Publisher<T> {
+    /// The number of records of a batch that a task must collect: none if all handles are dropped.
     pub fn limit(&self) -> usize {
         if self.0.strong_count() == 0 { 0 } else { usize::MAX }
     }
 
-    /// Takes the batch in, and lets those go that are too old.
-    pub(crate) fn put(&self, batch: &Batch<'_>, step: &Step<Rdd<T>>) {
+    /// Publishes a batch, and drops those that are too old.
+    pub(crate) fn publish(&self, batch: &Batch<'_>, step: &Step<Rdd<T>>) {
         let Some(shared) = self.0.upgrade() else { return };
-        let mut kept = shared.lock();
-        kept.zero = Some(batch.zero_time());
-        kept.last = Some(batch.time());
+        let mut history = shared.lock();
+        history.zero = Some(batch.zero_time());
+        history.last = Some(batch.time());
         match step {
-            Ok(rdd) => kept.batches.push_back((batch.time(), Ok(rdd.clone()))),
-            Err(Missing::Failed(failure)) => kept.batches.push_back((batch.time(), Err(failure.clone()))),
+            Ok(rdd) => history.batches.push_back((batch.time(), Ok(rdd.clone()))),
+            Err(Missing::Failed(failure)) => history.batches.push_back((batch.time(), Err(failure.clone()))),
             Err(Missing::NotDue) => {}
         }
-        let oldest = batch.time() - kept.remember;
-        while kept.batches.len() > 1 && kept.batches.front().is_some_and(|(time, _)| *time <= oldest) {
-            kept.batches.pop_front();
+        let oldest = batch.time() - history.remember;
+        while history.batches.len() > 1 && history.batches.front().is_some_and(|(time, _)| *time <= oldest) {
+            history.batches.pop_front();
         }
     }
 }
@@ -201,57 +202,56 @@ impl fmt::Debug for SourceOf {
     }
 }
 
-/// What the loops of a chain take their blocks from, batch by batch.
+/// The input of a chain: it yields the blocks of each batch, from a source or a published stream.
 #[diagnostic::on_unimplemented(
     message = "the records of `{Self}` are not known to be `dstream::Data`, so no chain can start from it",
     label = "a chain starts from records that own all they have",
     note = "bound the type parameters of the function: `T: dstream::Data`, and a key by `K: dstream::Data + dstream::Key`"
 )]
-pub trait Feed: Send + 'static {
+pub trait ChainInput: Send + 'static {
     /// One partition.
     type Block: Block + 'static;
 
-    /// How messages name it.
+    /// The name of the input in messages.
     fn name(&self) -> String;
 
-    /// What becomes a part of this context: a source, or nothing more, if it is a stream of the context
-    /// already.
-    fn join(&self, context: &StreamingContext) -> Result<Option<SourceOf>>;
+    /// Registers the input with a context: returns the source to add, or `None` for a stream of the context.
+    fn register(&self, context: &StreamingContext) -> Result<Option<SourceOf>>;
 
-    /// The blocks of a batch that runs.
-    fn take(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<Self::Block>>;
+    /// The blocks of the running batch.
+    fn blocks(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<Self::Block>>;
 
-    /// How far the stream slides, if not by the batch interval.
+    /// The slide of the stream, if it is not the batch interval.
     fn slide(&self) -> Option<Duration> {
         None
     }
 }
 
-impl<S: Source> Feed for Input<S> {
+impl<S: Source> ChainInput for Input<S> {
     type Block = S::Block;
 
     fn name(&self) -> String {
         AnyInput::name(self).to_owned()
     }
 
-    fn join(&self, _: &StreamingContext) -> Result<Option<SourceOf>> {
+    fn register(&self, _: &StreamingContext) -> Result<Option<SourceOf>> {
         Ok(Some(SourceOf(Arc::new(self.clone()))))
     }
 
-    fn take(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<S::Block>> {
+    fn blocks(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<S::Block>> {
         Input::take(self, batch.time()).map_err(|error| batch.failed_by(op, error))
     }
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: Data> Feed for StreamHandle<T> {
+impl<T: Data> ChainInput for StreamHandle<T> {
     type Block = RddBlock<T>;
 
     fn name(&self) -> String {
         self.shared.op.name.to_owned()
     }
 
-    fn join(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
+    fn register(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
         if self.shared.context == context.id() {
             return Ok(None);
         }
@@ -261,13 +261,13 @@ impl<T: Data> Feed for StreamHandle<T> {
         )))
     }
 
-    fn take(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<RddBlock<T>>> {
-        let kept = self.shared.lock();
-        match kept.at(batch.time()) {
+    fn blocks(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<RddBlock<T>>> {
+        let history = self.shared.lock();
+        match history.at(batch.time()) {
             Some(Ok(rdd)) => Ok(rdd.clone().into_blocks()),
             Some(Err(failure)) => Err(Missing::Failed(failure.clone())),
-            None if kept.last == Some(batch.time()) => Err(Missing::NotDue),
-            None => Err(batch.failed(op, format!("`{}` was not handed out", self.shared.op.name))),
+            None if history.last == Some(batch.time()) => Err(Missing::NotDue),
+            None => Err(batch.failed(op, format!("`{}` was not published", self.shared.op.name))),
         }
     }
 
@@ -280,10 +280,10 @@ impl<T: Data> Feed for StreamHandle<T> {
 #[derive(Debug)]
 pub struct FromHandle;
 
-// What is no source should hardly become a handle.
+// For a type that is no source, an error should not suggest a handle.
 #[diagnostic::do_not_recommend]
 impl<T> IntoSource<FromHandle> for StreamHandle<T> {
-    type Feed = Self;
+    type Input = Self;
 
     fn into_source(self) -> Self {
         self
@@ -292,7 +292,7 @@ impl<T> IntoSource<FromHandle> for StreamHandle<T> {
 
 #[diagnostic::do_not_recommend]
 impl<T> IntoSource<FromHandle> for &StreamHandle<T> {
-    type Feed = StreamHandle<T>;
+    type Input = StreamHandle<T>;
 
     fn into_source(self) -> StreamHandle<T> {
         self.clone()

@@ -6,7 +6,7 @@ pub use crate::{
     batch::{Batch, Missing, OpMeta, Step},
     checkpoint::Storage,
     context::{Builder, Hoisted},
-    handle::{Feed, FromHandle, Handing},
+    handle::{ChainInput, FromHandle, Publisher},
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
         Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
@@ -18,12 +18,12 @@ pub use crate::{
     rdd::RddBlock,
     receiver::Received,
     sink::{ObjectFiles, OutputPolicy, TextFiles},
-    source::{Block, Borrowed, FromText, Input, TextFeed},
+    source::{Block, Borrowed, FromText, Input, TextInput},
     state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
     table::{Chunks, Combine, GroupPartial, GroupSink, Groups, PartialBucket, Scatter},
     window::{
-        CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, ReduceByKeyAndWindow,
-        ReduceByWindow, WindowOf, WindowSpec,
+        CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, RecordWindow,
+        ReduceByKeyAndWindow, ReduceByWindow, WindowSpec,
     },
 };
 pub use serde;
@@ -204,9 +204,9 @@ pub fn not_compiled<T>() -> Result<T> {
 }
 
 /// For editors: the stream of a source.
-pub fn stream_of<M, S: IntoSource<M, Feed: Feed>>(
+pub fn stream_of<M, S: IntoSource<M, Input: ChainInput>>(
     source: S,
-) -> DStream<<<S::Feed as Feed>::Block as Block>::Record<'static>> {
+) -> DStream<<<S::Input as ChainInput>::Block as Block>::Record<'static>> {
     drop(source);
     DStream::typed()
 }

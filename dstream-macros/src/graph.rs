@@ -165,7 +165,7 @@ pub(crate) fn build(pipeline: &Pipeline, diags: &mut Diags) -> Graph {
     for (at, statement) in pipeline.statements.iter().enumerate() {
         let end = build.chain(&statement.chain);
         if pipeline.open && at + 1 == pipeline.statements.len() && statement.bindings.is_none() {
-            build.hand_out(end, &statement.chain);
+            build.publish(end, &statement.chain);
         } else {
             build.end(end, statement.bindings.as_deref());
         }
@@ -412,7 +412,7 @@ impl Build<'_> {
     }
 
     /// Ends a block without `;`: hands the stream out, unless that is an output.
-    fn hand_out(&mut self, end: NodeId, chain: &Chain) {
+    fn publish(&mut self, end: NodeId, chain: &Chain) {
         let last = chain.calls.iter().rfind(|call| call.name != ops::NAMED.name);
         let output = last.and_then(|call| ops::find(&call.name)).is_some_and(|spec| spec.is_output());
         self.graph.hands_out = !output;
@@ -426,7 +426,7 @@ impl Build<'_> {
         let name = name.unwrap_or_else(|| Ident::new("stream", span));
         let (tokens, args, options) = (TokenStream::new(), Vec::new(), Vec::new());
         let call = Call { close: name.span(), name, tokens, args, options, broken: false };
-        self.graph.add(NodeKind::Op { spec: &ops::HAND_OUT, call }, vec![end]);
+        self.graph.add(NodeKind::Op { spec: &ops::PUBLISH, call }, vec![end]);
     }
 
     /// Ends a statement: names its stream, or makes sure that it ends in an output.

@@ -97,7 +97,7 @@ pub(crate) fn outputs(graph: &Graph) -> impl Iterator<Item = NodeId> {
 }
 
 fn is_output(graph: &Graph, id: NodeId) -> bool {
-    matches!(&graph.nodes[id].kind, NodeKind::Op { spec, .. } if spec.is_output() && !std::ptr::eq(*spec, &ops::HAND_OUT))
+    matches!(&graph.nodes[id].kind, NodeKind::Op { spec, .. } if spec.is_output() && !std::ptr::eq(*spec, &ops::PUBLISH))
 }
 
 /// Those with the name of an earlier one, and which that is.

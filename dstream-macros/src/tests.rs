@@ -315,7 +315,7 @@ fn stages_of_typical_pipelines() {
             "s () > map_with_state\nstate_snapshots > values > reduce",
         ),
         // What is handed out has an operator of its own, and a variable named twice is one stream.
-        ("x.map(f).count().print(); x.filter(g)", "x > (map > count | filter > hand_out)"),
+        ("x.map(f).count().print(); x.filter(g)", "x > (map > count | filter > publish)"),
         ("let a = s().count_by_value(); a.print(); a", "s () > count_by_value"),
         // What is put together alike has one sink.
         (

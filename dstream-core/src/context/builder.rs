@@ -12,7 +12,7 @@ use crate::{
     batch::{Batch, OpMeta, Pipeline},
     checkpoint::{Stateful, Storage},
     exchange::Part,
-    handle::{Feed, SourceOf},
+    handle::{ChainInput, SourceOf},
     output::Output,
     plan::{Fact, PipelineMeta, PipelinePlan, WindowPlan},
     window::WindowSpec,
@@ -83,11 +83,16 @@ impl Builder {
 
     /// Adds what a chain starts from, at `op`. `name` is what a checkpoint knows it by, within this pipeline;
     /// without one, a source names itself.
-    pub fn source<M, S: IntoSource<M, Feed: Feed>>(&mut self, op: &OpMeta, name: Name, source: S) -> S::Feed {
-        let feed = source.into_source();
-        let own = feed.name();
+    pub fn source<M, S: IntoSource<M, Input: ChainInput>>(
+        &mut self,
+        op: &OpMeta,
+        name: Name,
+        source: S,
+    ) -> S::Input {
+        let input = source.into_source();
+        let own = input.name();
         let mut known = own.clone();
-        match self.context.as_ref().map(|context| feed.join(context)) {
+        match self.context.as_ref().map(|context| input.register(context)) {
             Ok(Ok(Some(SourceOf(input)))) => {
                 known = self.full_name(name.unwrap_or(&own));
                 self.parts.sources.push(SourcePart { name: known.clone(), op: *op, input });
@@ -104,11 +109,11 @@ impl Builder {
             Ok(Ok(None)) | Err(_) => {}
         }
         self.facts.push((*op, Fact::Name(known)));
-        feed
+        input
     }
 
     /// The handle on a stream with this slide; `None` is the batch interval.
-    pub fn hand_out<T>(&mut self, op: &OpMeta, slide: Option<Duration>) -> StreamHandle<T> {
+    pub fn publish<T>(&mut self, op: &OpMeta, slide: Option<Duration>) -> StreamHandle<T> {
         self.parts.hands_out = true;
         let context = self.context.as_ref().map(StreamingContext::id).unwrap_or_default();
         StreamHandle::new(context, *op, slide.unwrap_or(self.interval()))

@@ -66,7 +66,7 @@ where
     let output = Output::new("collect_to".into(), &OP);
     let outputs = vec![output.clone()];
     let run = move |batch: &mut crate::batch::Batch<'_>| {
-        let blocks = batch.take(&taken, &OP);
+        let blocks = batch.blocks_of(&taken, &OP);
         let tasks = batch.stage(&STAGE, blocks, |_, blocks| {
             blocks.iter_mut().flat_map(|block| block.records().collect::<Vec<T>>()).collect::<Vec<T>>()
         });

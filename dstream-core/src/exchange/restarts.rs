@@ -14,7 +14,7 @@ use crate::{
     table::GroupSink,
     testing::LoopbackCluster,
     window::{
-        CountByWindow, ReduceByKeyAndWindow, ReduceByWindow, WindowOf, WindowSpec,
+        CountByWindow, RecordWindow, ReduceByKeyAndWindow, ReduceByWindow, WindowSpec,
         tests::{OP, seconds},
     },
 };
@@ -30,7 +30,7 @@ const OPERATORS: usize = 5;
 struct Program {
     totals: UpdateStateByKey<String, String>,
     recent: ReduceByKeyAndWindow<String, String>,
-    three: WindowOf<(String, String)>,
+    three: RecordWindow<(String, String)>,
     counted: CountByWindow,
     reduced: ReduceByWindow<String>,
 }
@@ -41,7 +41,7 @@ impl Program {
         Program {
             totals: UpdateStateByKey::new(8),
             recent: ReduceByKeyAndWindow::new(spec, 5),
-            three: WindowOf::new(spec),
+            three: RecordWindow::new(spec),
             counted: CountByWindow::new(spec),
             reduced: ReduceByWindow::new(spec),
         }

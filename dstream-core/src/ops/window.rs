@@ -1,4 +1,4 @@
-//! `window`: runs in [`WindowOf`](crate::window::WindowOf).
+//! `window`: runs in [`RecordWindow`](crate::window::RecordWindow).
 
 use std::time::Duration;
 

@@ -223,7 +223,7 @@ impl<R: Receiver> Source for ReceiverStream<R> {
 pub struct FromReceiver;
 
 impl<R: Receiver> IntoSource<FromReceiver> for R {
-    type Feed = Input<ReceiverStream<R>>;
+    type Input = Input<ReceiverStream<R>>;
 
     fn into_source(self) -> Input<ReceiverStream<R>> {
         Input::new(receiver_stream(self))

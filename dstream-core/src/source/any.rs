@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Data, Loggable, ReceiverStream, Result, StreamHandle, StreamingContext,
     batch::{Batch, OpMeta, Step},
-    handle::{Feed, FromHandle, SourceOf},
+    handle::{ChainInput, FromHandle, SourceOf},
     rdd::RddBlock,
     receiver::{FromReceiver, Received, receiver_stream},
 };
@@ -51,12 +51,12 @@ use crate::{
     note = "a receiver becomes one by `receiver_stream(receiver)`"
 )]
 pub trait RecordStream<T>:
-    IntoSource<<Self as RecordStream<T>>::From, Feed = <Self as RecordStream<T>>::Feed>
+    IntoSource<<Self as RecordStream<T>>::From, Input = <Self as RecordStream<T>>::Input>
 {
     /// What kind of a stream it is.
     type From;
     /// What its blocks come from.
-    type Feed: Feed<Block = Self::Block>;
+    type Input: ChainInput<Block = Self::Block>;
     /// One partition.
     type Block: for<'a> Block<Record<'a> = T> + 'static;
 }
@@ -68,7 +68,7 @@ where
     S::Block: for<'a> Block<Record<'a> = T>,
 {
     type From = FromSource;
-    type Feed = Input<S>;
+    type Input = Input<S>;
     type Block = S::Block;
 }
 
@@ -77,19 +77,19 @@ where
     Vec<D::Item>: Loggable + for<'a> Block<Record<'a> = D::Item>,
 {
     type From = FromReceiver;
-    type Feed = Input<ReceiverStream<Self>>;
+    type Input = Input<ReceiverStream<Self>>;
     type Block = Received<Vec<D::Item>>;
 }
 
 impl<T: Data> RecordStream<T> for StreamHandle<T> {
     type From = FromHandle;
-    type Feed = StreamHandle<T>;
+    type Input = StreamHandle<T>;
     type Block = RddBlock<T>;
 }
 
 impl<T: Data> RecordStream<T> for &StreamHandle<T> {
     type From = FromHandle;
-    type Feed = StreamHandle<T>;
+    type Input = StreamHandle<T>;
     type Block = RddBlock<T>;
 }
 
@@ -130,17 +130,17 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 )]
 pub trait TextStream {
     /// What its blocks come from.
-    type Feed: Feed<Block: TextRecords>;
+    type Input: ChainInput<Block: TextRecords>;
 
     /// Turns the value into that.
-    fn into_feed(self) -> Self::Feed;
+    fn into_input(self) -> Self::Input;
 }
 
 #[diagnostic::do_not_recommend]
 impl<S: Source<Block: TextRecords>> TextStream for S {
-    type Feed = Input<S>;
+    type Input = Input<S>;
 
-    fn into_feed(self) -> Input<S> {
+    fn into_input(self) -> Input<S> {
         Input::new(self)
     }
 }
@@ -148,9 +148,9 @@ impl<S: Source<Block: TextRecords>> TextStream for S {
 macro_rules! received {
     ($($receiver:ty),*) => {$(
         impl TextStream for $receiver {
-            type Feed = Input<ReceiverStream<$receiver>>;
+            type Input = Input<ReceiverStream<$receiver>>;
 
-            fn into_feed(self) -> Self::Feed {
+            fn into_input(self) -> Self::Input {
                 Input::new(receiver_stream(self))
             }
         }
@@ -160,17 +160,17 @@ macro_rules! received {
 received!(SocketTextStream, ListenTextStream);
 
 impl<T: Data + AsRef<str>> TextStream for StreamHandle<T> {
-    type Feed = StreamHandle<T>;
+    type Input = StreamHandle<T>;
 
-    fn into_feed(self) -> StreamHandle<T> {
+    fn into_input(self) -> StreamHandle<T> {
         self
     }
 }
 
 impl<T: Data + AsRef<str>> TextStream for &StreamHandle<T> {
-    type Feed = StreamHandle<T>;
+    type Input = StreamHandle<T>;
 
-    fn into_feed(self) -> StreamHandle<T> {
+    fn into_input(self) -> StreamHandle<T> {
         self.clone()
     }
 }
@@ -178,40 +178,40 @@ impl<T: Data + AsRef<str>> TextStream for &StreamHandle<T> {
 /// Starts a chain from any stream of text: its records are `&str`, borrowed from whatever owns them.
 ///
 /// See [`TextStream`] for an example.
-pub fn text_stream<S: TextStream>(lines: S) -> TextFeed<S::Feed> {
-    TextFeed(lines.into_feed())
+pub fn text_stream<S: TextStream>(lines: S) -> TextInput<S::Input> {
+    TextInput(lines.into_input())
 }
 
 /// See [`text_stream`].
 #[derive(Debug)]
-pub struct TextFeed<F>(F);
+pub struct TextInput<F>(F);
 
 /// Marks a [`text_stream`] in [`IntoSource`].
 #[derive(Debug)]
 pub struct FromText;
 
 #[diagnostic::do_not_recommend]
-impl<F: Feed<Block: TextRecords>> IntoSource<FromText> for TextFeed<F> {
-    type Feed = TextFeed<F>;
+impl<F: ChainInput<Block: TextRecords>> IntoSource<FromText> for TextInput<F> {
+    type Input = TextInput<F>;
 
-    fn into_source(self) -> TextFeed<F> {
+    fn into_source(self) -> TextInput<F> {
         self
     }
 }
 
-impl<F: Feed<Block: TextRecords>> Feed for TextFeed<F> {
+impl<F: ChainInput<Block: TextRecords>> ChainInput for TextInput<F> {
     type Block = Borrowed<F::Block>;
 
     fn name(&self) -> String {
         self.0.name()
     }
 
-    fn join(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
-        self.0.join(context)
+    fn register(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
+        self.0.register(context)
     }
 
-    fn take(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<Borrowed<F::Block>>> {
-        Ok(self.0.take(batch, op)?.into_iter().map(Borrowed).collect())
+    fn blocks(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<Borrowed<F::Block>>> {
+        Ok(self.0.blocks(batch, op)?.into_iter().map(Borrowed).collect())
     }
 
     fn slide(&self) -> Option<Duration> {

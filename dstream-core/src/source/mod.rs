@@ -25,7 +25,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Result, Time, checkpoint::Stateful};
 
-pub use any::{Borrowed, FromText, RecordStream, TextFeed, TextRecords, TextStream, text_stream};
+pub use any::{Borrowed, FromText, RecordStream, TextInput, TextRecords, TextStream, text_stream};
 pub use checkpointed::Checkpointed;
 pub use context::{Limits, SourceContext};
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
@@ -274,10 +274,10 @@ pub trait Source: Send + 'static {
 )]
 pub trait IntoSource<M> {
     /// What the blocks of the batches come from.
-    type Feed;
+    type Input;
 
     /// Turns the value into that.
-    fn into_source(self) -> Self::Feed;
+    fn into_source(self) -> Self::Input;
 }
 
 /// Marks a [`Source`] in [`IntoSource`].
@@ -285,7 +285,7 @@ pub trait IntoSource<M> {
 pub struct FromSource;
 
 impl<S: Source> IntoSource<FromSource> for S {
-    type Feed = Input<S>;
+    type Input = Input<S>;
 
     fn into_source(self) -> Input<S> {
         Input::new(self)

@@ -1,6 +1,6 @@
-//! `group_by_key_and_window`.
+//! `group_by_key_and_window`: a window whose aggregate is the group.
 
-use super::{keyed::Keyed, ring::Derived};
+use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd,
     batch::{Batch, OpMeta, Step},
@@ -8,21 +8,21 @@ use crate::{
     record::Data,
 };
 
-/// A window of groups: what leaves of a group is in front, what enters comes behind.
-pub type GroupByKeyAndWindow<K, V> = Keyed<K, Vec<V>, Group>;
+/// A window of groups: values leave a group at its front and enter at its end.
+pub type GroupByKeyAndWindow<K, V> = KeyedWindow<K, Vec<V>, RunningGroup>;
 
-/// The group is all there is.
+/// Marks a window that derives nothing but its groups.
 #[derive(Debug, Default)]
-pub struct Group;
+pub struct RunningGroup;
 
-impl Derived for Group {}
+impl Derived for RunningGroup {}
 
-impl<K, V> Keyed<K, Vec<V>, Group>
+impl<K, V> KeyedWindow<K, Vec<V>, RunningGroup>
 where
     K: Key<Owned = K> + Data,
     V: Data,
 {
-    /// Adds the groups of a batch. If the window is due: all values of each key in it, oldest first.
+    /// Adds the groups of a batch. If the window is due, returns all values of each key, oldest first.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,
@@ -38,17 +38,17 @@ where
             batch,
             op,
             batch.vectors(op, input),
-            |ring, turn| {
-                ring.leave(turn.cutoff, |group, _, left| {
+            |bucket, step| {
+                bucket.evict(step.cutoff, |group, _, left| {
                     group.drain(..left.len());
-                    // A group that was large once does not keep the room.
+                    // A group that has been large gives its memory back.
                     if group.capacity() / 4 > group.len() {
                         group.shrink_to(2 * group.len());
                     }
                 });
-                ring.enter(turn.time, turn.entries, |group, _, values, first| add(group, values, first));
+                bucket.insert(step.time, step.entries, |group, _, values, first| add(group, values, first));
             },
-            |ring| ring.refresh(false, |group, _, _, values, first| add(group, values, first)),
+            |bucket| bucket.refresh(false, |group, _, _, values, first| add(group, values, first)),
             |_, _| true,
         )
     }

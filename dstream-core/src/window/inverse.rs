@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{keyed::Keyed, ring::Derived};
+use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd,
     batch::{Batch, OpMeta, Step},
@@ -10,31 +10,31 @@ use crate::{
     record::Data,
 };
 
-/// A keyed window for a function that can be taken back: what leaves is subtracted, what enters is added.
-pub type InverseByKeyAndWindow<K, V> = Keyed<K, V, Running>;
+/// A keyed window for a function with an inverse: what leaves is subtracted, what enters is added.
+pub type InverseByKeyAndWindow<K, V> = KeyedWindow<K, V, RunningAggregate>;
 
-/// The value in the window is all there is.
+/// Marks a window that derives nothing but its aggregate.
 #[derive(Debug, Default)]
-pub struct Running;
+pub struct RunningAggregate;
 
-impl Derived for Running {}
+impl Derived for RunningAggregate {}
 
-/// `*sum = f(*sum, value)`. While `f` has the sum, `filler` is in its place.
+/// Sets `*sum = f(*sum, value)`. While `f` owns the sum, `filler` is in its place.
 fn change<V>(sum: &mut V, filler: V, value: V, f: impl Fn(V, V) -> V) {
     let old = mem::replace(sum, filler);
     *sum = f(old, value);
 }
 
-impl<K, V> Keyed<K, V, Running>
+impl<K, V> KeyedWindow<K, V, RunningAggregate>
 where
     K: Key<Owned = K> + Data,
     V: Data,
 {
-    /// Adds the partials of a batch. If the window is due: the value of each key in it, but for those that
-    /// `filter` hides.
+    /// Adds the partial aggregates of a batch. If the window is due, returns the aggregate of each key,
+    /// without the pairs that `filter` rejects.
     ///
-    /// What leaves is taken back first, oldest first, by `inverse(value, left)`. A key goes with the last of
-    /// its batches, not when its value looks like nothing.
+    /// What leaves is subtracted first, oldest first, by `inverse(value, left)`. A key is removed with the
+    /// last of its batches, whatever its aggregate is.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,
@@ -46,7 +46,7 @@ where
     ) -> Step<Rdd<(K, V)>> {
         let add = |sum: &mut V, value: &V, first: bool| {
             if !first {
-                // A clone of what comes, which is most often less than the sum.
+                // A clone of the new value as the filler, which is usually smaller than the sum.
                 change(sum, value.clone(), value.clone(), &f);
             }
         };
@@ -54,11 +54,11 @@ where
             batch,
             op,
             input,
-            |ring, turn| {
-                ring.leave(turn.cutoff, |sum, _, left| change(sum, left.clone(), left, &inverse));
-                ring.enter(turn.time, turn.entries, |sum, _, value, first| add(sum, value, first));
+            |bucket, step| {
+                bucket.evict(step.cutoff, |sum, _, left| change(sum, left.clone(), left, &inverse));
+                bucket.insert(step.time, step.entries, |sum, _, value, first| add(sum, value, first));
             },
-            |ring| ring.refresh(false, |sum, _, _, value, first| add(sum, value, first)),
+            |bucket| bucket.refresh(false, |sum, _, _, value, first| add(sum, value, first)),
             filter,
         )
     }

@@ -1,44 +1,44 @@
-//! Windows: what a stream had in the last while.
+//! Sliding windows.
 //!
-//! A window keeps what each of its batches came to, never what that is made of, and answers at every slide
-//! with what is in `(t - length, t]`. [`Frame`] knows the times, and which batches failed; beside it
-//! [`WindowOf`], [`CountByWindow`] and [`Keyed`] have what was kept and how it is put together.
+//! A window stores one partial result per batch, not the records, and yields the aggregate of the batches in
+//! `(t - length, t]` at every slide. [`WindowBatches`] tracks the times and the batches that failed.
+//! [`RecordWindow`], [`CountByWindow`] and [`KeyedWindow`] store partial results and combine them.
 
-mod buffer;
-mod frame;
+mod batches;
+mod bucket;
 mod group;
 mod inverse;
 mod keyed;
 mod reduce;
-mod ring;
 #[cfg(test)]
 pub(crate) mod tests;
 mod two_stacks;
+mod unkeyed;
 
 use std::time::Duration;
 
-pub use buffer::{CountByWindow, WindowOf};
 pub use group::GroupByKeyAndWindow;
 pub use inverse::InverseByKeyAndWindow;
 pub use reduce::{InverseByWindow, ReduceByWindow};
 pub use two_stacks::ReduceByKeyAndWindow;
+pub use unkeyed::{CountByWindow, RecordWindow};
 
 use crate::{Time, batch::Batch, exchange::Part, time::millis};
 
-/// How long a window is and how often it is looked at, both checked by
+/// The length and the slide of a window, both checked by
 /// [`Builder::window`](crate::private::Builder::window).
 #[derive(Debug, Clone, Copy)]
 pub struct WindowSpec {
     /// The window at `t` holds the batches in `(t - length, t]`.
     pub length: Duration,
-    /// It is looked at whenever this has passed, counted from the zero time.
+    /// The window is due whenever this has passed, counted from the zero time.
     pub slide: Duration,
-    /// What this process owns.
+    /// The key groups that this process owns.
     pub(crate) part: Part,
 }
 
 impl WindowSpec {
-    /// Whether the window is looked at in this batch.
+    /// Whether the window is due in this batch.
     pub fn is_due(&self, batch: &Batch<'_>) -> bool {
         millis(batch.time().since(batch.zero_time())).is_multiple_of(millis(self.slide).max(1))
     }

@@ -26,8 +26,8 @@ impl<T: Data> ReduceByWindow<T> {
         ReduceByWindow(ReduceByKeyAndWindow::new(spec, 1))
     }
 
-    /// Adds what a batch was reduced to. If the window is due: what `f` makes of its batches, or nothing if
-    /// all are empty.
+    /// Adds the aggregate of a batch. If the window is due, returns the aggregate of its batches, or nothing
+    /// if all are empty.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,
@@ -45,7 +45,7 @@ impl<T: Data> InverseByWindow<T> {
         InverseByWindow(InverseByKeyAndWindow::new(spec, 1))
     }
 
-    /// As [`ReduceByWindow::step`]; what leaves is taken back by `inverse`.
+    /// As [`ReduceByWindow::step`]; what leaves is subtracted by `inverse`.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,
@@ -70,7 +70,7 @@ fn without_key<T: Clone>(pairs: Rdd<((), T)>) -> Rdd<T> {
     Rdd::from_partitions(pairs.into_vecs().into_iter().map(values))
 }
 
-/// Both are kept as the keyed window is.
+/// Both are checkpointed as the keyed window.
 macro_rules! stateful {
     ($($window:ident),*) => {$(
         impl<T: Portable> Stateful for $window<T> {

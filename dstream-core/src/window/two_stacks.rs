@@ -1,8 +1,8 @@
-//! `reduce_by_key_and_window` for a function without an inverse.
+//! `reduce_by_key_and_window` for a function without an inverse, by the two-stacks algorithm.
 
 use std::mem;
 
-use super::{keyed::Keyed, ring::Derived};
+use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, OpMeta, Step},
@@ -10,34 +10,35 @@ use crate::{
     record::Data,
 };
 
-/// A keyed window for any associative function, of which a slide costs what enters and what leaves.
-pub type ReduceByKeyAndWindow<K, V> = Keyed<K, V, TwoStacks<V>>;
+/// A keyed window for any associative function. A slide costs what enters and what leaves, amortised.
+pub type ReduceByKeyAndWindow<K, V> = KeyedWindow<K, V, TwoStacks<V>>;
 
-/// A queue of values whose reduction is always at hand: for `max` there is no way to take back what left.
+/// A queue of values with their aggregate, made of two stacks, for functions such as `max` that can't be
+/// inverted.
 ///
-/// Seen from a moment in the past (the *turn*), `front` has, for each batch before it, what the batches from
-/// that one to the turn come to; the oldest of them is on top and is popped when it leaves. `sum` is what
-/// came since. When the last batch before the turn has left, the window is turned again: all that is in it
-/// becomes `front`. So each value meets the function twice, once when it enters and once at a turn.
+/// At a *flip*, `front` gets for each batch in the window the aggregate from that batch up to the flip, with
+/// that of the oldest batch on top. It is popped when its batch leaves. `sum` aggregates the batches since
+/// the flip. When the last batch before the flip has left, the window is flipped again. So the function is
+/// called twice for each value: once when it enters and once at a flip.
 #[derive(Debug)]
 pub struct TwoStacks<V> {
     front: Vec<(Time, V)>,
     sum: Option<V>,
-    /// Whether the value in the window is to be made of the two before it is shown.
-    put_off: bool,
+    /// Whether the value in the window must be computed from these two before it is read.
+    deferred: bool,
 }
 
 impl<V> Default for TwoStacks<V> {
     fn default() -> Self {
-        TwoStacks { front: Vec::new(), sum: None, put_off: false }
+        TwoStacks { front: Vec::new(), sum: None, deferred: false }
     }
 }
 
 impl<V: Send> Derived for TwoStacks<V> {
-    const TURNS: bool = true;
+    const FLIPS: bool = true;
 
-    fn put_off(&mut self) -> bool {
-        !mem::replace(&mut self.put_off, true)
+    fn defer(&mut self) -> bool {
+        !mem::replace(&mut self.deferred, true)
     }
 }
 
@@ -50,7 +51,7 @@ impl<V: Clone> TwoStacks<V> {
         });
     }
 
-    /// Adds the value of an older batch than all before it, at a turn.
+    /// Adds the value of a batch that is older than those so far, at a flip.
     fn push_front(&mut self, time: Time, value: &V, f: impl Fn(V, V) -> V) {
         let value = match self.front.last() {
             Some((_, later)) => f(value.clone(), later.clone()),
@@ -59,7 +60,7 @@ impl<V: Clone> TwoStacks<V> {
         self.front.push((time, value));
     }
 
-    /// Takes out what left.
+    /// Removes the batches that leave.
     fn pop(&mut self, cutoff: Time) {
         while self.front.pop_if(|(time, _)| *time <= cutoff).is_some() {}
     }
@@ -72,13 +73,13 @@ impl<V: Clone> TwoStacks<V> {
     }
 }
 
-impl<K, V> Keyed<K, V, TwoStacks<V>>
+impl<K, V> KeyedWindow<K, V, TwoStacks<V>>
 where
     K: Key<Owned = K> + Data,
     V: Data,
 {
-    /// Adds the partials of a batch. If the window is due: what `f` makes of each key in it, in the order of
-    /// the batches, but for those that `filter` hides.
+    /// Adds the partial aggregates of a batch. If the window is due, returns the aggregate of each key, in
+    /// the order of the batches, without the pairs that `filter` rejects.
     pub fn step(
         &mut self,
         batch: &Batch<'_>,
@@ -91,14 +92,14 @@ where
             batch,
             op,
             input,
-            |ring, turn| {
-                ring.leave(turn.cutoff, |_, stacks, _| stacks.pop(turn.cutoff));
-                ring.enter(turn.time, turn.entries, |_, stacks, value, _| stacks.push(value, &f));
+            |bucket, step| {
+                bucket.evict(step.cutoff, |_, stacks, _| stacks.pop(step.cutoff));
+                bucket.insert(step.time, step.entries, |_, stacks, value, _| stacks.push(value, &f));
             },
-            |ring| {
-                ring.refresh(true, |_, stacks, time, value, _| stacks.push_front(time, value, &f));
-                ring.settle(|value, stacks| {
-                    if mem::take(&mut stacks.put_off)
+            |bucket| {
+                bucket.refresh(true, |_, stacks, time, value, _| stacks.push_front(time, value, &f));
+                bucket.compute_deferred(|value, stacks| {
+                    if mem::take(&mut stacks.deferred)
                         && let Some(total) = stacks.total(&f)
                     {
                         *value = total;

@@ -29,7 +29,7 @@ pub(super) fn stage(graph: &Graph, at: usize, stage: &Stage) -> TokenStream {
     let input = match &node.kind {
         NodeKind::Source { .. } => {
             let input = local("in", root, span);
-            quote_spanned!(span => __ds_batch.take(&#input, &#place))
+            quote_spanned!(span => __ds_batch.blocks_of(&#input, &#place))
         }
         _ if yields(graph, root) == Yields::View => {
             let view = view(root, span);

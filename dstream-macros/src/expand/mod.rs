@@ -138,8 +138,8 @@ fn handed_out(pipeline: &Pipeline, graph: &Graph) -> (TokenStream, TokenStream) 
     };
     let (meta, slide) = (meta(id), slide(graph, node.inputs[0], site));
     let handle = quote_spanned!(site =>
-        let __ds_handle = __ds_builder.hand_out(&#meta, #slide);
-        let __ds_handing = __ds_handle.handing();
+        let __ds_handle = __ds_builder.publish(&#meta, #slide);
+        let __ds_publisher = __ds_handle.publisher();
     );
     let value = match pipeline.context {
         None => quote_spanned!(site => #finish.map(|__ds_context| (__ds_context, __ds_handle))),
@@ -277,7 +277,7 @@ fn slide(graph: &Graph, id: NodeId, span: Span) -> TokenStream {
     match graph.nodes[id].slide {
         Some(source) if matches!(graph.nodes[source].kind, NodeKind::Source { .. }) => {
             let input = local("in", source, span);
-            quote_spanned!(span => ::dstream::__private::Feed::slide(&#input))
+            quote_spanned!(span => ::dstream::__private::ChainInput::slide(&#input))
         }
         Some(window) => {
             let window = local("w", window, span);
@@ -470,7 +470,7 @@ fn emit(graph: &Graph, id: NodeId) -> TokenStream {
     let from = result(from, span);
     let (rdd, batch, policy) = (local("rdd", id, span), local("batch", id, span), op.policy());
     if graph.hands_out && id + 1 == graph.nodes.len() {
-        return quote_spanned!(span => __ds_batch.hand_out(&#from, &__ds_handing););
+        return quote_spanned!(span => __ds_batch.publish(&#from, &__ds_publisher););
     }
     let emit = (output.emit)(&op, &rdd, &batch);
     let output = local("out", id, span);

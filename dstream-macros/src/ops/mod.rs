@@ -19,7 +19,6 @@ mod foreach_rdd_async;
 mod glom;
 mod group_by_key;
 mod group_by_key_and_window;
-mod hand_out;
 mod inspect;
 mod join;
 mod keys;
@@ -29,6 +28,7 @@ mod map_values;
 mod map_with_state;
 mod named;
 mod print;
+mod publish;
 mod reduce;
 mod reduce_by_key;
 mod reduce_by_key_and_window;
@@ -490,9 +490,9 @@ pub(crate) static OPS: [&OpSpec; 53] = [
     &zip_with_index::SPEC,
 ];
 
-pub(crate) use hand_out::SPEC as HAND_OUT;
 pub(crate) use map_with_state::SNAPSHOTS;
 pub(crate) use named::SPEC as NAMED;
+pub(crate) use publish::SPEC as PUBLISH;
 
 /// The operator of this name.
 pub(crate) fn find(name: &Ident) -> Option<&'static OpSpec> {

@@ -12,7 +12,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     options: &[],
     kind: Kind::Wide(Wide {
         keeps: Keeps::Window,
-        keep: Some(|op| kept(op, "WindowOf")),
+        keep: Some(|op| kept(op, "RecordWindow")),
         hoist: no_hoist,
         reads: Reads::Whole,
         finish: |op, rdd| step(op, rdd, &quote!()),

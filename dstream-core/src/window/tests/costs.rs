@@ -20,7 +20,7 @@ fn a_slide_costs_what_enters_and_leaves() {
             let pairs = Some((0..3u8).map(|key| (key, (k as u64 * 37) % 101)).collect());
             assert!(window.step(&b, &OP, partials(&b, &pairs, 1, f), f, |_, _| true).is_ok());
         }
-        // For each key and batch: in at the end, at a turn, and to answer.
+        // For each key and batch: in at the end, at a flip, and for the result.
         assert!(calls.into_inner() <= 3 * 3 * batches);
     }
 }
@@ -37,7 +37,7 @@ fn keys_leave_the_tables() {
         let input = b.partials(&OP, 1, Ok(vec![sink.finish()]), |a, b| a + b);
         let rdd = window.step(&b, &OP, input, |a, b| a + b, |a, b| a - b, |_, _| true);
         assert_eq!(rdd.map(|rdd| rdd.count()).ok(), Some(100 * k.min(2) as u64));
-        most = most.max(window.room());
+        most = most.max(window.index_bound());
     }
     assert!(most <= 1_000, "{most}");
 }
@@ -64,5 +64,5 @@ fn a_table_that_shrinks_loses_nothing() {
         let expected = naive(&stream, k, (3, 1), concat);
         assert!(found == expected && others == expected, "batch {k}");
     }
-    assert!(window.room() < 1_000 && other.room() < 1_000, "{}", window.room());
+    assert!(window.index_bound() < 1_000 && other.index_bound() < 1_000, "{}", window.index_bound());
 }

@@ -90,7 +90,7 @@ proptest! {
         let joined = |k| window(k).map(|w| w.map(|w| w.into_iter().flatten().reduce(concat).into_iter().collect()));
         check(
             stream.len(), length, restart,
-            || WindowOf::new(spec(length, slide)),
+            || RecordWindow::new(spec(length, slide)),
             |window, b, k| {
                 // The order counts: compared as one record.
                 let rdd = window.step(b, &OP, input(b, k))?;
@@ -149,8 +149,8 @@ fn counts_are_zero_before_and_after_the_data() {
 
 #[test]
 fn a_window_over_a_window_is_due_when_both_are() {
-    let mut inner = WindowOf::new(spec(2, 2));
-    let mut outer = WindowOf::new(spec(4, 4));
+    let mut inner = RecordWindow::new(spec(2, 2));
+    let mut outer = RecordWindow::new(spec(4, 4));
     let found: Vec<_> = (1..=8)
         .map(|k| {
             let b = batch(k);

@@ -8,7 +8,7 @@ use super::*;
 
 #[test]
 fn windows_share_partitions_and_partials() {
-    let mut window = WindowOf::new(spec(3, 1));
+    let mut window = RecordWindow::new(spec(3, 1));
     let rdd = Rdd::from_partitions([vec![String::from("a")], vec![]]);
     let at = rdd.first().map(std::ptr::from_ref);
     assert!(window.step(&batch(1), &OP, Ok(rdd)).is_ok_and(|rdd| rdd.first().map(std::ptr::from_ref) == at));
@@ -58,7 +58,7 @@ fn what_did_not_change_is_not_made_again() {
     };
     let mut window = ReduceByKeyAndWindow::new(spec(10, 1), 1);
     for k in 1..=14 {
-        // Many keys before and after the turn, when the first batch leaves; from then on one.
+        // Many keys before and after the flip, when the first batch leaves; from then on one.
         let many = if k == 5 || k == 12 { 100u32 } else { 1 };
         let pairs = Some((0..many).map(|key| (key, k)).collect());
         let b = batch(k as usize);

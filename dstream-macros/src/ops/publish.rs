@@ -1,4 +1,4 @@
-//! A last expression without `;`: its stream is a value of the program's.
+//! The operator of a last expression without `;`: it publishes the stream, so that the program gets a handle.
 
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
@@ -6,15 +6,15 @@ use quote::quote_spanned;
 use super::{Kind, OpSpec, Output, no_hoist, plain_editor};
 
 pub(crate) static SPEC: OpSpec = OpSpec {
-    name: "hand_out",
+    name: "publish",
     usage: "",
     forms: &[],
     options: &[],
     kind: Kind::Output(Output {
         hoist: no_hoist,
-        sink: |op| quote_spanned!(op.span() => ::dstream::__private::First::new(__ds_handing.limit())),
+        sink: |op| quote_spanned!(op.span() => ::dstream::__private::First::new(__ds_publisher.limit())),
         whole: false,
-        // It is no output of a batch: one that runs again hands its records out again.
+        // It is no output of a batch: a batch that runs again publishes its records again.
         emit: |_, _, _| TokenStream::new(),
     }),
     editor: plain_editor,
