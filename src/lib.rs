@@ -33,6 +33,8 @@ pub use dstream_core::*;
 #[cfg(feature = "kafka")]
 pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
+#[cfg(feature = "postgres")]
+pub use dstream_postgres as postgres;
 
 /// What a file with a pipeline needs: `use dstream::prelude::*`.
 pub mod prelude {

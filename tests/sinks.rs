@@ -155,6 +155,56 @@ fn a_panic_in_abort_and_close_costs_nothing_more() {
     }
 }
 
+/// Notes which batch a restart would run again at the earliest; refuses one of the batches.
+struct Earliest(Arc<Mutex<Vec<(Time, Time)>>>);
+
+impl Sink<u64> for Earliest {
+    type Part = ();
+
+    fn write(&self, _: &SinkBatch, partition: Partition<'_, u64>) -> Result<(), SinkError> {
+        if partition.iter().any(|n| *n == 13) { Err("unlucky".into()) } else { Ok(()) }
+    }
+
+    fn commit(&mut self, batch: &SinkBatch, _: Vec<()>) -> Result<(), SinkError> {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push((batch.time(), batch.rerun_from()));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_sink_is_told_which_batches_a_restart_may_run_again() {
+    let run = |folder: Option<&std::path::Path>| {
+        let seen = Arc::default();
+        let sink = Earliest(Arc::clone(&seen));
+        let batches: Vec<Vec<u64>> = (0..30).map(|n| vec![n]).collect();
+        let conf = Config::new().clock(ManualClock::new(NOW));
+        let conf = match folder {
+            Some(folder) => conf.checkpoint(folder),
+            None => conf,
+        };
+        let ssc = dstream::stream!(batch = 1s, conf = conf, {
+            queue_stream(batches).write_to(sink);
+        })
+        .unwrap();
+        assert!(ssc.run_batches(30).is_err());
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(seen.len(), 29);
+        seen.clone()
+    };
+    // Without a checkpoint none runs again.
+    assert!(run(None).iter().all(|(time, earliest)| time == earliest));
+    let folder = tempfile::tempdir().unwrap();
+    let failed = NOW + Duration::from_secs(14);
+    for (time, earliest) in run(Some(folder.path())) {
+        // A few behind the last, as some older checkpoints are kept; never behind one that failed.
+        let last = time.min(failed);
+        assert!(
+            earliest < last && (time < NOW + Duration::from_secs(6) || last.since(earliest).as_secs() < 6)
+        );
+    }
+}
+
 /// Fails with transient errors for a while, and sends what it has written.
 struct Flaky {
     left: u32,

@@ -69,6 +69,8 @@ pub(crate) trait OutputLog: Sync {
     fn done(&self, time: Time, output: &str);
     /// Whether outputs of the batch may have run in an earlier process.
     fn may_be_written(&self, time: Time) -> bool;
+    /// The oldest batch that a restart may run again, if there is a checkpoint.
+    fn rerun_from(&self) -> Option<Time>;
     /// What outputs need of the context.
     fn scope(&self) -> OutputScope;
 }
@@ -330,6 +332,10 @@ impl<'a> Batch<'a> {
         self.log.may_be_written(self.time)
     }
 
+    pub(crate) fn rerun_from(&self) -> Time {
+        self.log.rerun_from().unwrap_or(self.time).min(self.time)
+    }
+
     pub(crate) fn default_partitions(&self) -> usize {
         self.config.partitions
     }
@@ -534,6 +540,10 @@ impl OutputLog for NothingDone {
 
     fn may_be_written(&self, _: Time) -> bool {
         false
+    }
+
+    fn rerun_from(&self) -> Option<Time> {
+        None
     }
 
     fn scope(&self) -> OutputScope {

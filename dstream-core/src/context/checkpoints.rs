@@ -47,6 +47,8 @@ pub(super) struct Checkpoints {
     outputs: Vec<String>,
     /// An output has failed: the checkpoint stays before its batch, which a restart runs again.
     frozen: Option<Frozen>,
+    /// By how much the oldest of the checkpoints that are kept may be behind the newest.
+    kept: Duration,
 }
 
 /// While the checkpoint stays where it is, nothing of the log can be deleted.
@@ -143,6 +145,8 @@ impl Checkpoints {
     /// sources get back what they had.
     pub(super) fn resume(core: &Core, opened: Opened) -> Result<(Checkpoints, Option<Resumed>)> {
         let Opened { log, session, policy, given_up } = opened;
+        // Each holds another batch at most, and one more may not be deleted yet.
+        let kept = core.interval.saturating_mul(u32::try_from(policy.keep + 1).unwrap_or(u32::MAX));
         log.check_claimed()?;
         let (operators, sources, mut progress, outputs, forget) = {
             let life = core.lock();
@@ -225,6 +229,7 @@ impl Checkpoints {
             sources,
             outputs,
             frozen: None,
+            kept,
         };
         Ok((checkpoints, resumed))
     }
@@ -253,6 +258,11 @@ impl Checkpoints {
     /// Whether the checkpoint stays before a batch that failed.
     pub(super) fn is_frozen(&self) -> bool {
         self.frozen.is_some()
+    }
+
+    /// The oldest batch that a restart may run again, also from the oldest checkpoint that is kept.
+    pub(super) fn rerun_from(&self) -> Time {
+        self.progress.batch_time - self.kept
     }
 
     /// Whether an output of a batch that runs again has run before.

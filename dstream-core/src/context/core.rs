@@ -604,6 +604,10 @@ impl OutputLog for Core {
         self.rerun_until.get().is_some_and(|until| time <= *until || self.lock().run.is_none())
     }
 
+    fn rerun_from(&self) -> Option<Time> {
+        self.lock_checkpoints().as_ref().map(Checkpoints::rerun_from)
+    }
+
     fn scope(&self) -> OutputScope {
         let life = self.lock();
         let abandoned = life.run.as_ref().map_or(&self.abandoned, |run| &run.jobs.abandoned);

@@ -382,6 +382,7 @@ fn first<T>(context: &SinkContext, input: &Input<T>) -> SinkBatch {
         partitions: input.partitions.len(),
         records: input.partitions.iter().map(Vec::len).sum(),
         may_be_written: false,
+        rerun_from: Time::from_millis(1_000_000),
     }
 }
 

@@ -251,6 +251,7 @@ pub struct SinkBatch {
     partitions: usize,
     records: usize,
     may_be_written: bool,
+    rerun_from: Time,
 }
 
 impl SinkBatch {
@@ -285,5 +286,12 @@ impl SinkBatch {
     /// need not look for what it has written.
     pub fn may_be_written(&self) -> bool {
         self.may_be_written
+    }
+
+    /// The oldest batch that this process, or one that goes on from the checkpoint, may run again. What a
+    /// sink has recorded of older batches it can forget. It stays where it is behind a batch that failed, and
+    /// without a checkpoint it is the batch itself.
+    pub fn rerun_from(&self) -> Time {
+        self.rerun_from
     }
 }

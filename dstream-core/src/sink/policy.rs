@@ -145,6 +145,7 @@ impl<T> Attempts<'_, '_, T> {
                 partitions: rdd.num_partitions(),
                 records: rdd.partitions().map(<[T]>::len).sum(),
                 may_be_written: attempt > 1 || batch.may_be_written(),
+                rerun_from: batch.rerun_from(),
             };
             // A panic is no error that may pass.
             let outcome = batch.guard(std::slice::from_ref(*op), || emit(rdd, &sink_batch));
