@@ -42,7 +42,23 @@ pub mod prelude {
     pub use dstream_macros::Record;
 }
 
-/// The programs in README.md are tests too.
+/// The programs in README.md and in the pages of `docs/` are tests too.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../README.md")]
+    struct Readme;
+    #[doc = include_str!("../docs/functions.md")]
+    struct Functions;
+    #[doc = include_str!("../docs/outputs.md")]
+    struct Outputs;
+    #[doc = include_str!("../docs/records.md")]
+    struct Records;
+    #[doc = include_str!("../docs/sources.md")]
+    struct Sources;
+    #[doc = include_str!("../docs/state.md")]
+    struct State;
+    #[doc = include_str!("../docs/testing.md")]
+    struct Testing;
+    #[doc = include_str!("../docs/watching.md")]
+    struct Watching;
+}

@@ -397,7 +397,7 @@ fn closures_are_called_with_the_same_batch_again() -> dstream::Result<()> {
 #[test]
 fn a_batch_that_can_not_be_written_is_skipped_or_goes_to_dead_letters() -> dstream::Result<()> {
     let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
-    let dead = TextFiles::new(folder.path().join("dead").display().to_string(), "");
+    let dead = TextFiles::new(folder.path().join("dead"), "");
     let worse = Recorder { fails_in: "commit", ..Recorder::default() };
     let calls = worse.clone();
     let ssc = dstream::stream!(batch = 1s, {

@@ -1,5 +1,7 @@
 //! `save_as_text_files` and `save_as_object_files`: a folder a batch.
 
+use std::path::PathBuf;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{DStream, Record, StreamOutput, rdd::TextLine};
@@ -20,7 +22,7 @@ impl<T: Record<Owned: TextLine>> DStream<T> {
     /// use dstream::prelude::*;
     ///
     /// let folder = std::env::temp_dir().join(format!("dstream-doc-{}", std::process::id()));
-    /// let prefix = folder.join("nums").display().to_string();
+    /// let prefix = folder.join("nums");
     /// let ssc = dstream::stream!(batch = 1s, {
     ///     queue_stream(vec![vec![1, 2], vec![]]).save_as_text_files(prefix, "txt", skip_empty = true);
     /// })?;
@@ -29,8 +31,8 @@ impl<T: Record<Owned: TextLine>> DStream<T> {
     /// # std::fs::remove_dir_all(folder).ok();
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn save_as_text_files(self, prefix: impl Into<String>, suffix: impl Into<String>) -> StreamOutput {
-        let _ = (prefix.into(), suffix.into());
+    pub fn save_as_text_files(self, prefix: impl Into<PathBuf>, suffix: impl Into<String>) -> StreamOutput {
+        let _: (PathBuf, String) = (prefix.into(), suffix.into());
         StreamOutput::typed()
     }
 }
@@ -45,7 +47,7 @@ impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
     /// use dstream::prelude::*;
     ///
     /// let folder = std::env::temp_dir().join(format!("dstream-doc-objects-{}", std::process::id()));
-    /// let prefix = folder.join("pairs").display().to_string();
+    /// let prefix = folder.join("pairs");
     /// let ssc = dstream::stream!(batch = 1s, {
     ///     queue_stream(vec![vec![(1u8, "one".to_owned())]]).save_as_object_files(prefix);
     /// })?;
@@ -57,8 +59,8 @@ impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
     /// # std::fs::remove_dir_all(folder).ok();
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn save_as_object_files(self, prefix: impl Into<String>, suffix: impl Into<String>) -> StreamOutput {
-        let _ = (prefix.into(), suffix.into());
+    pub fn save_as_object_files(self, prefix: impl Into<PathBuf>, suffix: impl Into<String>) -> StreamOutput {
+        let _: (PathBuf, String) = (prefix.into(), suffix.into());
         StreamOutput::typed()
     }
 }

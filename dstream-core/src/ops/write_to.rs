@@ -21,7 +21,7 @@ impl<T: Record> DStream<T> {
     /// use dstream::{prelude::*, sink::TextFiles};
     ///
     /// let folder = std::env::temp_dir().join(format!("dstream-doc-sink-{}", std::process::id()));
-    /// let files = TextFiles::new(folder.join("nums").display().to_string(), "txt");
+    /// let files = TextFiles::new(folder.join("nums"), "txt");
     /// let ssc = dstream::stream!(batch = 1s, {
     ///     queue_stream(vec![vec![1, 2], vec![3]]).write_to(files, on_error = OnError::Skip);
     /// })?;

@@ -1,6 +1,6 @@
 //! Folders of files, one a batch.
 
-use std::{fs::File, io::BufWriter};
+use std::{fs::File, io::BufWriter, path::PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -17,7 +17,7 @@ pub struct TextFiles(Folders);
 
 impl TextFiles {
     /// Writes to `prefix-TIME.suffix`; without a suffix, to `prefix-TIME`.
-    pub fn new(prefix: impl Into<String>, suffix: impl Into<String>) -> TextFiles {
+    pub fn new(prefix: impl Into<PathBuf>, suffix: impl Into<String>) -> TextFiles {
         TextFiles(Folders::new(prefix.into(), suffix.into()))
     }
 
@@ -35,7 +35,7 @@ pub struct ObjectFiles(Folders);
 
 impl ObjectFiles {
     /// Writes to `prefix-TIME.suffix`; without a suffix, to `prefix-TIME`.
-    pub fn new(prefix: impl Into<String>, suffix: impl Into<String>) -> ObjectFiles {
+    pub fn new(prefix: impl Into<PathBuf>, suffix: impl Into<String>) -> ObjectFiles {
         ObjectFiles(Folders::new(prefix.into(), suffix.into()))
     }
 
@@ -89,14 +89,14 @@ impl<T: Data + Serialize + DeserializeOwned> Sink<T> for ObjectFiles {
 /// The folders of an output, and the one that is being written.
 #[derive(Debug)]
 struct Folders {
-    prefix: String,
+    prefix: PathBuf,
     suffix: String,
     skip_empty: bool,
     writer: Option<FolderWriter>,
 }
 
 impl Folders {
-    fn new(prefix: String, suffix: String) -> Folders {
+    fn new(prefix: PathBuf, suffix: String) -> Folders {
         Folders { prefix, suffix, skip_empty: false, writer: None }
     }
 

@@ -15,7 +15,7 @@ use crate::{Data, Rdd};
 /// use dstream::{prelude::*, sink::{OnError, TextFiles}};
 ///
 /// let folder = std::env::temp_dir().join(format!("dstream-doc-dead-{}", std::process::id()));
-/// let dead = TextFiles::new(folder.join("dead").display().to_string(), "txt");
+/// let dead = TextFiles::new(folder.join("dead"), "txt");
 /// let ssc = dstream::stream!(batch = 1s, {
 ///     let nums = queue_stream(vec![vec![1u64, 2]]);
 ///     nums.foreach_rdd(|_rdd| Err("no such table"), on_error = OnError::dead_letters(dead));

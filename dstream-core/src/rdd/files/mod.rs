@@ -5,7 +5,10 @@ mod objects;
 mod shape;
 mod text;
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 pub(crate) use folder::FolderWriter;
 pub(crate) use objects::{save_objects, write_objects};
@@ -16,14 +19,15 @@ use crate::Time;
 
 /// Where the batch at `time` is written: `prefix-<ms>.suffix`, without the dash or the dot if there is
 /// nothing to join.
-pub(crate) fn batch_path(prefix: &str, suffix: &str, time: Time) -> PathBuf {
-    let mut path = match prefix {
-        "" => time.as_millis().to_string(),
-        prefix => format!("{prefix}-{}", time.as_millis()),
-    };
+pub(crate) fn batch_path(prefix: &Path, suffix: &str, time: Time) -> PathBuf {
+    let mut path = OsString::from(prefix);
+    if !path.is_empty() {
+        path.push("-");
+    }
+    path.push(time.as_millis().to_string());
     if !suffix.is_empty() {
-        path.push('.');
-        path.push_str(suffix);
+        path.push(".");
+        path.push(suffix);
     }
     path.into()
 }
@@ -34,7 +38,7 @@ mod tests {
 
     #[test]
     fn names_the_folder_of_a_batch() {
-        let path = |prefix, suffix| batch_path(prefix, suffix, Time::from_millis(1_500));
+        let path = |prefix: &str, suffix| batch_path(Path::new(prefix), suffix, Time::from_millis(1_500));
         assert_eq!(path("out/counts", "txt"), PathBuf::from("out/counts-1500.txt"));
         assert_eq!(path("counts", ""), PathBuf::from("counts-1500"));
         assert_eq!(path("", "txt"), PathBuf::from("1500.txt"));
