@@ -10,7 +10,7 @@ use std::{
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let (code, message) = match &arguments[..] {
-        [dir] => match dstream::inspect_checkpoint(Path::new(dir), &mut io::stdout().lock()) {
+        [dir] => match dstream::checkpoint::inspect_checkpoint(Path::new(dir), &mut io::stdout().lock()) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(error) => (1, error.to_string()),
         },

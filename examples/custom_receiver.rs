@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use dstream::{Receiver, ReceiverContext};
+use dstream::receiver::{Receiver, ReceiverContext};
 
 /// Receives one reading a datagram: the sensor's name and the value.
 struct Sensors(UdpSocket);

@@ -16,12 +16,17 @@
 //! ```
 //!
 //! * [`stream!`] says how a pipeline is written, [`DStream`] has the operators, each with an example.
-//! * Streams begin at sources: [`socket_text_stream`], [`text_file_stream`], [`queue_stream`], or a
-//!   [`Source`] or [`Receiver`] of one's own.
+//! * Streams begin at a [`source`], such as [`socket_text_stream`](source::socket_text_stream) or
+//!   [`text_file_stream`](source::text_file_stream), or at a [`receiver`] of one's own.
 //! * [`StreamingContext`] starts and stops them, [`Config`] has the settings.
 //! * An output such as [`foreach_rdd`](DStream::foreach_rdd) is handed an [`Rdd`] a batch, which can also be
-//!   had without a stream.
+//!   had without a stream. A [`sink`] writes batches to another system.
+//! * What is kept between batches is in a [`checkpoint`].
+//! * [`events`] and the [`plan`] say what a program does.
 //! * [`testing`] helps to test a pipeline, without a clock.
+//!
+//! A file with a pipeline begins with `use dstream::prelude::*`. What else it says is here at the root; what
+//! extends dstream (a source, a sink, a store) has its names in a module.
 
 /// The compiler's messages name what an expansion calls by the first name that there is: one that can be
 /// read.
@@ -29,7 +34,11 @@
 pub use dstream_core::private as runtime;
 #[doc(hidden)]
 pub use dstream_core::private as __private;
-pub use dstream_core::*;
+pub use dstream_core::{
+    Bytes, CompactString, Config, ContextState, DStream, Data, Error, JobError, Key, OnFailure, Rdd, Record,
+    Result, StreamHandle, StreamingContext, Time, checkpoint, clock, events, exchange, ops, plan, rdd,
+    receiver, record, sink, source, state, testing,
+};
 #[cfg(feature = "kafka")]
 pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};

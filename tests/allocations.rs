@@ -3,7 +3,11 @@
 
 use std::{alloc::System, hint::black_box, time::Duration};
 
-use dstream::{Bytes, Limits, Source, TextBlock, prelude::*};
+use dstream::{
+    Bytes,
+    prelude::*,
+    source::{Limits, Source, TextBlock},
+};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]

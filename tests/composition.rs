@@ -3,7 +3,9 @@
 use std::{fs, time::Duration};
 
 use dstream::{
-    Block, CompactString, Data, DelimiterDecoder, Key, TextBlock, TextRecords, prelude::*,
+    CompactString, Data, Key,
+    prelude::*,
+    source::{Block, DelimiterDecoder, TextBlock, TextRecords},
     testing::TestSource,
 };
 
@@ -117,7 +119,7 @@ fn text_from_a_source_of_ones_own() {
 
     struct Quotes(Option<Quoted>);
 
-    impl dstream::Source for Quotes {
+    impl dstream::source::Source for Quotes {
         type Block = Quoted;
         type Plan = ();
 
@@ -125,7 +127,7 @@ fn text_from_a_source_of_ones_own() {
             "quotes".into()
         }
 
-        fn plan(&mut self, _: Time, _: &dstream::Limits) -> dstream::Result<Option<()>> {
+        fn plan(&mut self, _: Time, _: &dstream::source::Limits) -> dstream::Result<Option<()>> {
             Ok(Some(()))
         }
 

@@ -15,8 +15,11 @@ use std::{
 };
 
 use dstream::{
-    CheckpointError, Checkpointed, ContextState, Error, Limits, ManualClock, Source, Stateful, prelude::*,
-    testing::SimDisk,
+    ContextState, Error,
+    checkpoint::{CheckpointError, Stateful},
+    prelude::*,
+    source::{Checkpointed, Limits, Source},
+    testing::{ManualClock, SimDisk},
 };
 
 /// The first batch, and how many there are.

@@ -1,7 +1,10 @@
 //! Programs whose checkpoint was damaged: they go on from what they had, or end with an error that names a
 //! file. They never go back or start empty in silence, and never panic.
 
-use dstream::{ManualClock, prelude::*, testing::SimDisk};
+use dstream::{
+    prelude::*,
+    testing::{ManualClock, SimDisk},
+};
 
 const BATCHES: usize = 12;
 

@@ -10,9 +10,10 @@ use std::{
 };
 
 use dstream::{
-    Config, ContextState, Receiver, ReceiverContext, Unlogged,
+    Config, ContextState,
     events::{BatchCompleted, Event, Listener},
     prelude::*,
+    receiver::{Receiver, ReceiverContext, Unlogged},
     testing::{Events, ManualClock, SimDisk, TestSource},
 };
 

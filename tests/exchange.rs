@@ -11,10 +11,10 @@ use std::{
 };
 
 use dstream::{
-    Bytes, Error, JobError, ManualClock,
+    Bytes, Error, JobError,
     exchange::{Exchange, ExchangeError, ExchangeStep},
     prelude::*,
-    testing::{LoopbackCluster, LoopbackProcess},
+    testing::{LoopbackCluster, LoopbackProcess, ManualClock},
 };
 use proptest::prelude::*;
 

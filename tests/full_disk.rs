@@ -6,9 +6,10 @@ use std::{
 };
 
 use dstream::{
-    CheckpointError, ContextState, Error, ManualClock, StreamingContext,
+    ContextState, Error, StreamingContext,
+    checkpoint::CheckpointError,
     prelude::*,
-    testing::{SimDisk, TestSource},
+    testing::{ManualClock, SimDisk, TestSource},
 };
 
 const LONG: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use dstream::{CompactString, Error, ManualClock, prelude::*};
+use dstream::{CompactString, Error, prelude::*, testing::ManualClock};
 
 fn at(seconds: u64) -> Config {
     Config::new().clock(ManualClock::new(Time::from_millis(seconds * 1_000)))

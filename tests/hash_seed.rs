@@ -3,7 +3,11 @@
 
 use std::path::Path;
 
-use dstream::{ManualClock, inspect_checkpoint, prelude::*, testing::TestSource};
+use dstream::{
+    checkpoint::inspect_checkpoint,
+    prelude::*,
+    testing::{ManualClock, TestSource},
+};
 
 /// Runs one batch of a program, started or stepped, and returns the seed in its checkpoint and the order of
 /// its keys.

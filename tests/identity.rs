@@ -6,7 +6,11 @@ use std::{
     time::Duration,
 };
 
-use dstream::{CompactString, ManualClock, StreamingContext, prelude::*, testing::SimDisk};
+use dstream::{
+    CompactString, StreamingContext,
+    prelude::*,
+    testing::{ManualClock, SimDisk},
+};
 
 const FIRST: u64 = 1_000;
 

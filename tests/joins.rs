@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use dstream::{ManualClock, prelude::*};
+use dstream::{prelude::*, testing::ManualClock};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 

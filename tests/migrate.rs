@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use dstream::{CompactString, ManualClock, prelude::*};
+use dstream::{CompactString, prelude::*, testing::ManualClock};
 use serde::{Deserialize, Serialize};
 
 const START: u64 = 4_000_000_000;

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use dstream::{ManualClock, prelude::*};
+use dstream::{prelude::*, testing::ManualClock};
 
 /// What is logged.
 #[derive(Clone, Default)]

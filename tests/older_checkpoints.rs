@@ -9,7 +9,11 @@ use std::{
     time::Duration,
 };
 
-use dstream::{ManualClock, Receiver, ReceiverContext, prelude::*};
+use dstream::{
+    prelude::*,
+    receiver::{Receiver, ReceiverContext},
+    testing::ManualClock,
+};
 
 const BATCHES: usize = 23;
 const KEYS: u64 = 3;

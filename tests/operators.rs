@@ -187,7 +187,7 @@ fn a_batch_is_joined_with_a_table_that_changes() -> dstream::Result<()> {
 fn transforms_see_the_time_and_may_change_what_they_captured() -> dstream::Result<()> {
     let (times, sums) = (Collected::new(), Collected::new());
     let mut batches = 0u64;
-    let clock = dstream::ManualClock::new(Time::from_millis(500));
+    let clock = dstream::testing::ManualClock::new(Time::from_millis(500));
     let ssc = dstream::stream!(batch = 1s, conf = Config::new().clock(clock), {
         let a = queue_stream(vec![vec![1u64], vec![2]]);
         let b = queue_stream(vec![vec![10u64], vec![20]]);
@@ -223,7 +223,7 @@ fn partitions_are_handed_out_with_their_index() -> dstream::Result<()> {
 fn folders_of_batches_are_written_and_read_back() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let clock = dstream::ManualClock::new(Time::from_millis(500));
+    let clock = dstream::testing::ManualClock::new(Time::from_millis(500));
     let ssc = dstream::stream!(batch = 1s, conf = Config::new().clock(clock), {
         let pairs = queue_stream(vec![vec![("a", 1u64), ("b", 2)], vec![]]);
         pairs.save_as_text_files(path("text"), "txt");

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use dstream::{CompactString, Error, ManualClock, prelude::*};
+use dstream::{CompactString, Error, prelude::*, testing::ManualClock};
 use proptest::prelude::*;
 
 fn lines(batches: &[&[&str]]) -> Vec<Vec<String>> {

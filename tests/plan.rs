@@ -8,7 +8,7 @@ use dstream::{
     prelude::*,
 };
 
-fn source() -> dstream::QueueStream<String> {
+fn source() -> dstream::source::QueueStream<String> {
     queue_stream(vec![vec!["a b".to_owned()]])
 }
 

@@ -9,7 +9,11 @@ use std::{
 };
 
 use dstream::{
-    ContextState, Limits, ManualClock, Signal, Source, SourceContext, prelude::*, testing::SimDisk,
+    ContextState,
+    clock::Signal,
+    prelude::*,
+    source::{Limits, Source, SourceContext},
+    testing::{ManualClock, SimDisk},
 };
 
 const LONG: Duration = Duration::from_secs(10);

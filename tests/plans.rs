@@ -8,9 +8,11 @@ use std::{
 };
 
 use dstream::{
-    Block, Checkpointed, Config, Limits, ManualClock, Source, Stateful,
+    Config,
+    checkpoint::Stateful,
     prelude::*,
-    testing::{Collected, SimDisk},
+    source::{Block, Checkpointed, Limits, Source},
+    testing::{Collected, ManualClock, SimDisk},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -61,7 +63,7 @@ fn first() -> Numbers<First> {
 }
 
 /// A life of the program: batches until one fails, as the last one of each life does but where `succeeds`.
-fn live<S: Source<Block: for<'a> dstream::Block<Record<'a> = u64>>>(
+fn live<S: Source<Block: for<'a> dstream::source::Block<Record<'a> = u64>>>(
     disk: &SimDisk,
     source: S,
     forget: Vec<&'static str>,
@@ -94,7 +96,7 @@ fn live<S: Source<Block: for<'a> dstream::Block<Record<'a> = u64>>>(
 }
 
 /// A disk on which the second batch has begun.
-fn begun<S: Source<Block: for<'a> dstream::Block<Record<'a> = u64>>>(source: S) -> SimDisk {
+fn begun<S: Source<Block: for<'a> dstream::source::Block<Record<'a> = u64>>>(source: S) -> SimDisk {
     let disk = SimDisk::new(1);
     assert_eq!(live(&disk, source, vec![], 2, false), Ok(vec![(1_000, vec![0, 1, 2])]));
     disk

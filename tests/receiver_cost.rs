@@ -13,7 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dstream::{Loggable, Receiver, ReceiverContext, TextBlock, prelude::*};
+use dstream::{
+    prelude::*,
+    receiver::{Loggable, Receiver, ReceiverContext},
+    source::TextBlock,
+};
 
 const LINE: &str = "the quick brown fox jumps over the lazy dog, again and again\n";
 

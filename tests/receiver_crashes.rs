@@ -11,7 +11,11 @@ use std::{
     time::Duration,
 };
 
-use dstream::{ManualClock, Receiver, ReceiverContext, prelude::*, testing::SimDisk};
+use dstream::{
+    prelude::*,
+    receiver::{Receiver, ReceiverContext},
+    testing::{ManualClock, SimDisk},
+};
 
 /// Stores the blocks that it is sent, and answers whether they may be acknowledged.
 struct Mail(Channel<Vec<u64>>, Sender<bool>);

@@ -13,7 +13,12 @@ use std::{
     time::Duration,
 };
 
-use dstream::{Loggable, ManualClock, Receiver, ReceiverContext, StreamingContext, Unlogged, prelude::*};
+use dstream::{
+    StreamingContext,
+    prelude::*,
+    receiver::{Loggable, Receiver, ReceiverContext, Unlogged},
+    testing::ManualClock,
+};
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -105,7 +110,7 @@ struct Life {
 fn life<B>(checkpoint: &Path, receiver: Mail<B>, conf: Config, forget: Vec<String>) -> dstream::Result<Life>
 where
     B: Loggable + 'static,
-    for<'a> B: dstream::Block<Record<'a> = u32>,
+    for<'a> B: dstream::source::Block<Record<'a> = u32>,
 {
     let (out, clock) = (Collected::new(), ManualClock::new(Time::from_millis(4_000_000_000_000)));
     let conf = conf.clock(clock.clone());

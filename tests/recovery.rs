@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dstream::{CompactString, ManualClock, prelude::*, testing::SimDisk};
+use dstream::{
+    CompactString,
+    prelude::*,
+    testing::{ManualClock, SimDisk},
+};
 
 type Counts = BTreeMap<String, u64>;
 

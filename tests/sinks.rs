@@ -19,10 +19,9 @@ use std::{
 };
 
 use dstream::{
-    ManualClock, Partition,
     prelude::*,
-    sink::{Begin, Sink, SinkBatch, SinkContext, SinkError, TextFiles, Transient},
-    testing::TestSource,
+    sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError, TextFiles, Transient},
+    testing::{ManualClock, TestSource},
 };
 
 const NOW: Time = Time::from_millis(1_000_000_000);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use dstream::{ManualClock, prelude::*};
+use dstream::{prelude::*, testing::ManualClock};
 use serde::{Deserialize, Serialize};
 
 static CLONES: AtomicU64 = AtomicU64::new(0);

@@ -1,7 +1,13 @@
 //! Pipelines that cut or search their source directly, where a block of text may be read as a whole: with
 //! blocks of every kind the records must be those of the lines one by one.
 
-use dstream::{Block, Bytes, Limits, Source, Text, TextBlock, Time, Unlogged, Word, prelude::*};
+use dstream::{
+    Bytes, Time,
+    prelude::*,
+    receiver::Unlogged,
+    record::Word,
+    source::{Block, Limits, Source, Text, TextBlock},
+};
 
 const TEXT: &str = "to be\r\n\nor  not\nto\tbe \n that is,the question";
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dstream::{CompactString, ManualClock, prelude::*};
+use dstream::{CompactString, prelude::*, testing::ManualClock};
 use proptest::{collection::vec, prelude::*};
 
 fn words(batches: &[&str]) -> Vec<Vec<String>> {

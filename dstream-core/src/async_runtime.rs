@@ -14,7 +14,7 @@ use std::{
 use tokio::runtime::{Builder, Handle, Runtime};
 
 #[cfg(feature = "async")]
-use crate::{Error, Result, Signal};
+use crate::{Error, Result, clock::Signal};
 
 /// A tokio runtime that begins with its first use, and ends, with all that was spawned on it, when the
 /// context and its outputs are gone. Without the feature `async`, nothing.

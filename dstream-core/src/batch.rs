@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Block, Config, Error, JobError, Rdd, Result, Time,
+    Config, Error, JobError, Rdd, Result, Time,
     events::{Bus, OutputCompleted, OutputWatch, StageInput, StageWatch},
     exchange::Exchanges,
     exec::run,
@@ -17,6 +17,7 @@ use crate::{
     output::Output,
     plan::StageMeta,
     sink::{OutputPolicy, OutputScope, SinkBatch, SinkError},
+    source::Block,
 };
 
 /// What a step of a batch yields: a value, or why there is none.
@@ -200,7 +201,8 @@ impl<'a> Batch<'a> {
     ///
     /// Groups depend on the sizes of the blocks alone, so a batch that is run again has the same partitions.
     /// A block that can't be opened is reported and left out, unless its error says that it must not be: one
-    /// of the log of receivers, since it was acknowledged, and one that is `Unreadable`. These fail the batch.
+    /// of the log of receivers, since it was acknowledged, and one that is `Unreadable`. These fail the
+    /// batch.
     pub fn stage<B: Block, O: Send>(
         &self,
         stage: &StageMeta,
@@ -549,8 +551,8 @@ impl OutputLog for NothingDone {
     fn scope(&self) -> OutputScope {
         OutputScope {
             application: String::new(),
-            clock: std::sync::Arc::new(crate::SystemClock),
-            abandoned: crate::Signal::new(),
+            clock: std::sync::Arc::new(crate::clock::SystemClock),
+            abandoned: crate::clock::Signal::new(),
             started: false,
             runtime: Default::default(),
         }

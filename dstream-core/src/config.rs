@@ -3,8 +3,9 @@
 use std::{sync::Arc, thread, time::Duration};
 
 use crate::{
-    Clock, Error, IntoCheckpointStore, JobError, Result, SystemClock,
-    checkpoint::Storage,
+    Error, JobError, Result,
+    checkpoint::{IntoCheckpointStore, Storage},
+    clock::{Clock, SystemClock},
     events::{Bus, Listener},
     exchange::{self, Exchange},
     plan::Setting,
@@ -171,9 +172,9 @@ impl Config {
     /// Whether what receivers store is written to a log in the folder of the checkpoint, if there is one, so
     /// that a crash loses nothing that was acknowledged. It costs a write and a sync each
     /// [`block_interval`](Config::block_interval), and one for each batch and for each call of
-    /// [`store_block`](crate::ReceiverContext::store_block), which several receivers share. Without it, what
-    /// is in no finished batch is lost by a crash. What an earlier run has left in the log is processed in
-    /// any case. Default: yes.
+    /// [`store_block`](crate::receiver::ReceiverContext::store_block), which several receivers share. Without
+    /// it, what is in no finished batch is lost by a crash. What an earlier run has left in the log is
+    /// processed in any case. Default: yes.
     pub fn write_ahead_log(mut self, write: bool) -> Config {
         self.write_ahead_log = write;
         self
@@ -182,7 +183,7 @@ impl Config {
     /// How many records a second each source may give to its batches, on average. What arrives faster waits:
     /// a receiver takes no more, so that over a network the producer is slowed down, and queues and
     /// generators keep what is beyond for later batches. Files are not cut. A source of one's own is told by
-    /// [`Limits`](crate::Limits). Default: no limit.
+    /// [`Limits`](crate::source::Limits). Default: no limit.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -235,10 +236,10 @@ impl Config {
         self
     }
 
-    /// Where checkpoints are kept: the path of a directory, or a [`CheckpointStore`](crate::CheckpointStore).
-    /// A context that is started goes on from the checkpoint that is there. Where `stream!` makes the
-    /// context, its setting `checkpoint` comes first. Default: nowhere; then a pipeline that keeps state
-    /// can't be started.
+    /// Where checkpoints are kept: the path of a directory, or a
+    /// [`CheckpointStore`](crate::checkpoint::CheckpointStore). A context that is started goes on from the
+    /// checkpoint that is there. Where `stream!` makes the context, its setting `checkpoint` comes first.
+    /// Default: nowhere; then a pipeline that keeps state can't be started.
     ///
     /// ```
     /// use dstream::{prelude::*, StreamingContext};

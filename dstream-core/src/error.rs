@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// A checkpoint could not be written, or can't be gone on from.
     #[error(transparent)]
-    Checkpoint(#[from] crate::CheckpointError),
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
     /// A thread of the runtime has ended by a panic, which is a fault of this crate, of a clock or of a
     /// source. The context is stopped by it; a new one can be started.
     #[error("the thread `{thread}` has ended by a panic, which stops the context: {message}")]

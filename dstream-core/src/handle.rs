@@ -8,12 +8,12 @@ use std::{
 };
 
 use crate::{
-    Block, Error, Input, IntoSource, JobError, Rdd, Result, Source, StreamingContext, Time,
+    Error, JobError, Rdd, Result, StreamingContext, Time,
     batch::{Batch, Missing, OpMeta, Step},
     context::ContextId,
     rdd::RddBlock,
     record::Data,
-    source::AnyInput,
+    source::{AnyInput, Block, Input, IntoSource, Source, kind::FromHandle},
     time::millis,
 };
 
@@ -275,10 +275,6 @@ impl<T: Data> ChainInput for StreamHandle<T> {
         Some(self.shared.slide)
     }
 }
-
-/// Marks a [`StreamHandle`] in [`IntoSource`].
-#[derive(Debug)]
-pub struct FromHandle;
 
 // For a type that is no source, an error should not suggest a handle.
 #[diagnostic::do_not_recommend]

@@ -7,8 +7,8 @@
 
 mod async_runtime;
 mod batch;
-mod checkpoint;
-mod clock;
+pub mod checkpoint;
+pub mod clock;
 mod config;
 mod context;
 mod error;
@@ -19,16 +19,16 @@ mod handle;
 mod inline_key;
 mod join;
 mod logs;
-mod ops;
+pub mod ops;
 mod output;
 pub mod plan;
-mod rdd;
-mod receiver;
-mod record;
+pub mod rdd;
+pub mod receiver;
+pub mod record;
 mod report;
 pub mod sink;
-mod source;
-mod state;
+pub mod source;
+pub mod state;
 mod table;
 pub mod testing;
 mod threads;
@@ -40,31 +40,13 @@ pub mod prelude;
 #[doc(hidden)]
 pub mod private;
 
-pub use bytes::{Bytes, BytesMut};
-pub use checkpoint::{
-    Appender, Changes, CheckpointError, CheckpointStore, IntoCheckpointStore, LocalDir, Stateful, StoreLock,
-    decode, inspect_checkpoint,
-};
-pub use clock::{Clock, ManualClock, Signal, SystemClock, WaitAsync};
+pub use bytes::Bytes;
 pub use compact_str::CompactString;
 pub use config::{Config, OnFailure};
 pub use context::{ContextState, StreamingContext};
 pub use error::{Error, JobError, Result};
 pub use handle::StreamHandle;
-pub use ops::{DStream, Outcome, Partition, StreamOutput, Streams};
-pub use rdd::{PairRddOps, Rdd, RddActions, RddOps, TextLine};
-pub use receiver::{
-    Loggable, Receiver, ReceiverContext, ReceiverLog, ReceiverPlan, ReceiverStream, Unlogged, receiver_stream,
-};
-pub use record::{Data, Key, Pair, Portable, Record};
-pub use source::{
-    BinaryRecords, Block, Checkpointed, Decoder, DelimiterDecoder, FileRecords, FileStream, Generated,
-    GeneratorStream, Input, IntoSource, LengthDecoder, Limits, ListenTextStream, OpenFile, PlannedFile,
-    QueueStream, RateStream, RecordStream, SocketStream, SocketTextStream, Source, SourceContext, Text,
-    TextBlock, TextFile, TextRecords, TextStream, binary_records_stream, file_stream, generator_stream,
-    listen_text_stream, queue_stream, rate_stream, socket_stream, socket_text_stream, text_file_stream,
-    text_stream,
-};
-pub use state::{InitialState, State};
+pub use ops::DStream;
+pub use rdd::Rdd;
+pub use record::{Data, Key, Record};
 pub use time::Time;
-pub use word::Word;

@@ -1,25 +1,50 @@
 //! What expansions of `stream!` name. Not part of the public interface: it changes with the macro.
 
 #[allow(deprecated)] // Its use is the warning.
-pub use crate::ops::not_needed;
+pub use crate::ops::cache::not_needed;
 pub use crate::{
     batch::{Batch, Missing, OpMeta, Step},
-    checkpoint::Storage,
+    checkpoint::store::Storage,
     context::{Builder, Hoisted},
-    handle::{ChainInput, FromHandle, Publisher},
+    handle::{ChainInput, Publisher},
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
-        Collect, CombineByKey, Count, Counted, First, Grouped, Largest, Partials, Print, Reduce, Sample,
-        SplitAny, SplitText, Splits, ToSink, Top, WriteTo, collect_to, foreach_partition, foreach_rdd,
-        foreach_rdd_async, foreach_rdd_async_timed, pieces, words,
+        collect_to::{Collect, collect_to},
+        combine_by_key::{CombineByKey, Partials},
+        count::{Count, Counted},
+        flat_map::{SplitAny, SplitText, Splits},
+        foreach_partition::foreach_partition,
+        foreach_rdd::foreach_rdd,
+        foreach_rdd_async::{foreach_rdd_async, foreach_rdd_async_timed},
+        group_by_key::Grouped,
+        print::{First, Print},
+        reduce::Reduce,
+        sample::Sample,
+        split::pieces,
+        top::Top,
+        top_by_key::Largest,
+        words::words,
+        write_to::{ToSink, WriteTo},
     },
     output::Output,
-    plan::{Keeps, OperatorKind, OperatorMeta, PipelineMeta, StageMeta},
-    rdd::RddBlock,
-    receiver::Received,
-    sink::{ObjectFiles, OutputPolicy, TextFiles},
-    source::{Block, Borrowed, FromText, Input, TextInput},
-    state::{MapWithState, StateBlock, StateView, UpdateStateByKey},
+    plan::{
+        Keeps, OperatorKind,
+        meta::{OperatorMeta, PipelineMeta, StageMeta},
+    },
+    rdd::records::RddBlock,
+    receiver::block::Received,
+    sink::{ObjectFiles, TextFiles, policy::OutputPolicy},
+    source::{
+        Block,
+        any::{Borrowed, FromText, TextInput},
+        input::Input,
+        kind::FromHandle,
+    },
+    state::{
+        map_with_state::MapWithState,
+        update::UpdateStateByKey,
+        view::{StateBlock, StateView},
+    },
     table::{Chunks, Combine, GroupPartial, GroupSink, Groups, PartialBucket, Scatter},
     window::{
         CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, RecordWindow,
@@ -31,8 +56,13 @@ pub use serde;
 use std::time::Duration;
 
 use crate::{
-    DStream, Data, IntoSource, Key, Outcome, Pair, Partition, Portable, Rdd, RddOps, Record, Result, State,
-    StreamHandle, StreamOutput, StreamingContext, Time,
+    DStream, Data, Key, Rdd, Record, Result, StreamHandle, StreamingContext, Time,
+    ops::{Outcome, StreamOutput},
+    rdd::RddOps,
+    record::{Pair, Portable},
+    sink::Partition,
+    source::IntoSource,
+    state::State,
 };
 
 /// Calls a closure with a record that fixes its argument's type.

@@ -20,11 +20,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Time, inline_key::InlineKey};
 
+pub use crate::word::Word;
+
 /// Something that flows through a pipeline.
 ///
 /// | the record | its owned form |
 /// |---|---|
-/// | `&str`, `Cow<str>`, [`Word`](crate::Word) | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
+/// | `&str`, `Cow<str>`, [`Word`] | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
 /// | `&[u8]` | `Vec<u8>` |
 /// | `&T` | that of `T`, cloned |
 /// | numbers, `bool`, `char`, `()`, `String`, `Box<str>`, `Bytes`, `Duration`, `Time`, `SystemTime`, `PathBuf`, IP and socket addresses, `NonZeroU64` and the like | itself |
@@ -88,7 +90,7 @@ impl<T: Record<Owned = T> + Clone + Send + Sync + 'static> Data for T {}
     message = "`{Self}` can't cross a shuffle: it can't be serialised",
     note = "a type of your own: write `#[derive(Clone, serde::Serialize, serde::Deserialize, dstream::Record)]` above it",
     note = "a foreign type: the same above `struct Mine({Self});`, with the feature `serde` of its crate",
-    note = "a type parameter: bound it by `{Self}: dstream::Portable`"
+    note = "a type parameter: bound it by `{Self}: dstream::record::Portable`"
 )]
 pub trait Portable: Data + Serialize + DeserializeOwned {}
 

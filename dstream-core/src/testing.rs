@@ -1,7 +1,7 @@
 //! Tests of pipelines, with no sleep, no port and no thread of their own.
 //!
 //! Batches are stepped with [`run_batches`](crate::StreamingContext::run_batches), fed by a
-//! [`queue_stream`](crate::queue_stream) or a [`TestSource`], and looked at in a [`Collected`]:
+//! [`queue_stream`](crate::source::queue_stream) or a [`TestSource`], and looked at in a [`Collected`]:
 //!
 //! ```
 //! use dstream::{prelude::*, testing::TestSource};
@@ -37,19 +37,20 @@ use std::{
 };
 
 use crate::{
-    IntoCheckpointStore, Limits, LocalDir, Result, Source, Time,
+    Result, Time,
     checkpoint::{
-        LogOptions, Policy, Storage,
+        IntoCheckpointStore, LocalDir, LogOptions, Policy, Storage,
         sim::{Faults, SimFs},
     },
     events::{Event, Listener},
+    source::{Limits, Source},
 };
 
 mod check_source;
 mod check_store;
 
 pub use crate::{
-    ManualClock, Signal,
+    clock::manual::ManualClock,
     exchange::loopback::{LoopbackCluster, LoopbackProcess},
     sink::check::{SinkFixture, check_sink},
 };
@@ -305,7 +306,7 @@ impl<T: Send + 'static> Source for TestSource<T> {
 /// limits.
 ///
 /// ```
-/// use dstream::{Block, Time, queue_stream, testing::next_batch};
+/// use dstream::{Time, source::{Block, queue_stream}, testing::next_batch};
 ///
 /// let mut source = queue_stream(vec![vec![1, 2]]);
 /// let mut blocks = next_batch(&mut source, Time::from_millis(1_000))?;

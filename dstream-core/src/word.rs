@@ -48,7 +48,7 @@ impl<'a> Word<'a> {
     /// The words of a text inside a closure, as the operator [`words`](crate::DStream::words) has them.
     ///
     /// ```
-    /// use dstream::{Word, prelude::*};
+    /// use dstream::{prelude::*, record::Word};
     ///
     /// let out = Collected::new();
     /// let ssc = dstream::stream!(batch = 1s, {
@@ -62,13 +62,13 @@ impl<'a> Word<'a> {
     /// ```
     #[inline]
     pub fn of(text: &'a str) -> impl Iterator<Item = Word<'a>> {
-        ops::words(text)
+        ops::words::words(text)
     }
 
     /// The pieces of a text inside a closure, as the operator [`split`](crate::DStream::split) has them.
     #[inline]
     pub fn split(text: &'a str, separator: u8) -> impl Iterator<Item = Word<'a>> {
-        ops::pieces(text, separator)
+        ops::split::pieces(text, separator)
     }
 
     /// The text, for as long as the block it is in.

@@ -14,10 +14,10 @@ use std::{
 };
 
 use dstream::{
-    ManualClock, Partition, Signal,
+    clock::Signal,
     prelude::*,
-    sink::{Async, AsyncSink, Begin, SinkBatch, SinkError},
-    testing::{SinkFixture, TestSource, check_sink},
+    sink::{Async, AsyncSink, Begin, Partition, SinkBatch, SinkError},
+    testing::{ManualClock, SinkFixture, TestSource, check_sink},
 };
 
 const NOW: Time = Time::from_millis(1_000_000_000);

@@ -11,7 +11,11 @@ mod text;
 
 use std::time::Duration;
 
-use dstream_core::{Block, Config, ManualClock, Source, SourceContext, Time, testing::next_batch};
+use dstream_core::{
+    Config, Time,
+    source::{Block, Source, SourceContext},
+    testing::{ManualClock, next_batch},
+};
 
 const LONG: Duration = Duration::from_secs(10);
 

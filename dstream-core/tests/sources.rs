@@ -28,7 +28,9 @@ use std::{
 };
 
 use dstream_core::{
-    Block, Config, Error, FileStream, ManualClock, Record, Source, SourceContext, Time, testing::next_batch,
+    Config, Error, Record, Time,
+    source::{Block, FileStream, Source, SourceContext},
+    testing::{ManualClock, next_batch},
 };
 use tempfile::TempDir;
 

@@ -11,9 +11,8 @@ use std::{
 };
 
 use dstream::{
-    Partition,
     prelude::*,
-    sink::{Begin, Sink, SinkBatch, SinkError},
+    sink::{Begin, Partition, Sink, SinkBatch, SinkError},
 };
 
 use crate::{process::Program, text};

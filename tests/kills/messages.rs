@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use dstream::{Receiver, ReceiverContext, prelude::*};
+use dstream::{
+    prelude::*,
+    receiver::{Receiver, ReceiverContext},
+};
 
 use crate::{
     Written,

@@ -3,10 +3,11 @@
 use std::{sync::mpsc, time::Duration};
 
 use dstream::{
-    Config, Limits, ManualClock, Partition, Source, StreamingContext, Time,
+    Config, StreamingContext, Time,
     prelude::{OnError, Retry},
-    sink::{Begin, Sink, SinkBatch, SinkContext, SinkError},
-    testing::SimDisk,
+    sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError},
+    source::{Limits, Source},
+    testing::{ManualClock, SimDisk},
 };
 
 use crate::{

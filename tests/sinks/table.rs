@@ -7,8 +7,8 @@ use std::{
 };
 
 use dstream::{
-    Partition, Time,
-    sink::{Begin, Sink, SinkBatch, SinkContext, SinkError},
+    Time,
+    sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError},
 };
 
 /// The table; clones are the same.

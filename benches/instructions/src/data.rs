@@ -1,6 +1,9 @@
 //! What the loops run over: made up, the same in every run, and handed out without a copy in every batch.
 
-use dstream::{Bytes, Limits, Source, TextBlock, Time};
+use dstream::{
+    Bytes, Time,
+    source::{Limits, Source, TextBlock},
+};
 
 /// Lines of a batch of text, and words of a line.
 pub(crate) const LINES: usize = 10_000;

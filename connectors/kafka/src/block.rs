@@ -3,7 +3,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use dstream_core::{Block, Result};
+use dstream_core::{Result, source::Block};
 
 use crate::{
     chunk::Chunk,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dstream_core::{Changes, Stateful, decode};
+use dstream_core::checkpoint::{Changes, Stateful, decode};
 
 /// The first offset of each partition that no batch has. Only what has changed is written.
 #[derive(Debug, Default)]

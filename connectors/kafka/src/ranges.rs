@@ -1,4 +1,5 @@
-//! Ranges of offsets that are read in their task: by a batch that runs again, as a batch job, and as an `Rdd`.
+//! Ranges of offsets that are read in their task: by a batch that runs again, as a batch job, and as an
+//! `Rdd`.
 
 use std::{
     fmt,
@@ -7,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dstream_core::{Error, Result, SourceContext};
+use dstream_core::{Error, Result, source::SourceContext};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     config::ClientConfig,

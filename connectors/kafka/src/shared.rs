@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dstream_core::{Error, Signal, SourceContext};
+use dstream_core::{Error, clock::Signal, source::SourceContext};
 
 use crate::{
     budget::Budget,

@@ -9,8 +9,8 @@ use std::{
 };
 
 use dstream_core::{
-    Bytes, Partition,
-    sink::{Begin, Sink, SinkBatch, SinkContext, SinkError},
+    Bytes,
+    sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError},
 };
 use rdkafka::{
     ClientConfig, ClientContext, Offset, TopicPartitionList,

@@ -7,7 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use dstream_core::{Error, Limits, Rdd, Result, Source, SourceContext, Stateful, Time};
+use dstream_core::{
+    Error, Rdd, Result, Time,
+    checkpoint::Stateful,
+    source::{Limits, Source, SourceContext},
+};
 use rdkafka::consumer::BaseConsumer;
 use serde::{Deserialize, Serialize};
 

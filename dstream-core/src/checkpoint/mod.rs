@@ -1,6 +1,10 @@
 //! Checkpoints: what a program keeps between batches, on a disk or in an object store.
 //!
-//! This is the storage layer; it knows operators only as [`Stateful`] maps from bytes to bytes.
+//! A program says where with the setting `checkpoint`, or with
+//! [`Config::checkpoint`](crate::Config::checkpoint): a folder, a [`LocalDir`] with options, or a
+//! [`CheckpointStore`] of its own. [`inspect_checkpoint`] shows a person what is in one. A source keeps its
+//! place by being [`Stateful`].
+//!
 //! `docs/checkpoint-format.md` describes what is written.
 
 mod changes;
@@ -17,7 +21,7 @@ mod migrate;
 mod recovery;
 mod segment;
 pub(crate) mod sim;
-mod store;
+pub(crate) mod store;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -28,7 +32,7 @@ pub use changes::{Changes, decode};
 pub use error::CheckpointError;
 pub use inspect::inspect_checkpoint;
 pub use local::LocalDir;
-pub use store::{Appender, CheckpointStore, IntoCheckpointStore, Storage, StoreLock};
+pub use store::{Appender, CheckpointStore, IntoCheckpointStore, StoreLock};
 
 pub(crate) use encode::encode;
 pub(crate) use manifest::{PendingBatch, Progress};
@@ -36,6 +40,7 @@ pub(crate) use migrate::Migration;
 #[cfg(test)]
 pub(crate) use recovery::Restored;
 pub(crate) use recovery::{Recovered, Session, Slot};
+pub(crate) use store::Storage;
 #[cfg(test)]
 pub(crate) use wal::Found;
 pub(crate) use wal::{
@@ -43,7 +48,8 @@ pub(crate) use wal::{
 };
 pub(crate) use writer::{Checkpointer, Policy};
 
-/// What an operator keeps between batches. A checkpoint holds it as a map from keys to values, both in bytes.
+/// What an operator or a source keeps between batches. A checkpoint holds it as a map from keys to values,
+/// both in bytes.
 pub trait Stateful: Send {
     /// The types that are kept, as a person reads them; compared on recovery. By convention from
     /// [`type_name`](std::any::type_name).

@@ -21,7 +21,7 @@ use super::{
     },
     store::{Appender, delete},
 };
-use crate::{Clock, Time};
+use crate::{Time, clock::Clock};
 
 type Result<T, E = CheckpointError> = std::result::Result<T, E>;
 

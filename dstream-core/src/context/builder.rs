@@ -8,13 +8,14 @@ use super::{
     parts::{Parts, SourcePart},
 };
 use crate::{
-    Config, Error, IntoSource, Result, StreamHandle,
+    Config, Error, Result, StreamHandle,
     batch::{Batch, OpMeta, Pipeline},
     checkpoint::{Stateful, Storage},
     exchange::Part,
     handle::{ChainInput, SourceOf},
     output::Output,
     plan::{Fact, PipelineMeta, PipelinePlan, WindowPlan},
+    source::IntoSource,
     window::WindowSpec,
 };
 

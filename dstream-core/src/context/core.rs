@@ -19,18 +19,18 @@ use super::{
     watch::Watch,
 };
 use crate::{
-    Config, Error, Limits, OnFailure, ReceiverLog, Result, Signal, SourceContext, Time,
+    Config, Error, OnFailure, Result, Time,
     async_runtime::AsyncRuntime,
     batch::{OpMeta, OutputLog, Pipeline, panic_text},
     checkpoint::Storage,
-    clock::Stopwatch,
+    clock::{Signal, Stopwatch},
     events::{Bus, ContextStarted, ContextStopped},
     exec::Executor,
     output::Output,
     plan::{PipelinePlan, Plan},
-    receiver::Log,
+    receiver::{Log, ReceiverLog},
     sink::OutputScope,
-    source::AnyInput,
+    source::{AnyInput, Limits, SourceContext},
     table::random_seed,
     threads::Threads,
 };

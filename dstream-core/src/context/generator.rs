@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{jobs::Jobs, planners::Planners, watch::Watch};
-use crate::{Config, Error, Limits, Result, Signal, Time, threads::Threads};
+use crate::{Config, Error, Result, Time, clock::Signal, source::Limits, threads::Threads};
 
 pub(super) struct Generator {
     config: Config,

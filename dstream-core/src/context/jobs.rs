@@ -9,8 +9,9 @@ use std::{
 
 use super::{behind::Behind, core::Core, planners::Planners};
 use crate::{
-    Error, JobError, Result, Signal, Time,
+    Error, JobError, Result, Time,
     batch::{Batch, Pipeline, panic_text},
+    clock::Signal,
     ops::is_output_closed,
 };
 

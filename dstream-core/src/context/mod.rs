@@ -32,8 +32,8 @@ use self::{
     parts::Parts,
 };
 use crate::{
-    Config, Error, IntoCheckpointStore, Result,
-    checkpoint::Storage,
+    Config, Error, Result,
+    checkpoint::{IntoCheckpointStore, Storage},
     events::Listener,
     exchange::{Part, own_groups},
     plan::Plan,
@@ -123,7 +123,7 @@ impl StreamingContext {
     }
 
     /// A context with the default settings that keeps its checkpoints there: the path of a directory, or a
-    /// [`CheckpointStore`](crate::CheckpointStore).
+    /// [`CheckpointStore`](crate::checkpoint::CheckpointStore).
     pub fn with_checkpoint(batch: Duration, store: impl IntoCheckpointStore) -> Result<StreamingContext> {
         StreamingContext::with_config(batch, Config::new().checkpoint(store))
     }
@@ -315,8 +315,8 @@ impl StreamingContext {
     ///
     /// The first call starts the sources; each further call goes on where the last one ended. Fewer batches
     /// run if one of them stops the context, or can't be written down (see
-    /// [`CheckpointError`](crate::CheckpointError)): the next call then tries that batch again. A context is
-    /// either started or driven by this.
+    /// [`CheckpointError`](crate::checkpoint::CheckpointError)): the next call then tries that batch again. A
+    /// context is either started or driven by this.
     pub fn run_batches(&self, n: usize) -> Result<()> {
         let core = self.core();
         let mut stepper = match core.stepper.try_lock() {

@@ -10,7 +10,11 @@ use std::{
 };
 
 use super::jobs::Jobs;
-use crate::{Error, Limits, Result, Time, source::AnyInput, threads::Threads};
+use crate::{
+    Error, Result, Time,
+    source::{AnyInput, Limits},
+    threads::Threads,
+};
 
 /// How long a source may take to stop once it has been told to: longer than a receiver's thread may.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);

@@ -18,12 +18,13 @@ use super::{
     signals,
 };
 use crate::{
-    Block, Config, Error, Input, Limits, Receiver, ReceiverContext, Result, Source, SourceContext, Time,
+    Config, Error, Result, Time,
     batch::{OpMeta, Pipeline},
     output::Output,
     plan::StageMeta,
-    receiver_stream,
+    receiver::{Receiver, ReceiverContext, receiver_stream},
     sink::OutputPolicy,
+    source::{Block, Input, Limits, Source, SourceContext},
     testing::{Collected, ManualClock, TestSource},
 };
 

@@ -7,8 +7,8 @@ use std::{
 
 use super::{behind::Standing, core::Life};
 use crate::{
-    Clock, Config, Error, Time,
-    clock::Stopwatch,
+    Config, Error, Time,
+    clock::{Clock, Stopwatch},
     events::{
         BatchCompleted, BatchPlanned, BatchStarted, BatchesBehind, BatchesCaughtUp, Bus, CheckpointWritten,
         InputInfo, KeptInfo, OutputCompleted, StageInput,

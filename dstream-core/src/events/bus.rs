@@ -12,7 +12,12 @@ use std::{
 };
 
 use super::{Event, EventsDropped, Listener};
-use crate::{Error, Result, Signal, batch::catch, clock::Stopwatch, threads::Threads};
+use crate::{
+    Error, Result,
+    batch::catch,
+    clock::{Signal, Stopwatch},
+    threads::Threads,
+};
 
 /// How many events wait for one listener, at most.
 const CAPACITY: usize = 8192;

@@ -11,8 +11,8 @@
 //! [`OutputStarted`] and [`OutputCompleted`], with a [`StageCompleted`] where a stage has run, then
 //! [`BatchCompleted`]. Batches run one after another; but those that wait are planned while one runs.
 //!
-//! Points in time come from the context's [`Clock`](crate::Clock), and delays are differences of them; how
-//! long a stage, an output or a checkpoint took is measured in real time, also under a manual clock.
+//! Points in time come from the context's [`Clock`](crate::clock::Clock), and delays are differences of them;
+//! how long a stage, an output or a checkpoint took is measured in real time, also under a manual clock.
 //!
 //! ```
 //! use dstream::{Config, events::{BatchCompleted, Listener}, prelude::*};

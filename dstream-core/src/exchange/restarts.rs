@@ -10,7 +10,7 @@ use crate::{
     batch::{Batch, NothingDone, Step},
     checkpoint::{Changes, Stateful, decode},
     ops::CombineByKey,
-    state::{StateView, UpdateStateByKey},
+    state::{StateView, update::UpdateStateByKey},
     table::GroupSink,
     testing::LoopbackCluster,
     window::{

@@ -10,8 +10,9 @@ use std::{
 
 use super::{Join, JoinForm};
 use crate::{
-    Block, Key,
+    Key,
     record::Data,
+    source::Block,
     table::{JoinTable, NO_MATCH, PROBE_GROUP, ProbeResult, recycle},
 };
 

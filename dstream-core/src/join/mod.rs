@@ -14,13 +14,14 @@ pub use block::JoinBlock;
 pub use forms::{FullOuter, Inner, JoinForm, LeftOuter, RightOuter};
 
 use crate::{
-    Block, Key, Rdd,
+    Key, Rdd,
     batch::{Batch, OpMeta, Step},
     exec::transpose,
     ops::{FEW, HasLen, entries},
     private::SameKey,
     rdd::run_items,
     record::{Data, Portable},
+    source::Block,
     table::{BufferPool, Chunks, JoinTable, JoinTablePool, Scatter},
 };
 use block::{BuildSide, count};

@@ -1,8 +1,9 @@
 //! `collect_to`, and the sink of every output that keeps whole batches.
 
 use crate::{
-    DStream, Rdd, Record, Result, StreamOutput,
+    DStream, Rdd, Record, Result,
     batch::{Batch, Step},
+    ops::StreamOutput,
     record::Data,
     sink::{SinkBatch, SinkError},
     testing::Collected,

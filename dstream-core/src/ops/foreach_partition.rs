@@ -1,7 +1,8 @@
 //! `foreach_partition`.
 
 use crate::{
-    DStream, Outcome, Rdd, Record, Result, StreamOutput, Time,
+    DStream, Rdd, Record, Result, Time,
+    ops::{Outcome, StreamOutput},
     record::Data,
     sink::{Sink, SinkBatch, SinkError, write_batch},
 };

@@ -1,7 +1,8 @@
 //! `foreach_rdd`.
 
 use crate::{
-    DStream, Rdd, Record, Result, StreamOutput, Time,
+    DStream, Rdd, Record, Result, Time,
+    ops::StreamOutput,
     sink::{SinkBatch, SinkError},
 };
 

@@ -1,7 +1,8 @@
 //! `foreach_rdd_async`.
 
 use crate::{
-    DStream, Outcome, Rdd, Record, Result, StreamOutput, Time,
+    DStream, Rdd, Record, Result, Time,
+    ops::{Outcome, StreamOutput},
     sink::{SinkBatch, SinkError},
 };
 

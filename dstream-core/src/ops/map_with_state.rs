@@ -1,6 +1,10 @@
 //! `map_with_state`: runs in [`MapWithState`](crate::state::MapWithState).
 
-use crate::{DStream, Key, Portable, Record, State, record::Data};
+use crate::{
+    DStream, Key, Record,
+    record::{Data, Portable},
+    state::State,
+};
 
 impl<K: Key, V: Record> DStream<(K, V)> {
     /// Maps each record with the [`State`] of its key, which the function sees and may change: touches the

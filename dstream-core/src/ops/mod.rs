@@ -1,28 +1,29 @@
-//! The operators: what each promises, as documented methods of [`DStream`], and what runs beneath it.
-//!
-//! One file an operator, under the same name as in the compiler. Narrow operators (`map`, `filter`, ..) have
-//! no code here: their closures are inlined into the loop of their stage. The others have a *sink*, which
-//! takes the records of one task, and a step on [`Batch`](crate::batch::Batch) that puts the tasks' sinks
-//! together.
+//! What the signatures of the operators name. The operators themselves are methods of
+//! [`DStream`].
 
-mod cache;
+// What each operator promises, as a documented method of `DStream`, and what runs beneath it: one file an
+// operator, under the same name as in the compiler. Narrow operators (`map`, `filter`, ..) have no code here:
+// their closures are inlined into the loop of their stage. The others have a *sink*, which takes the records
+// of one task, and a step on `Batch` that puts the tasks' sinks together.
+
+pub(crate) mod cache;
 mod cogroup;
-mod collect_to;
-mod combine_by_key;
-mod count;
+pub(crate) mod collect_to;
+pub(crate) mod combine_by_key;
+pub(crate) mod count;
 mod count_by_value;
 mod count_by_value_and_window;
 mod count_by_window;
 mod distinct;
 mod filter;
 mod filter_map;
-mod flat_map;
+pub(crate) mod flat_map;
 mod flat_map_values;
-mod foreach_partition;
-mod foreach_rdd;
-mod foreach_rdd_async;
+pub(crate) mod foreach_partition;
+pub(crate) mod foreach_rdd;
+pub(crate) mod foreach_rdd_async;
 mod glom;
-mod group_by_key;
+pub(crate) mod group_by_key;
 mod group_by_key_and_window;
 mod inspect;
 mod join;
@@ -32,52 +33,37 @@ mod map_partitions;
 mod map_values;
 mod map_with_state;
 mod named;
-mod print;
-mod reduce;
+pub(crate) mod print;
+pub(crate) mod reduce;
 mod reduce_by_key;
 mod reduce_by_key_and_window;
 mod reduce_by_window;
 mod repartition;
-mod sample;
+pub(crate) mod sample;
 mod save;
 mod sort_by;
-mod split;
-mod top;
-mod top_by_key;
+pub(crate) mod split;
+pub(crate) mod top;
+pub(crate) mod top_by_key;
 mod transform;
 mod union;
 mod update_state_by_key;
 mod values;
 mod window;
-mod words;
-mod write_to;
+pub(crate) mod words;
+pub(crate) mod write_to;
 mod zip_with_index;
 
 use std::{fmt, marker::PhantomData};
 
-#[allow(deprecated)] // Its use is the warning.
-pub use cache::not_needed;
 pub(crate) use cogroup::gather;
-pub use collect_to::{Collect, collect_to};
-pub use combine_by_key::{CombineByKey, Partials};
-pub(crate) use combine_by_key::{FEW, HasLen, entries, pairs};
-pub use count::{Count, Counted};
-pub use flat_map::{SplitAny, SplitText, Splits};
-pub use foreach_partition::{Partition, foreach_partition};
-pub use foreach_rdd::{Outcome, foreach_rdd};
-pub use foreach_rdd_async::{foreach_rdd_async, foreach_rdd_async_timed};
-pub use group_by_key::Grouped;
+pub(crate) use combine_by_key::{CombineByKey, FEW, HasLen, Partials, entries, pairs};
+pub(crate) use count::Counted;
+pub use foreach_rdd::Outcome;
+pub(crate) use group_by_key::Grouped;
 pub use named::StreamOutput;
 pub(crate) use print::is_output_closed;
-pub use print::{First, Print};
-pub use reduce::Reduce;
-pub use sample::Sample;
-pub use split::pieces;
-pub use top::Top;
-pub use top_by_key::Largest;
 pub use union::Streams;
-pub use words::words;
-pub use write_to::{ToSink, WriteTo};
 
 /// A stream inside `stream!`: each of its batches holds records of type `T`.
 ///

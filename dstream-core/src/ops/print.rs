@@ -8,7 +8,8 @@ use std::{
 };
 
 use crate::{
-    DStream, Error, Rdd, Record, Result, StreamOutput, Time,
+    DStream, Error, Rdd, Record, Result, Time,
+    ops::StreamOutput,
     sink::{SinkBatch, SinkError},
 };
 

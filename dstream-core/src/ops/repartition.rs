@@ -1,9 +1,9 @@
 //! `repartition`.
 
 use crate::{
-    DStream, Rdd, RddOps, Record,
+    DStream, Rdd, Record,
     batch::{Batch, OpMeta, Step},
-    rdd::{dealt, starts},
+    rdd::{RddOps, dealt, starts},
     record::Portable,
 };
 

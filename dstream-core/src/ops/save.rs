@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{DStream, Record, StreamOutput, rdd::TextLine};
+use crate::{DStream, Record, ops::StreamOutput, rdd::TextLine};
 
 impl<T: Record<Owned: TextLine>> DStream<T> {
     /// Writes each batch into a folder of text files, `prefix-TIME.suffix`, or `prefix-TIME` without a
     /// suffix; `TIME` is the batch's time in milliseconds.
     ///
-    /// A record is a line, as in [`RddActions::save_as_text_file`](crate::RddActions::save_as_text_file), a
-    /// partition a file `part-00000`, and `_SUCCESS` stands beside them. The folder appears with all that is
-    /// in it, or not at all; a batch that is run again replaces it with the same files.
+    /// A record is a line, as in
+    /// [`RddActions::save_as_text_file`](crate::rdd::RddActions::save_as_text_file), a partition a file
+    /// `part-00000`, and `_SUCCESS` stands beside them. The folder appears with all that is in it, or not at
+    /// all; a batch that is run again replaces it with the same files.
     ///
     /// Option `skip_empty = true`: an empty batch writes nothing, instead of a folder of empty files. Options
     /// `retry` and `on_error`: see [`sink`](crate::sink). The same files can be had as a sink,

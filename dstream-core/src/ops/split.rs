@@ -2,7 +2,7 @@
 
 use wide::u8x16;
 
-use crate::{DStream, Text, Word, inline_key::InlineKey};
+use crate::{DStream, inline_key::InlineKey, record::Word, source::Text};
 
 impl<T: AsRef<str>> DStream<T> {
     /// The pieces of each text between the bytes `separator`, as [`str::split`] has them: two separators in a
@@ -246,7 +246,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{super::words::words, *};
-    use crate::{Block, Key, TextBlock};
+    use crate::{
+        Key,
+        source::{Block, TextBlock},
+    };
 
     fn check(text: &str, separator: u8) {
         check_lines(text, separator);

@@ -1,6 +1,6 @@
 //! `update_state_by_key`: runs in [`UpdateStateByKey`](crate::state::UpdateStateByKey).
 
-use crate::{DStream, Key, Portable, Record};
+use crate::{DStream, Key, Record, record::Portable};
 
 impl<K: Key, V: Record> DStream<(K, V)> {
     /// Keeps a state for each key, and updates all of them in every batch.

@@ -3,7 +3,7 @@
 use wide::u8x16;
 
 use super::split::{Cut, Pieces, Separators, is};
-use crate::{DStream, Word};
+use crate::{DStream, record::Word};
 
 impl<T: AsRef<str>> DStream<T> {
     /// The words of each text: what stands between white space, as [`str::split_ascii_whitespace`] has it.

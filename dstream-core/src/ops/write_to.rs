@@ -3,7 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::{
-    DStream, Data, Rdd, Record, Result, StreamOutput,
+    DStream, Data, Rdd, Record, Result,
+    ops::StreamOutput,
     sink::{OpenSink, Sink, SinkBatch, SinkError},
 };
 

@@ -23,14 +23,14 @@
 //! ```
 
 mod graph;
-mod meta;
+pub(crate) mod meta;
 mod text;
 
 use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-pub use meta::{OperatorMeta, PipelineMeta, StageMeta};
+pub(crate) use meta::{PipelineMeta, StageMeta};
 
 use crate::batch::OpMeta;
 

@@ -14,7 +14,10 @@ use super::{
     files::{TextLine, save_objects, save_text},
     run::run,
 };
-use crate::{Key, Pair, Record, Result, record::Portable};
+use crate::{
+    Key, Record, Result,
+    record::{Pair, Portable},
+};
 
 /// The actions of an [`Rdd`](crate::Rdd), and of chains of its transformations: they run the chain.
 ///
@@ -238,7 +241,7 @@ pub trait RddActions: RddOps {
     /// `_SUCCESS`.
     ///
     /// A record is a line: text as it is, anything else in its `Debug` form, so `("hello", 2)` for a pair, as
-    /// `print` shows it (see [`TextLine`](crate::TextLine)).
+    /// `print` shows it (see [`TextLine`](crate::rdd::TextLine)).
     ///
     /// The folder appears with all that is in it, or not at all. One that is there already is replaced, if it
     /// holds nothing but part files. The same records give the same bytes. Only one writer at a time may

@@ -8,13 +8,13 @@ mod files;
 mod lazy;
 mod ops;
 mod pairs;
-mod records;
+pub(crate) mod records;
 mod run;
 mod shuffle;
 
 use std::{collections::HashMap, fmt, hash::Hash, sync::Arc};
 
-use crate::{Block, Record, Result};
+use crate::{Record, Result, source::Block};
 
 pub use actions::RddActions;
 pub use files::TextLine;
@@ -22,7 +22,7 @@ pub(crate) use files::{FolderWriter, batch_path, write_objects, write_text};
 pub use ops::RddOps;
 pub(crate) use ops::starts;
 pub use pairs::PairRddOps;
-pub use records::RddBlock;
+pub(crate) use records::RddBlock;
 pub(crate) use run::run_items;
 pub(crate) use shuffle::{dealt, dice};
 
@@ -131,10 +131,11 @@ impl<T> Rdd<T> {
     }
 
     /// The records of blocks, a partition each, read in parallel: what the connectors make an `Rdd` of, for
-    /// batch reads of what is otherwise a stream. A block that can't be opened is an error, whatever its kind.
+    /// batch reads of what is otherwise a stream. A block that can't be opened is an error, whatever its
+    /// kind.
     ///
     /// ```
-    /// use dstream::{TextBlock, prelude::*};
+    /// use dstream::{prelude::*, source::TextBlock};
     ///
     /// let words: Rdd<dstream::CompactString> =
     ///     Rdd::from_blocks(vec![TextBlock::new("to be\nor not"), TextBlock::new("to be")])?;

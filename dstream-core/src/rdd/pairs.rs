@@ -2,9 +2,9 @@
 
 use super::{Rdd, RddActions, RddOps, shuffle};
 use crate::{
-    Key, Pair, Record,
+    Key, Record,
     join::{FullOuter, Inner, LeftOuter, RightOuter},
-    record::Portable,
+    record::{Pair, Portable},
 };
 
 /// The transformations of an [`Rdd`] of `(key, value)` pairs, and of chains that yield them; a reference to a

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, vec};
 
 use super::{Rdd, RddActions, RddOps};
-use crate::Block;
+use crate::source::Block;
 
 impl<T: Clone + Send + Sync> RddOps for Rdd<T> {
     type Item = T;

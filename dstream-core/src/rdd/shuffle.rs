@@ -10,11 +10,11 @@ use super::{
     share,
 };
 use crate::{
-    Key, Pair, Record,
+    Key, Record,
     exec::{self, transpose},
     join::{Join, JoinForm, Joined},
     ops::{CombineByKey, HasLen, entries, gather, pairs},
-    record::Portable,
+    record::{Pair, Portable},
     table::{self, Chunks, Entry, GroupSink, PartialBucket, Scatter, Table, merge},
 };
 use foldhash::quality::FixedState;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::budget::Permit;
 use crate::{
-    Block, Bytes, Error, Result, Text, TextBlock, TextRecords,
+    Bytes, Error, Result,
     checkpoint::{LogReader, Place, decode, encode},
+    source::{Block, Text, TextBlock, TextRecords},
 };
 
 /// A [`Block`] that a receiver can put into the write-ahead log, and get back from there after a crash.
@@ -16,7 +17,7 @@ use crate::{
 /// written, or need not be since the receiver can ask for it again, is an [`Unlogged`] block.
 ///
 /// ```
-/// use dstream::{Block, Bytes, Loggable};
+/// use dstream::{Bytes, receiver::Loggable, source::Block};
 ///
 /// /// A picture, as it was received.
 /// struct Picture(Bytes);
@@ -45,9 +46,9 @@ use crate::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a receiver can't write `{Self}` to the log that keeps it over a crash",
-    label = "blocks of receivers must implement `dstream::Loggable`",
+    label = "blocks of receivers must implement `dstream::receiver::Loggable`",
     note = "a `Vec` of records does if they can be serialised: write `#[derive(serde::Serialize, serde::Deserialize)]` above their type",
-    note = "records that can't be, or that the receiver can receive again, do without the log: `type Block = dstream::Unlogged<{Self}>;`",
+    note = "records that can't be, or that the receiver can receive again, do without the log: `type Block = dstream::receiver::Unlogged<{Self}>;`",
     note = "a decoder for `socket_stream` can yield `dstream::Bytes`, and a `map` behind it makes records of them"
 )]
 pub trait Loggable: Block + Sized {
@@ -89,7 +90,7 @@ impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
 /// reads from a queue that keeps everything.
 ///
 /// ```
-/// use dstream::{Receiver, ReceiverContext, Unlogged};
+/// use dstream::receiver::{Receiver, ReceiverContext, Unlogged};
 /// use std::{error::Error, net::TcpStream};
 ///
 /// /// Connections, which no disk can keep.
@@ -231,7 +232,10 @@ impl<B: Loggable> Block for Received<B> {
     fn open(&mut self) -> Result<()> {
         if let Held::InLog { log, place, .. } = &self.held {
             let block = B::from_log(log.read(*place)?).map_err(|what| {
-                Error::Checkpoint(crate::CheckpointError::damaged(log.describe(Some(*place)), what))
+                Error::Checkpoint(crate::checkpoint::CheckpointError::damaged(
+                    log.describe(Some(*place)),
+                    what,
+                ))
             })?;
             self.held = Held::Here { block, _permit: None };
         }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use crate::{Limits, Signal};
+use crate::{clock::Signal, source::Limits};
 
 /// How many bytes a receiver may hold.
 #[derive(Debug)]

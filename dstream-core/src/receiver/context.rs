@@ -14,9 +14,14 @@ use super::{
     budget::{Budget, Permit, Quota},
     log::{Open, ReceiverLog},
 };
-use crate::{Config, Error, Limits, Signal, SourceContext, Time};
+use crate::{
+    Config, Error, Time,
+    clock::Signal,
+    source::{Limits, SourceContext},
+};
 
-/// What a [`Receiver`](crate::Receiver) stores into. Clones store into the same stream, from any thread.
+/// What a [`Receiver`](crate::receiver::Receiver) stores into. Clones store into the same stream, from any
+/// thread.
 ///
 /// All that a receiver holds and that is not processed yet is bounded by
 /// [`Config::receiver_buffer_bytes`](crate::Config::receiver_buffer_bytes); a store blocks while there is no
@@ -174,7 +179,7 @@ impl<B: Loggable> ReceiverContext<B> {
 
     /// Set when the receiver is to stop: for what can't ask [`is_stopping`](ReceiverContext::is_stopping)
     /// again and again, such as an async client, which awaits
-    /// [`Signal::wait_async`](crate::Signal::wait_async) beside its next message.
+    /// [`Signal::wait_async`](crate::clock::Signal::wait_async) beside its next message.
     pub fn stopping(&self) -> Signal {
         self.shared.stop.clone()
     }

@@ -12,10 +12,12 @@ use std::{
 
 use super::budget::Permit;
 use crate::{
-    Bytes, CheckpointError, Config, Error, Result, SourceContext, Time,
+    Bytes, Config, Error, Result, Time,
     checkpoint::{
-        LogBlock, LogPosition, LogReader, Place, Storage, StoreLock, UsedUp, WriteAheadLog, log_reaches,
+        CheckpointError, LogBlock, LogPosition, LogReader, Place, Storage, StoreLock, UsedUp, WriteAheadLog,
+        log_reaches,
     },
+    source::SourceContext,
 };
 
 /// How many bytes of blocks are written in one piece.
@@ -306,7 +308,7 @@ impl fmt::Debug for Log {
     }
 }
 
-/// A source's part of the write-ahead log. A [`Receiver`](crate::Receiver) uses it by itself.
+/// A source's part of the write-ahead log. A [`Receiver`](crate::receiver::Receiver) uses it by itself.
 #[derive(Clone, Debug)]
 pub struct ReceiverLog {
     log: Arc<Log>,

@@ -1,6 +1,6 @@
 //! Receivers: sources that something arrives at by itself, each on a thread of its own.
 
-mod block;
+pub(crate) mod block;
 mod budget;
 mod context;
 mod log;
@@ -12,13 +12,18 @@ use std::{collections::VecDeque, error::Error as StdError, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use block::{Loggable, Received, Unlogged};
+pub use block::{Loggable, Unlogged};
 pub use context::ReceiverContext;
 pub use log::ReceiverLog;
 
+pub(crate) use block::Received;
 pub(crate) use log::Log;
 
-use crate::{Error, Input, IntoSource, Limits, Result, Signal, Source, SourceContext, Time};
+use crate::{
+    Error, Result, Time,
+    clock::Signal,
+    source::{Input, IntoSource, Limits, Source, SourceContext, kind::FromReceiver},
+};
 
 /// How long a stop waits for a receiver's thread.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -33,7 +38,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// receiver's name.
 ///
 /// ```
-/// use dstream::{prelude::*, Receiver, ReceiverContext};
+/// use dstream::{prelude::*, receiver::{Receiver, ReceiverContext}};
 /// use std::{error::Error, sync::mpsc, time::Duration};
 ///
 /// /// What is sent into a channel.
@@ -70,7 +75,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Ok::<(), dstream::Error>(())
 /// ```
 pub trait Receiver: Send + 'static {
-    /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::TextBlock), or a type of its own;
+    /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::source::TextBlock), or a type of its own;
     /// [`Unlogged`] where a crash may lose them.
     type Block: Loggable + 'static;
 
@@ -217,10 +222,6 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         }
     }
 }
-
-/// Marks a [`Receiver`] in [`IntoSource`].
-#[derive(Debug)]
-pub struct FromReceiver;
 
 impl<R: Receiver> IntoSource<FromReceiver> for R {
     type Input = Input<ReceiverStream<R>>;

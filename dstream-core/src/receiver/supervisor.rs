@@ -8,8 +8,9 @@ use std::{
 
 use super::{Receiver, ReceiverContext, context::Shared};
 use crate::{
-    Error, Signal,
+    Error,
     batch::panic_text,
+    clock::Signal,
     events::{ReceiverFailed, ReceiverStarted, ReceiverStopped},
 };
 

@@ -12,10 +12,13 @@ use std::{
 
 use super::*;
 use crate::{
-    Block, Bytes, CheckpointError, Config, IntoCheckpointStore, LocalDir, ManualClock, StoreLock,
-    checkpoint::sim::{Faults, Rng, SimFs},
-    source::{AnyInput, SourceContext},
-    testing::next_batch,
+    Bytes, Config,
+    checkpoint::{
+        CheckpointError, IntoCheckpointStore, LocalDir, StoreLock,
+        sim::{Faults, Rng, SimFs},
+    },
+    source::{AnyInput, Block, SourceContext},
+    testing::{ManualClock, next_batch},
 };
 
 const LONG: Duration = Duration::from_secs(10);
@@ -203,7 +206,7 @@ fn after_a_failed_sync_nothing_is_acknowledged_and_a_restart_is_asked_for() {
     fixture.send(Step::Block(vec![2]));
     assert_eq!(fixture.answer(), Some(false));
     assert_eq!(fixture.batch(), [1, 2]);
-    assert!(matches!(fixture.log.write(), Err(crate::CheckpointError::Unsynced { .. })));
+    assert!(matches!(fixture.log.write(), Err(crate::checkpoint::CheckpointError::Unsynced { .. })));
     fixture.source.stop();
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{Begin, Sink, SinkBatch, SinkContext, SinkError};
-use crate::{Partition, Signal, logs};
+use crate::{clock::Signal, logs, sink::Partition};
 
 /// A [`Sink`] with async methods, for clients that are async themselves; [`Async`] makes a sink of it. Needs
 /// the feature `async`.
@@ -15,7 +15,7 @@ use crate::{Partition, Signal, logs};
 /// waited for: it needs a timeout of its own if it may hang.
 ///
 /// ```
-/// use dstream::{Partition, prelude::*, sink::{Async, AsyncSink, SinkBatch, SinkError}};
+/// use dstream::{prelude::*, sink::{Async, AsyncSink, Partition, SinkBatch, SinkError}};
 /// use std::sync::{Arc, Mutex};
 ///
 /// struct Sums(Arc<Mutex<Vec<u64>>>);

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, sync::Arc};
 
 use super::{Begin, Inner, Sink, SinkBatch, SinkContext, SinkError};
-use crate::{Data, ManualClock, Partition, Signal, Time, exec};
+use crate::{Data, Time, clock::Signal, exec, sink::Partition, testing::ManualClock};
 
 /// A sink, and where it writes to, for [`check_sink`].
 pub trait SinkFixture {
@@ -51,7 +51,7 @@ pub trait SinkFixture {
 /// errors. `Err` says what was done, what was expected at the target, and what was found.
 ///
 /// ```
-/// use dstream::{Partition, sink::{Sink, SinkBatch, SinkError}, testing::{SinkFixture, check_sink}};
+/// use dstream::{sink::{Partition, Sink, SinkBatch, SinkError}, testing::{SinkFixture, check_sink}};
 /// use std::sync::{Arc, Mutex};
 ///
 /// /// Appends, and does not know what it has written.

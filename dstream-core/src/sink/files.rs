@@ -6,8 +6,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::{Begin, Sink, SinkBatch, SinkError};
 use crate::{
-    Data, Partition, TextLine,
-    rdd::{FolderWriter, batch_path, write_objects, write_text},
+    Data,
+    rdd::{FolderWriter, TextLine, batch_path, write_objects, write_text},
+    sink::Partition,
 };
 
 /// Writes each batch into a folder of text files: the sink of

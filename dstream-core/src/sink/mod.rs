@@ -22,7 +22,7 @@
 //! [`testing::check_sink`](crate::testing::check_sink) tests a sink for this.
 //!
 //! ```
-//! use dstream::{Partition, prelude::*, sink::{Begin, Sink, SinkBatch, SinkContext, SinkError}};
+//! use dstream::{prelude::*, sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError}};
 //! use std::{collections::BTreeSet, sync::{Arc, Mutex}};
 //!
 //! /// A database in memory: a table, and the batches that are in it.
@@ -88,12 +88,13 @@ pub(crate) mod check;
 mod error;
 mod files;
 mod on_error;
-mod policy;
+pub(crate) mod policy;
 mod retry;
 mod write;
 
 use std::{fmt, sync::Arc};
 
+pub use crate::ops::foreach_partition::Partition;
 #[cfg(feature = "async")]
 pub(crate) use async_sink::block_on;
 #[cfg(feature = "async")]
@@ -101,13 +102,16 @@ pub use async_sink::{Async, AsyncSink};
 pub use error::{SinkError, Transient};
 pub use files::{ObjectFiles, TextFiles};
 pub use on_error::OnError;
-pub use policy::OutputPolicy;
-pub(crate) use policy::OutputScope;
+pub(crate) use policy::{OutputPolicy, OutputScope};
 pub use retry::Retry;
-pub use write::OpenSink;
+pub(crate) use write::OpenSink;
 pub(crate) use write::write_batch;
 
-use crate::{Clock, Partition, Signal, Time, async_runtime::AsyncRuntime};
+use crate::{
+    Time,
+    async_runtime::AsyncRuntime,
+    clock::{Clock, Signal},
+};
 
 /// Something that batches of records of type `T` are written to. The [module](self) has a complete example.
 ///

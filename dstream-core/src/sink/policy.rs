@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{Inner, OnError, Retry, SinkBatch, SinkContext, SinkError};
 use crate::{
-    Clock, Rdd, Result, Signal,
+    Rdd, Result,
     async_runtime::AsyncRuntime,
     batch::{Batch, Missing, OpMeta, Step},
+    clock::{Clock, Signal},
     events::OutputRetried,
 };
 

@@ -3,7 +3,7 @@
 use std::panic;
 
 use super::{Begin, Sink, SinkBatch, SinkError};
-use crate::{Data, Partition, Rdd, Result, batch::catch, rdd::run_items};
+use crate::{Data, Rdd, Result, batch::catch, rdd::run_items, sink::Partition};
 
 /// Writes one batch, and aborts it if that fails.
 pub(crate) fn write_batch<T: Data, S: Sink<T>>(
@@ -57,7 +57,7 @@ pub(crate) fn write_batch<T: Data, S: Sink<T>>(
 }
 
 /// A sink that is opened before its first batch, and closed when it is dropped.
-pub struct OpenSink<S> {
+pub(crate) struct OpenSink<S> {
     sink: S,
     /// How it is closed, when it is open: only a batch says as a sink of what records.
     close: Option<fn(&mut S)>,
@@ -65,12 +65,12 @@ pub struct OpenSink<S> {
 
 impl<S> OpenSink<S> {
     /// Not open yet.
-    pub fn new(sink: S) -> Self {
+    pub(crate) fn new(sink: S) -> Self {
         OpenSink { sink, close: None }
     }
 
     /// Writes one batch.
-    pub fn write<T: Data>(&mut self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError>
+    pub(crate) fn write<T: Data>(&mut self, rdd: &Rdd<T>, batch: &SinkBatch) -> Result<(), SinkError>
     where
         S: Sink<T>,
     {

@@ -3,25 +3,27 @@
 use std::time::Duration;
 
 use super::{
-    Block, Decoder, FromSource, Input, IntoSource, ListenTextStream, SocketStream, SocketTextStream, Source,
-    Text, TextBlock, TextFile,
+    Block, Decoder, Input, IntoSource, ListenTextStream, SocketStream, SocketTextStream, Source, Text,
+    TextBlock, TextFile,
+    kind::{FromHandle, FromReceiver, FromSource},
 };
 use crate::{
-    Data, Loggable, ReceiverStream, Result, StreamHandle, StreamingContext,
+    Data, Result, StreamHandle, StreamingContext,
     batch::{Batch, OpMeta, Step},
-    handle::{ChainInput, FromHandle, SourceOf},
+    handle::{ChainInput, SourceOf},
     rdd::RddBlock,
-    receiver::{FromReceiver, Received, receiver_stream},
+    receiver::{Loggable, Received, ReceiverStream, receiver_stream},
 };
 
 /// Any stream of owned records of type `T`: what a function takes that builds a part of a pipeline.
 ///
 /// Sources of such records are one (`queue_stream`, `socket_stream`, `generator_stream`, ..; a bare
-/// [`Receiver`](crate::Receiver) becomes one by [`receiver_stream`](crate::receiver_stream)), and streams
+/// [`Receiver`](crate::receiver::Receiver) becomes one by
+/// [`receiver_stream`](crate::receiver::receiver_stream)), and streams
 /// that another pipeline hands out. A chain can start from it.
 ///
 /// ```
-/// use dstream::{Data, Key, RecordStream, prelude::*};
+/// use dstream::{Data, Key, prelude::*, source::RecordStream};
 ///
 /// /// How often each key was there. `Data` are records that own all they have, `Key` those that can be keys.
 /// fn totals<K: Data + Key>(
@@ -100,7 +102,7 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 /// records are `&str`.
 ///
 /// ```
-/// use dstream::{CompactString, TextStream, prelude::*, text_stream};
+/// use dstream::{CompactString, prelude::*, source::{TextStream, text_stream}};
 ///
 /// fn word_counts(
 ///     ssc: &StreamingContext,
@@ -126,7 +128,7 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream of text",
     note = "sources of text are one (`socket_text_stream`, `text_file_stream`, `queue_stream` of `&str` or `String`, ..), and a `StreamHandle` of `CompactString` or `String`",
-    note = "a source of your own is one if its blocks are `dstream::TextRecords`; a receiver, by `receiver_stream(receiver)`"
+    note = "a source of your own is one if its blocks are `dstream::source::TextRecords`; a receiver, by `receiver_stream(receiver)`"
 )]
 pub trait TextStream {
     /// What its blocks come from.

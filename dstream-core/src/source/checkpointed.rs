@@ -7,17 +7,17 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Changes, Stateful, decode};
+use crate::checkpoint::{Changes, Stateful, decode};
 
 /// A value that a checkpoint keeps, such as how far a source has read: what
-/// [`Source::state`](crate::Source::state) hands out.
+/// [`Source::state`](crate::source::Source::state) hands out.
 ///
 /// It is written whole when it was changed; after a restart it has what it had in the last batch that had
 /// begun. For a few values such as the offsets of some partitions; what has many entries implements
 /// [`Stateful`] itself.
 ///
 /// ```
-/// use dstream::{Checkpointed, Limits, Source, Stateful, Time};
+/// use dstream::{Time, checkpoint::Stateful, source::{Checkpointed, Limits, Source}};
 /// use std::ops::Range;
 ///
 /// /// Numbers that go on after a restart where they were.

@@ -2,7 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{Clock, Config, Error, ReceiverLog, Signal, Time};
+use crate::{
+    Config, Error, Time,
+    clock::{Clock, Signal},
+    receiver::ReceiverLog,
+};
 
 /// What a source may use while it runs.
 #[derive(Clone, Debug)]
@@ -14,11 +18,12 @@ pub struct SourceContext {
     pub config: Config,
     /// The batch interval.
     pub interval: Duration,
-    /// Set when the context stops, before [`Source::stop`](crate::Source::stop) is called: what waits in
-    /// [`plan`](crate::Source::plan) must return then. Threads can wait for it, and async tasks await it.
+    /// Set when the context stops, before [`Source::stop`](crate::source::Source::stop) is called: what waits
+    /// in [`plan`](crate::source::Source::plan) must return then. Threads can wait for it, and async tasks
+    /// await it.
     pub stopping: Signal,
     /// What the source writes to the log of receivers, if there is a checkpoint. A
-    /// [`Receiver`](crate::Receiver) does by itself.
+    /// [`Receiver`](crate::receiver::Receiver) does by itself.
     pub log: Option<ReceiverLog>,
     /// Whether the context is run by [`run_to_end`](crate::StreamingContext::run_to_end): what is there is
     /// all there is.
@@ -41,7 +46,7 @@ impl SourceContext {
 
     /// Reports that records were lost, such as those of a file that can't be read: in the log, to
     /// [`Config::on_report`], and as the result of [`run_to_end`](crate::StreamingContext::run_to_end). The
-    /// batch does not fail. An error of [`Block::open`](crate::Block::open) is reported by itself.
+    /// batch does not fail. An error of [`Block::open`](crate::source::Block::open) is reported by itself.
     pub fn report(&self, error: Error) {
         self.config.reports.report(error);
     }
@@ -50,7 +55,7 @@ impl SourceContext {
 /// How much one batch may take from a source. What is beyond stays for later batches.
 ///
 /// ```
-/// use dstream::Limits;
+/// use dstream::source::Limits;
 ///
 /// let waiting = 1_500;
 /// assert_eq!(Limits::none().at_most(waiting), 1_500);

@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 /// Cuts bytes into records, as they arrive. It has the shape of tokio-util's `Decoder`.
 ///
 /// ```
-/// use dstream::{BytesMut, Decoder};
+/// use dstream::source::{BytesMut, Decoder};
 /// use std::error::Error;
 ///
 /// /// Numbers of two bytes.
@@ -30,8 +30,9 @@ use bytes::{Buf, Bytes, BytesMut};
 /// # Ok::<(), Box<dyn Error + Send + Sync>>(())
 /// ```
 pub trait Decoder: Send + 'static {
-    /// A record. For [`socket_stream`](crate::socket_stream()) it must be one that serde can write and read,
-    /// since it is kept over a crash; if it can't be, yield [`Bytes`] and make records of them with a `map`.
+    /// A record. For [`socket_stream`](crate::source::socket_stream()) it must be one that serde can write
+    /// and read, since it is kept over a crash; if it can't be, yield [`Bytes`] and make records of them with
+    /// a `map`.
     type Item: Send + 'static;
 
     /// Takes one record off the front of `buf`; `None` if there is no whole one yet.
@@ -60,7 +61,7 @@ const MAX_LENGTH: usize = 16 << 20;
 /// Records that end in a byte which is not part of them. The last record of a connection may do without.
 ///
 /// ```
-/// use dstream::{BytesMut, Decoder, DelimiterDecoder};
+/// use dstream::source::{BytesMut, Decoder, DelimiterDecoder};
 ///
 /// let mut decoder = DelimiterDecoder::new(b'\0');
 /// let mut buf = BytesMut::from("to\0be");
@@ -120,7 +121,7 @@ impl Decoder for DelimiterDecoder {
 /// Records with their length before them, as a big-endian number that does not count itself.
 ///
 /// ```
-/// use dstream::{BytesMut, Decoder, LengthDecoder};
+/// use dstream::source::{BytesMut, Decoder, LengthDecoder};
 ///
 /// let mut buf = BytesMut::from(&b"\0\x02to\0\x02be\0\x06or n"[..]);
 /// let mut decoder = LengthDecoder::u16();

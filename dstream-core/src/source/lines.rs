@@ -7,7 +7,7 @@ use super::{
     tcp::{Fault, Framing},
     text::line_count,
 };
-use crate::{ReceiverContext, clock::Occasionally};
+use crate::{clock::Occasionally, receiver::ReceiverContext};
 
 /// Finds whole lines in what is read, without copying them.
 ///

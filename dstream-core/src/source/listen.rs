@@ -14,7 +14,10 @@ use super::{
     lines::LineBuffer,
     tcp::{Fault, receive},
 };
-use crate::{Receiver, ReceiverContext, clock::Occasionally};
+use crate::{
+    clock::Occasionally,
+    receiver::{Receiver, ReceiverContext},
+};
 
 /// Listens on a TCP address, such as `"0.0.0.0:9999"`, and yields the lines of text that clients send.
 ///

@@ -2,16 +2,17 @@
 //!
 //! A [`Source`] hands the blocks that belong to a batch to the pipeline; a [`Block`] is one partition of raw
 //! input that turns into records while the stage that reads it runs. What arrives by itself (a socket, a
-//! queue of messages) is easier to write as a [`Receiver`](crate::Receiver), which runs on a thread of its
-//! own.
+//! queue of messages) is easier to write as a [`Receiver`](crate::receiver::Receiver), which runs on a thread
+//! of its own.
 
-mod any;
+pub(crate) mod any;
 mod checkpointed;
 mod context;
 mod decoder;
 mod files;
 mod generator;
-mod input;
+pub(crate) mod input;
+pub(crate) mod kind;
 mod lines;
 mod listen;
 mod queue;
@@ -25,7 +26,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Result, Time, checkpoint::Stateful};
 
-pub use any::{Borrowed, FromText, RecordStream, TextInput, TextRecords, TextStream, text_stream};
+pub use any::{RecordStream, TextRecords, TextStream, text_stream};
+pub use bytes::BytesMut;
 pub use checkpointed::Checkpointed;
 pub use context::{Limits, SourceContext};
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
@@ -34,8 +36,8 @@ pub use files::{
     file_stream, text_file_stream,
 };
 pub use generator::{Generated, GeneratorStream, generator_stream};
-pub(crate) use input::AnyInput;
-pub use input::Input;
+pub(crate) use input::{AnyInput, Input};
+use kind::FromSource;
 pub use listen::{ListenTextStream, listen_text_stream};
 pub(crate) use queue::partition;
 pub use queue::{QueueStream, queue_stream};
@@ -157,7 +159,7 @@ impl<T: Send> Block for Vec<T> {
 /// [`testing::check_source`](crate::testing::check_source) tests an implementation.
 ///
 /// ```
-/// use dstream::{prelude::*, Limits, Source};
+/// use dstream::{prelude::*, source::{Limits, Source}};
 /// use std::ops::Range;
 ///
 /// /// Counts up: batch after batch of `n` numbers.
@@ -262,14 +264,14 @@ pub trait Source: Send + 'static {
     fn stop(&mut self) {}
 }
 
-/// What can start a chain: a [`Source`]; a [`Receiver`](crate::Receiver), which is then supervised; a stream
-/// that another pipeline has handed out, as a [`StreamHandle`](crate::StreamHandle).
+/// What can start a chain: a [`Source`]; a [`Receiver`](crate::receiver::Receiver), which is then supervised;
+/// a stream that another pipeline has handed out, as a [`StreamHandle`](crate::StreamHandle).
 ///
 /// `M` only tells them apart; it is always inferred.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a source of records",
     label = "a chain starts at a stream of this block or at a source",
-    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::Source` or `dstream::Receiver`; a `StreamHandle` is one, too",
+    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::source::Source` or `dstream::receiver::Receiver`; a `StreamHandle` is one, too",
     note = "a parameter that is an `impl TextStream` becomes one by `text_stream(lines)`"
 )]
 pub trait IntoSource<M> {
@@ -279,10 +281,6 @@ pub trait IntoSource<M> {
     /// Turns the value into that.
     fn into_source(self) -> Self::Input;
 }
-
-/// Marks a [`Source`] in [`IntoSource`].
-#[derive(Debug)]
-pub struct FromSource;
 
 impl<S: Source> IntoSource<FromSource> for S {
     type Input = Input<S>;

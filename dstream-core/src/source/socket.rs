@@ -5,7 +5,7 @@ use super::{
     lines::LineBuffer,
     tcp::{Fault, Server},
 };
-use crate::{Receiver, ReceiverContext};
+use crate::receiver::{Receiver, ReceiverContext};
 
 /// Connects to a TCP server and yields the lines of text that it sends.
 ///

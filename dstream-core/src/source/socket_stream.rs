@@ -8,16 +8,16 @@ use super::{
     Decoder,
     tcp::{Fault, Framing, Server},
 };
-use crate::{Loggable, Receiver, ReceiverContext};
+use crate::receiver::{Loggable, Receiver, ReceiverContext};
 
 /// Connects to a TCP server and yields the records that `decoder` finds in what it sends.
 ///
-/// The connection is tried again like that of [`socket_text_stream`](crate::socket_text_stream()). Bytes that
-/// the decoder refuses end the connection, with a warning; what came before them is kept, and a new
-/// connection begins with a fresh decoder.
+/// The connection is tried again like that of [`socket_text_stream`](crate::source::socket_text_stream()).
+/// Bytes that the decoder refuses end the connection, with a warning; what came before them is kept, and a
+/// new connection begins with a fresh decoder.
 ///
 /// ```no_run
-/// use dstream::{DelimiterDecoder, prelude::*};
+/// use dstream::{prelude::*, source::DelimiterDecoder};
 ///
 /// let ssc = dstream::stream!(batch = 1s, {
 ///     let messages = socket_stream("localhost", 9999, DelimiterDecoder::new(b'\0'));

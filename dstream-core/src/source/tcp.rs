@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{Loggable, ReceiverContext};
+use crate::receiver::{Loggable, ReceiverContext};
 
 /// What ends the run of a receiver.
 pub(super) type Fault = Box<dyn StdError + Send + Sync>;

@@ -15,7 +15,7 @@ use crate::clock::Occasionally;
 /// is a piece of the block: none is allocated.
 ///
 /// ```
-/// use dstream::{Block, TextBlock};
+/// use dstream::source::{Block, TextBlock};
 ///
 /// let mut block = TextBlock::new("to be\r\nor not\n\nto be");
 /// assert_eq!(block.records().collect::<Vec<_>>(), ["to be", "or not", "", "to be"]);
@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Word, ops::pieces};
+    use crate::{ops::split::pieces, record::Word};
 
     proptest! {
         #[test]

@@ -1,20 +1,22 @@
 //! State: what a program knows of each key, from batch to batch.
 //!
-//! [`store::Stores`] has it in hash tables, one a bucket, keyed by owned keys and changed in place; the two
-//! operators, [`UpdateStateByKey`] and [`MapWithState`], say when the user's function is called. What they
-//! yield is a [`StateView`], of which the next stage borrows.
+//! [`map_with_state`](crate::DStream::map_with_state) hands its function a [`State`]; both it and
+//! [`update_state_by_key`](crate::DStream::update_state_by_key) may begin with an [`InitialState`].
+
+// `store::Stores` has the state in hash tables, one a bucket, keyed by owned keys and changed in place; the
+// two operators, `UpdateStateByKey` and `MapWithState`, say when the user's function is called. What they
+// yield is a `StateView`, of which the next stage borrows.
 
 mod initial;
-mod map_with_state;
+pub(crate) mod map_with_state;
 mod store;
 #[cfg(test)]
 mod tests;
-mod update;
-mod view;
+pub(crate) mod update;
+pub(crate) mod view;
 
 pub use initial::InitialState;
-pub use map_with_state::{MapWithState, State};
-pub use update::UpdateStateByKey;
-pub use view::{StateBlock, StateView};
+pub use map_with_state::State;
+pub(crate) use view::StateView;
 
 use store::Bucket;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{map_with_state::MapWithState, update::UpdateStateByKey, *};
 use crate::{
     CompactString, Rdd,
     batch::{Batch, Missing, Step},

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::Bucket;
 use crate::{
-    Block, Key, Rdd, Record,
+    Key, Rdd, Record,
     batch::Step,
     exec::run,
     ops::{Counted, FEW},
     record::Data,
+    source::Block,
 };
 
 /// All keys of a state with what is known of them, after a batch.

@@ -3,8 +3,11 @@
 use std::{collections::BTreeMap, fmt::Debug, sync::mpsc, thread, time::Duration};
 
 use crate::{
-    Block, Changes, Clock, Config, Error, Limits, ManualClock, Record, Result, Source, SourceContext,
-    Stateful, SystemClock, Time, clock::Stopwatch, decode,
+    Config, Error, Record, Result, Time,
+    checkpoint::{Changes, Stateful, decode},
+    clock::{Clock, Stopwatch, SystemClock},
+    source::{Block, Limits, Source, SourceContext},
+    testing::ManualClock,
 };
 
 /// How many batches there are, and how far they are apart.
@@ -46,7 +49,7 @@ impl Arrived for usize {
 ///
 /// * a plan is small, and is the same when it has been written and read;
 /// * its blocks have the same records in a new instance that has the state of then. A block that can't be
-///   opened is an error of the check, also one that a batch would [leave out](crate::Block::open);
+///   opened is an error of the check, also one that a batch would [leave out](crate::source::Block::open);
 /// * such an instance goes on behind that batch: it leaves nothing out, and has nothing twice;
 /// * limits are kept, or not looked at, and lose nothing;
 /// * a stop returns, also while nothing arrives; what a stopped source still has is had by one more plan.
@@ -56,7 +59,7 @@ impl Arrived for usize {
 /// half a minute at most, and the limits must be kept.
 ///
 /// ```
-/// use dstream::{rate_stream, testing::check_source};
+/// use dstream::{source::rate_stream, testing::check_source};
 ///
 /// check_source(|| rate_stream(100), |_batch| {})?;
 /// # Ok::<(), dstream::Error>(())
@@ -178,8 +181,8 @@ impl<S: Source> Started<S> {
         Ok(Started { source, context, state: BTreeMap::new() })
     }
 
-    /// Plans one batch; or, if it is known how many records have arrived, as many as it takes to have them, of
-    /// which empty ones are left out.
+    /// Plans one batch; or, if it is known how many records have arrived, as many as it takes to have them,
+    /// of which empty ones are left out.
     fn plan_arrived<O>(
         &mut self,
         time: &mut Time,

@@ -11,8 +11,12 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    CheckpointError, CheckpointStore, Error, IntoCheckpointStore, ManualClock, Result, Time,
-    checkpoint::{Changes, LogBlock, Progress, Session, Slot, Stateful, Storage, WriteAheadLog},
+    Error, Result, Time,
+    checkpoint::{
+        Changes, CheckpointError, CheckpointStore, IntoCheckpointStore, LogBlock, Progress, Session, Slot,
+        Stateful, Storage, WriteAheadLog,
+    },
+    testing::ManualClock,
 };
 
 /// Checks that a [`CheckpointStore`] keeps the promises of its contract: for tests of those who write one.
@@ -310,7 +314,7 @@ impl Stateful for Number {
     fn changes(&mut self, _: &mut Changes) {}
 
     fn restore(&mut self, _: &[u8], value: &[u8]) -> std::result::Result<(), String> {
-        self.0 = Some(crate::decode(value)?);
+        self.0 = Some(crate::checkpoint::decode(value)?);
         Ok(())
     }
 }

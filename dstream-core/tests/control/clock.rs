@@ -1,6 +1,9 @@
 use std::{sync::mpsc, thread, time::Duration};
 
-use dstream_core::{Clock, ManualClock, Signal, SystemClock};
+use dstream_core::{
+    clock::{Clock, Signal, SystemClock},
+    testing::ManualClock,
+};
 
 use crate::{LONG, at};
 

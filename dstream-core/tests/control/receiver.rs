@@ -9,8 +9,10 @@ use std::{
 };
 
 use dstream_core::{
-    Block, Config, ManualClock, Receiver, ReceiverContext, Source, Unlogged, receiver_stream,
-    testing::next_batch,
+    Config,
+    receiver::{Receiver, ReceiverContext, Unlogged, receiver_stream},
+    source::{Block, Source},
+    testing::{ManualClock, next_batch},
 };
 
 use crate::{LONG, at, source_context};

@@ -6,8 +6,10 @@ use std::{
 };
 
 use dstream_core::{
-    Block, Config, ManualClock, ReceiverStream, SocketTextStream, Source, receiver_stream,
-    socket_text_stream, testing::next_batch,
+    Config,
+    receiver::{ReceiverStream, receiver_stream},
+    source::{Block, SocketTextStream, Source, socket_text_stream},
+    testing::{ManualClock, next_batch},
 };
 
 use crate::{at, lines, source_context};

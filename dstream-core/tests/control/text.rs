@@ -1,4 +1,4 @@
-use dstream_core::{Block, TextBlock};
+use dstream_core::source::{Block, TextBlock};
 
 fn lines(bytes: &'static [u8]) -> Vec<String> {
     TextBlock::new(bytes).records().map(str::to_owned).collect()

@@ -1,6 +1,6 @@
 //! What the tests are fed with.
 
-use dstream_core::{Rdd, RddOps};
+use dstream_core::{Rdd, rdd::RddOps};
 use proptest::{collection::vec, prelude::*};
 
 /// The partitions of an `Rdd`: up to 5, each of up to 30 records, few of them distinct; some partitions are

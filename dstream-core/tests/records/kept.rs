@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dstream::{Key, Portable, prelude::*};
+use dstream::{Key, prelude::*, record::Portable};
 
 /// Counts `keys`, which come twice, in a state; the second batch runs in a program of its own.
 pub(crate) fn as_key<K: Key<Owned = K> + Portable + Eq + std::hash::Hash + std::fmt::Debug>(keys: Vec<K>) {

@@ -1,9 +1,9 @@
 use std::{fs, time::Duration};
 
 use dstream_core::{
-    Config, ContextState, queue_stream, rate_stream, socket_text_stream,
+    Config, ContextState,
+    source::{queue_stream, rate_stream, socket_text_stream, text_file_stream},
     testing::{Collected, TestSource},
-    text_file_stream,
 };
 
 use crate::{Folder, Reported};

@@ -1,9 +1,9 @@
 use std::{fs, io::Write};
 
 use dstream_core::{
-    Block, Config, Error, Limits, Source, Time, binary_records_stream,
+    Config, Error, Time,
+    source::{Block, Limits, Source, binary_records_stream, text_file_stream},
     testing::{Collected, next_batch},
-    text_file_stream,
 };
 use flate2::{Compression, write::GzEncoder};
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};

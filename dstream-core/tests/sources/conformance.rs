@@ -12,11 +12,14 @@ use std::{
 };
 
 use dstream_core::{
-    Block, Checkpointed, Config, Limits, ManualClock, OpenFile, Receiver, ReceiverContext, Result, Source,
-    Stateful, Time, binary_records_stream, file_stream, generator_stream, queue_stream, rate_stream,
-    receiver_stream,
-    testing::{TestSource, check_source},
-    text_file_stream,
+    Config, Result, Time,
+    checkpoint::Stateful,
+    receiver::{Receiver, ReceiverContext, receiver_stream},
+    source::{
+        Block, Checkpointed, Limits, OpenFile, Source, binary_records_stream, file_stream, generator_stream,
+        queue_stream, rate_stream, text_file_stream,
+    },
+    testing::{ManualClock, TestSource, check_source},
 };
 
 use crate::{Folder, LONG, at, source_context};

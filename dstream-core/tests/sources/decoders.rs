@@ -1,4 +1,7 @@
-use dstream_core::{Bytes, BytesMut, Decoder, DelimiterDecoder, LengthDecoder};
+use dstream_core::{
+    Bytes,
+    source::{BytesMut, Decoder, DelimiterDecoder, LengthDecoder},
+};
 use proptest::prelude::*;
 
 /// Decodes `bytes` as they arrive in chunks of these sizes.

@@ -11,9 +11,9 @@ use std::{
 };
 
 use dstream_core::{
-    Config, Error, FileStream, ManualClock, Source, StreamingContext, TextFile,
-    testing::{Collected, next_batch},
-    text_file_stream,
+    Config, Error, StreamingContext,
+    source::{FileStream, Source, TextFile, text_file_stream},
+    testing::{Collected, ManualClock, next_batch},
 };
 
 use crate::{Folder, Reported, Watched, at, source_context};
@@ -243,7 +243,7 @@ fn a_file_that_goes_before_it_is_read_is_reported_and_costs_no_other() {
     fs::write(folder.join("c"), "").unwrap();
     fs::remove_file(folder.join("d")).unwrap();
     fs::create_dir(folder.join("d")).unwrap();
-    let opened: Vec<_> = blocks.iter_mut().map(dstream_core::Block::open).collect();
+    let opened: Vec<_> = blocks.iter_mut().map(dstream_core::source::Block::open).collect();
     assert!(opened[0].is_ok());
     let errors: Vec<_> = opened.into_iter().filter_map(Result::err).map(|e| e.to_string()).collect();
     for (name, error) in ["b", "c", "d"].into_iter().zip(&errors) {
@@ -280,8 +280,8 @@ fn what_is_appended_after_the_listing_is_not_read() {
     folder.write("a", "one\ntwo\nthree\n", 9_000);
     let mut lines = Vec::new();
     for block in &mut blocks {
-        dstream_core::Block::open(block).unwrap();
-        lines.extend(dstream_core::Block::records(block).map(str::to_owned));
+        dstream_core::source::Block::open(block).unwrap();
+        lines.extend(dstream_core::source::Block::records(block).map(str::to_owned));
     }
     assert_eq!(lines, ["one", "tw"]);
 }

@@ -1,14 +1,16 @@
 use std::time::Duration;
 
 use dstream_core::{
-    Config, ManualClock, Source, generator_stream, queue_stream, rate_stream, testing::next_batch,
+    Config,
+    source::{Source, generator_stream, queue_stream, rate_stream},
+    testing::{ManualClock, next_batch},
 };
 
 use crate::{at, read, source_context};
 
 fn records<S: Source, O>(source: &mut S, time: u64) -> Vec<O>
 where
-    S::Block: for<'a> dstream_core::Block<Record<'a>: dstream_core::Record<Owned = O>>,
+    S::Block: for<'a> dstream_core::source::Block<Record<'a>: dstream_core::Record<Owned = O>>,
 {
     read(source, at(time)).into_iter().flat_map(Result::unwrap).collect()
 }
@@ -66,7 +68,7 @@ fn a_generator_counts_its_rows() {
 #[test]
 fn a_queue_has_modes() {
     let queued = || vec![vec![1, 2], vec![], vec![3]];
-    let batches = |mut queue: dstream_core::QueueStream<i32>| -> Vec<Vec<i32>> {
+    let batches = |mut queue: dstream_core::source::QueueStream<i32>| -> Vec<Vec<i32>> {
         (1..=5).map(|batch| records(&mut queue, batch)).collect()
     };
     assert_eq!(batches(queue_stream(queued())), [vec![1, 2], vec![], vec![3], vec![], vec![]]);

@@ -8,8 +8,10 @@ use std::{
 };
 
 use dstream_core::{
-    Block, Config, ListenTextStream, ManualClock, Receiver, ReceiverStream, Source, listen_text_stream,
-    receiver_stream, testing::next_batch,
+    Config,
+    receiver::{Receiver, ReceiverStream, receiver_stream},
+    source::{Block, ListenTextStream, Source, listen_text_stream},
+    testing::{ManualClock, next_batch},
 };
 
 use crate::{LONG, Reported, at, read, source_context};

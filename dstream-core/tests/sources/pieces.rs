@@ -1,8 +1,9 @@
 use std::io::{BufRead, BufReader, Read};
 
 use dstream_core::{
-    Block, Config, FileRecords, FileStream, ManualClock, Source, binary_records_stream, file_stream,
-    testing::next_batch, text_file_stream,
+    Config,
+    source::{Block, FileRecords, FileStream, Source, binary_records_stream, file_stream, text_file_stream},
+    testing::{ManualClock, next_batch},
 };
 use proptest::prelude::*;
 

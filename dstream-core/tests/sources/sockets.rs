@@ -5,8 +5,10 @@ use std::{
 };
 
 use dstream_core::{
-    Bytes, Config, Decoder, DelimiterDecoder, LengthDecoder, ManualClock, Receiver, ReceiverStream,
-    SocketStream, Source, receiver_stream, socket_stream,
+    Bytes, Config,
+    receiver::{Receiver, ReceiverStream, receiver_stream},
+    source::{Decoder, DelimiterDecoder, LengthDecoder, SocketStream, Source, socket_stream},
+    testing::ManualClock,
 };
 
 use crate::{LONG, Reported, at, read, source_context};
@@ -92,7 +94,7 @@ impl Decoder for Endless {
 
     fn decode(
         &mut self,
-        _buf: &mut dstream_core::BytesMut,
+        _buf: &mut dstream_core::source::BytesMut,
     ) -> Result<Option<Bytes>, Box<dyn std::error::Error + Send + Sync>> {
         Ok(None)
     }

@@ -71,8 +71,9 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     }
     let batch = setting("batch").filter(|v| !v.is_empty()).map(|value| duration(value, diags));
     let conf = optional(setting("conf").map(ToTokens::to_token_stream));
-    let checkpoint = setting("checkpoint")
-        .map(|at| quote_spanned!(site => ::dstream::IntoCheckpointStore::into_checkpoint_store(#at)));
+    let checkpoint = setting("checkpoint").map(
+        |at| quote_spanned!(site => ::dstream::checkpoint::IntoCheckpointStore::into_checkpoint_store(#at)),
+    );
     let checkpoint = optional(checkpoint);
     let forget = setting("forget").map(|names| {
         quote_spanned!(site => ::core::iter::IntoIterator::into_iter(#names).map(::std::string::String::from).collect())

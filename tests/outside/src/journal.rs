@@ -8,7 +8,11 @@ use std::{
     path::PathBuf,
 };
 
-use dstream::{Block, Bytes, Checkpointed, Limits, Result, Source, Stateful, TextBlock, Time};
+use dstream::{
+    Bytes, Result, Time,
+    checkpoint::Stateful,
+    source::{Block, Checkpointed, Limits, Source, TextBlock},
+};
 use serde::{Deserialize, Serialize};
 
 /// The lines that are appended to the files of a folder.

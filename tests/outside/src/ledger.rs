@@ -9,8 +9,8 @@ use std::{
 };
 
 use dstream::{
-    CompactString, Partition, Time,
-    sink::{Begin, Sink, SinkBatch, SinkContext, SinkError},
+    CompactString, Time,
+    sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError},
 };
 
 /// Counts of words. A batch is its rows, `word count`, and then `=commit OUTPUT TIME`.

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use dstream::{CheckpointError, CheckpointStore, StoreLock};
+use dstream::checkpoint::{CheckpointError, CheckpointStore, StoreLock};
 
 /// Objects in a folder; each is made whole, and only where there is none of its name.
 #[derive(Debug)]

@@ -1,8 +1,4 @@
-use dstream::{
-    Partition,
-    prelude::*,
-    sink::{Sink, SinkBatch, SinkError},
-};
+use dstream::{prelude::*, sink::{Partition, Sink, SinkBatch, SinkError}};
 
 struct Lines;
 

@@ -1,6 +1,6 @@
 use std::error::Error;
 
-use dstream::{Receiver, ReceiverContext};
+use dstream::receiver::{Receiver, ReceiverContext};
 
 struct Reading(f64);
 

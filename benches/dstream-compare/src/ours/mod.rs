@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use dstream::{CompactString, Config, Rdd, RddActions, RddOps, StreamingContext};
+use dstream::{
+    CompactString, Config, Rdd, StreamingContext,
+    rdd::{RddActions, RddOps},
+};
 use tempfile::TempDir;
 
 pub(crate) use self::source::Texts;

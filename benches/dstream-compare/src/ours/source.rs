@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use dstream::{Block, Limits, Source, TextBlock, Time};
+use dstream::{
+    Time,
+    source::{Block, Limits, Source, TextBlock},
+};
 
 use crate::data::{Records, Text};
 

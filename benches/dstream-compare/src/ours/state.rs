@@ -1,6 +1,6 @@
 //! W3.
 
-use dstream::{CompactString, State, StreamingContext};
+use dstream::{CompactString, StreamingContext, state::State};
 
 use super::{Out, Texts, summary};
 

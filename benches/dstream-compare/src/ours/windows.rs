@@ -1,6 +1,6 @@
 //! W4.
 
-use dstream::{StreamingContext, Word};
+use dstream::{StreamingContext, record::Word};
 
 use super::{INTERVAL, Out, Texts, summary};
 

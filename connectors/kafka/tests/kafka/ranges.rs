@@ -7,7 +7,9 @@ use std::{
 };
 
 use dstream::{
-    Block as _, Config, Error, Source as _, SourceContext, StreamingContext, Time, testing::check_source,
+    Config, Error, StreamingContext, Time,
+    source::{Block as _, Source as _, SourceContext},
+    testing::check_source,
 };
 use dstream_kafka::{Kafka, KafkaPlan, OffsetRange, OnLoss, Start, kafka_rdd, kafka_stream};
 

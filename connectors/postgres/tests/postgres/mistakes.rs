@@ -163,7 +163,7 @@ fn of_the_names() {
     let unnamed = {
         let sink = sink();
         dstream::stream!(batch = 1s, {
-            dstream::queue_stream(vec![vec![("be", 1)]]).write_to(sink);
+            dstream::source::queue_stream(vec![vec![("be", 1)]]).write_to(sink);
         })
         .unwrap()
     };

@@ -9,7 +9,7 @@ use super::{
     crashes::for_seeds,
     *,
 };
-use crate::ManualClock;
+use crate::testing::ManualClock;
 
 fn open(fs: &SimFs, from: Option<LogPosition>) -> Result<(WriteAheadLog, Vec<Found>), CheckpointError> {
     let mut found = Vec::new();

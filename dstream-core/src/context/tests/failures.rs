@@ -3,7 +3,10 @@
 use std::{error::Error as _, fmt, io};
 
 use super::*;
-use crate::{Clock, OnFailure, Signal};
+use crate::{
+    OnFailure,
+    clock::{Clock, Signal},
+};
 
 /// A clock that panics when it is waited for up to a time.
 #[derive(Clone, Debug)]

@@ -25,12 +25,16 @@ use std::{
 use serde::Serialize;
 
 use super::{folder, shape::shape};
-use crate::{Error, Rdd, RddOps, Record, Result, rdd::run::run_items, record::Portable};
+use crate::{
+    Error, Rdd, Record, Result,
+    rdd::{RddOps, run::run_items},
+    record::Portable,
+};
 
 const MAGIC: &[u8; 8] = b"dsobject";
 const VERSION: u32 = 2;
 
-/// Writes the folder of [`save_as_object_file`](crate::RddActions::save_as_object_file).
+/// Writes the folder of [`save_as_object_file`](crate::rdd::RddActions::save_as_object_file).
 pub(crate) fn save_objects<R>(rdd: R, path: &Path) -> Result<()>
 where
     R: RddOps<Item: Record<Owned: Portable> + Serialize>,

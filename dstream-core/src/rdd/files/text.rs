@@ -12,8 +12,12 @@ use compact_str::CompactString;
 
 use super::folder;
 use crate::{
-    Block, Error, Rdd, RddOps, Record, Result, TextBlock,
-    rdd::run::{FEW, run_items},
+    Error, Rdd, Record, Result,
+    rdd::{
+        RddOps,
+        run::{FEW, run_items},
+    },
+    source::{Block, TextBlock},
 };
 
 /// A record that can be a line of a text file: every [`Record`] that is `Debug`.
@@ -28,7 +32,7 @@ pub trait TextLine: Record + Debug {}
 
 impl<T: Record + Debug> TextLine for T {}
 
-/// Writes the folder of [`save_as_text_file`](crate::RddActions::save_as_text_file).
+/// Writes the folder of [`save_as_text_file`](crate::rdd::RddActions::save_as_text_file).
 pub(crate) fn save_text<R: RddOps<Item: TextLine>>(rdd: R, path: &Path) -> Result<()> {
     let records = rdd.size_hint();
     folder::write(path, rdd.into_parts(), records, write_text)

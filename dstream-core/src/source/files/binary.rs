@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{FileStream, FoundFile, PIECE, open::is_compressed, pieces::Pieces};
-use crate::{Block, Error, Result};
+use crate::{Error, Result, source::Block};
 
 /// The records of `length` bytes each out of the files that appear in a folder, or in the folders that match
 /// a pattern.

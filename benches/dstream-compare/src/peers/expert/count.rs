@@ -6,7 +6,10 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use dstream::{Block as _, Bytes, TextBlock};
+use dstream::{
+    Bytes,
+    source::{Block as _, TextBlock},
+};
 use rayon::prelude::*;
 
 use super::{

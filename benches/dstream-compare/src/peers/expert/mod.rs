@@ -26,7 +26,7 @@ use crate::{
     data::{Data, Records, Text},
     workload::{Answer, Runner, Workload},
 };
-use dstream::{Block as _, TextBlock};
+use dstream::source::{Block as _, TextBlock};
 
 /// A program for one workload.
 #[derive(Debug)]
