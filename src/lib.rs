@@ -44,6 +44,8 @@ pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
 #[cfg(feature = "postgres")]
 pub use dstream_postgres as postgres;
+#[cfg(feature = "sqlite")]
+pub use dstream_sqlite as sqlite;
 
 /// What a file with a pipeline needs: `use dstream::prelude::*`.
 pub mod prelude {

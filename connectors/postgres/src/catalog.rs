@@ -1,7 +1,7 @@
 //! What the database knows of a table, and the tables that the sink makes itself.
 
 use dstream_core::sink::SinkError;
-use dstream_sql::{Column, LEDGER, Table, list, quoted, quoted_path};
+use dstream_sql::{Column, Kind, LEDGER, Table, list, quoted, quoted_path};
 use postgres::Client;
 
 use crate::errors::failed;
@@ -46,6 +46,7 @@ pub(crate) fn table(client: &mut Client, name: &str) -> Result<(Table, String), 
         name: name.to_owned(),
         columns: columns.collect(),
         unique: unique.into_iter().map(|row| row.get(0)).collect(),
+        fits,
     };
     Ok((table, format!("{}.{}", quoted(&schema), quoted(&relation))))
 }
@@ -116,4 +117,42 @@ pub(crate) fn make_dead_letters(client: &mut Client, path: &str) -> Result<Strin
         "INSERT INTO {name} ({}) VALUES ($1, $2, to_timestamp($3::bigint / 1000.0), $4, $5)",
         list(&columns)
     ))
+}
+
+/// Whether a column of this type may take such a value.
+fn fits(kind: Kind, type_name: &str) -> bool {
+    let type_name = type_name.to_ascii_lowercase();
+    let is = |names: &[&str]| {
+        names.iter().any(|name| {
+            type_name
+                .strip_prefix(name)
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+        })
+    };
+    let array = type_name.ends_with("[]");
+    if kind == Kind::Unknown || array {
+        return kind != Kind::Bytes;
+    }
+    if is(&["smallint", "integer", "bigint", "int"]) {
+        return kind == Kind::Integer;
+    }
+    if is(&["real", "double precision", "double", "float"]) {
+        return matches!(kind, Kind::Integer | Kind::Float);
+    }
+    if is(&["numeric", "decimal"]) {
+        return matches!(kind, Kind::Integer | Kind::Float | Kind::Text);
+    }
+    if is(&["boolean", "bool"]) {
+        return kind == Kind::Boolean;
+    }
+    if is(&["bytea"]) {
+        return kind == Kind::Bytes;
+    }
+    if is(&["date", "time", "timestamp", "interval", "uuid"]) {
+        return kind == Kind::Text;
+    }
+    if is(&["text", "character varying", "character", "json", "jsonb"]) {
+        return kind != Kind::Bytes;
+    }
+    true
 }

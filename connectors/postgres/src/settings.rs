@@ -55,6 +55,7 @@ pub struct Postgres {
     pub(crate) mode: Option<Mode>,
     pub(crate) columns: Option<Vec<String>>,
     pub(crate) dead_letters: Option<String>,
+    pub(crate) setup: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
     /// The connection; behind a lock only because it can't be shared between threads.
     pub(crate) open: Mutex<Option<Open>>,
@@ -73,6 +74,7 @@ impl Postgres {
             mode: None,
             columns: None,
             dead_letters: None,
+            setup: None,
             ca_file: None,
             open: Mutex::new(None),
             context: None,
@@ -164,6 +166,13 @@ impl Postgres {
     /// another thing: it sends whole batches elsewhere.)
     pub fn dead_letters(mut self, table: impl Into<String>) -> Postgres {
         self.dead_letters = Some(table.into());
+        self
+    }
+
+    /// Statements that are run when a connection is made, before the table is looked for, such as
+    /// `CREATE TABLE IF NOT EXISTS ..` or `SET search_path ..`.
+    pub fn setup(mut self, sql: impl Into<String>) -> Postgres {
+        self.setup = Some(sql.into());
         self
     }
 

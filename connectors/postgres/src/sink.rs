@@ -4,7 +4,7 @@ use std::{io::Write as _, sync::PoisonError, time::Duration};
 
 use dstream_core::sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError};
 use dstream_sql::{
-    Kind, LEDGER, MAX_REFUSED, Mode, Rows, Table, apart, check_names, list, written_by_another,
+    Kind, LEDGER, MAX_REFUSED, Mode, Rows, Table, apart, check_names, list, shortened, written_by_another,
 };
 use postgres::{Client, Statement, Transaction};
 use serde::Serialize;
@@ -22,8 +22,6 @@ use crate::{
 const ALIVE: Duration = Duration::from_secs(5);
 /// How many bytes of rows are sent at once.
 const CHUNK: usize = 64 << 10;
-/// How much of a record is shown in an error.
-const SHOWN: usize = 300;
 
 /// A connection, and what is known over it.
 pub(crate) struct Open {
@@ -62,7 +60,12 @@ impl Postgres {
             *open = None;
         }
         if open.is_none() {
-            let client = connect(&self.url, self.ca_file.as_deref())?;
+            let mut client = connect(&self.url, self.ca_file.as_deref())?;
+            if let Some(sql) = &self.setup {
+                client
+                    .batch_execute(sql)
+                    .map_err(|error| failed(&error, "running what `.setup(..)` says"))?;
+            }
             *open = Some(Open::new(client, mode, self.columns.as_deref(), self.dead_letters.as_deref())?);
         }
         open.as_mut().ok_or_else(|| "the sink is not open".into())
@@ -272,13 +275,6 @@ fn not_written(error: &postgres::Error, ready: &Ready, rows: &[&[u8]], table: &s
         "{doing}: the database refuses the record{}: {reason}",
         record.unwrap_or_default()
     ))
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}..", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// The time, as the ledger has it.

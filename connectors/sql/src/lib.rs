@@ -10,7 +10,7 @@ mod table;
 mod write;
 
 pub use ledger::{LEDGER, check_names, written_by_another};
-pub use refused::{MAX_REFUSED, apart};
+pub use refused::{MAX_REFUSED, apart, shortened};
 pub use row::{Cells, Kind, Rows};
 pub use table::{Column, Table};
 pub use write::{Mode, conflict, list, quoted, quoted_path};

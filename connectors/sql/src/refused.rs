@@ -3,6 +3,17 @@
 /// How many records of a batch may be refused before the batch is.
 pub const MAX_REFUSED: usize = 1_000;
 
+/// How many characters of a record are shown in an error.
+const SHOWN: usize = 300;
+
+/// A record as an error shows it.
+pub fn shortened(record: &str) -> String {
+    match record.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}..", &record[..end]),
+        None => record.to_owned(),
+    }
+}
+
 /// Writes the rows `from..to`, in as few pieces as the refused ones allow: `write` takes a range and writes all of
 /// it or nothing, and says `Ok(Some(reason))` if one of its rows is refused.
 pub fn apart<E>(
