@@ -9,8 +9,9 @@ use std::{
 
 use crate::{
     Error, JobError, Rdd, Result, StreamingContext, Time,
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     context::ContextId,
+    plan::OpMeta,
     rdd::RddBlock,
     record::Data,
     source::{AnyInput, Block, Input, IntoSource, Source, kind::FromHandle},

@@ -21,6 +21,7 @@ mod join;
 mod logs;
 pub mod ops;
 mod output;
+mod panics;
 pub mod plan;
 pub mod rdd;
 pub mod receiver;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::batch::OpMeta;
+use crate::plan::OpMeta;
 
 /// An output of a pipeline. Clones are the same output.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 #[allow(deprecated)] // Its use is the warning.
 pub use crate::ops::cache::not_needed;
 pub use crate::{
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     checkpoint::store::Storage,
     context::{Builder, Hoisted},
     handle::{ChainInput, Publisher},
@@ -29,7 +29,7 @@ pub use crate::{
     output::Output,
     plan::{
         Keeps, OperatorKind,
-        meta::{OperatorMeta, PipelineMeta, StageMeta},
+        meta::{OpMeta, OperatorMeta, PipelineMeta, StageMeta},
     },
     rdd::records::RddBlock,
     receiver::block::Received,

@@ -9,7 +9,7 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use crate::{Error, batch::panic_text, logs};
+use crate::{Error, logs, panics::panic_text};
 
 type OnPanic = Box<dyn Fn(Error) + Send + Sync>;
 

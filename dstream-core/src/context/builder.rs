@@ -9,12 +9,12 @@ use super::{
 };
 use crate::{
     Config, Error, Result, StreamHandle,
-    batch::{Batch, OpMeta, Pipeline},
+    batch::{Batch, Pipeline},
     checkpoint::{Stateful, Storage},
     exchange::Part,
     handle::{ChainInput, SourceOf},
     output::Output,
-    plan::{Fact, PipelineMeta, PipelinePlan, WindowPlan},
+    plan::{Fact, OpMeta, PipelineMeta, PipelinePlan, WindowPlan},
     source::IntoSource,
     window::WindowSpec,
 };

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{batch::OpMeta, checkpoint::Stateful};
+use crate::{checkpoint::Stateful, plan::OpMeta};
 
 /// A handle on something that an operator keeps from batch to batch.
 #[derive(Debug)]

@@ -10,9 +10,10 @@ use std::{
 use super::{behind::Behind, core::Core, planners::Planners};
 use crate::{
     Error, JobError, Result, Time,
-    batch::{Batch, Pipeline, panic_text},
+    batch::{Batch, Pipeline},
     clock::Signal,
     ops::is_output_closed,
+    panics::panic_text,
 };
 
 /// The batches that are planned and have not begun.

@@ -8,9 +8,9 @@ use std::{collections::HashMap, fmt, sync::Arc};
 use super::{core::Life, hoisted::Operator};
 use crate::{
     Error, Result,
-    batch::{OpMeta, Pipeline},
+    batch::Pipeline,
     output::Output,
-    plan::PipelinePlan,
+    plan::{OpMeta, PipelinePlan},
     source::AnyInput,
 };
 

@@ -19,9 +19,9 @@ use super::{
 };
 use crate::{
     Config, Error, Result, Time,
-    batch::{OpMeta, Pipeline},
+    batch::Pipeline,
     output::Output,
-    plan::StageMeta,
+    plan::{OpMeta, StageMeta},
     receiver::{Receiver, ReceiverContext, receiver_stream},
     sink::OutputPolicy,
     source::{Block, Input, Limits, Source, SourceContext},

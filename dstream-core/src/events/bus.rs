@@ -14,8 +14,8 @@ use std::{
 use super::{Event, EventsDropped, Listener};
 use crate::{
     Error, Result,
-    batch::catch,
     clock::{Signal, Stopwatch},
+    panics::catch,
     threads::Threads,
 };
 

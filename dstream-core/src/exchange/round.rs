@@ -18,8 +18,9 @@ use super::{
     wire::{Header, Wire, decode_tasks, encode_tasks, frame, unframe},
 };
 use crate::{
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     exec::{run, transpose},
+    plan::OpMeta,
 };
 
 /// What each process has for the buckets of this one, as bytes, by process.

@@ -15,9 +15,10 @@ pub use forms::{FullOuter, Inner, JoinForm, LeftOuter, RightOuter};
 
 use crate::{
     Key, Rdd,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     exec::transpose,
     ops::{FEW, HasLen, entries},
+    plan::OpMeta,
     private::SameKey,
     rdd::run_items,
     record::{Data, Portable},

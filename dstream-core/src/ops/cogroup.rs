@@ -2,9 +2,10 @@
 
 use crate::{
     DStream, Key, Rdd, Record,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     exec::run,
     ops::combine_by_key::{FEW, entries},
+    plan::OpMeta,
     private::SameKey,
     record::Portable,
     table::{Chunks, Entry, Table},

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use crate::{
     DStream, Key, Rdd, Record,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     exec::run,
+    plan::OpMeta,
     record::Portable,
     table::{Combine, Entry, MapSideCombiner, MergedBucket, PartialBucket, merge},
 };

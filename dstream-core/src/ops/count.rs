@@ -2,7 +2,8 @@
 
 use crate::{
     DStream, Rdd,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
+    plan::OpMeta,
 };
 
 impl<T> DStream<T> {

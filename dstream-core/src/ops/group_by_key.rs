@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock};
 use super::{FEW, Partials, entries};
 use crate::{
     DStream, Data, Key, Record,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     exec::run,
+    plan::OpMeta,
     record::Portable,
     table::{GroupPartial, Groups, group},
 };

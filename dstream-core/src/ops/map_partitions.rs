@@ -2,8 +2,9 @@
 
 use crate::{
     DStream, Rdd, Record,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     exec::run,
+    plan::OpMeta,
     record::Data,
 };
 

@@ -2,7 +2,8 @@
 
 use crate::{
     DStream, Rdd, Record,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
+    plan::OpMeta,
     record::Portable,
 };
 

@@ -3,7 +3,8 @@
 use super::top::Ordered;
 use crate::{
     DStream, Rdd, Record,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
+    plan::OpMeta,
     rdd::RddOps,
     record::Portable,
 };

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     DStream, Rdd, Record,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
+    plan::OpMeta,
     record::Portable,
 };
 

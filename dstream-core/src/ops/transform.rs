@@ -2,7 +2,8 @@
 
 use crate::{
     DStream, Rdd, Record, Time,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
+    plan::OpMeta,
     rdd::RddOps,
     record::Data,
 };

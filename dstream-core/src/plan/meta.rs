@@ -1,7 +1,37 @@
 //! What the expansion of `stream!` says of its pipeline, as statics: [`super::Plan`] is made of it.
 
 use super::{Keeps, OperatorKind};
-use crate::batch::OpMeta;
+
+/// Where an operator is written.
+#[derive(Debug, Clone, Copy)]
+pub struct OpMeta {
+    /// Its name.
+    pub name: &'static str,
+    /// The source file.
+    pub file: &'static str,
+    /// First line of the call, counted from 1.
+    pub line: u32,
+    /// First column of the call, counted from 1.
+    pub column: u32,
+    /// Last line of the call.
+    pub end_line: u32,
+    /// The column behind the call.
+    pub end_column: u32,
+}
+
+impl OpMeta {
+    /// Whether this is the same place in the source.
+    pub(crate) fn is(&self, other: &OpMeta) -> bool {
+        self.file == other.file && (self.line, self.column) == (other.line, other.column)
+    }
+
+    /// Whether the call holds this place in the source.
+    pub(crate) fn holds(&self, file: &str, line: u32, column: u32) -> bool {
+        self.file == file
+            && (self.line, self.column) <= (line, column)
+            && (line, column) < (self.end_line, self.end_column)
+    }
+}
 
 /// A pipeline, as the compiler has it.
 #[derive(Debug, Clone, Copy)]

@@ -30,9 +30,7 @@ use std::{fmt, time::Duration};
 
 use serde::Serialize;
 
-pub(crate) use meta::{PipelineMeta, StageMeta};
-
-use crate::batch::OpMeta;
+pub(crate) use meta::{OpMeta, PipelineMeta, StageMeta};
 
 /// What a context does in each batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

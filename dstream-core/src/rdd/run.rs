@@ -3,7 +3,7 @@
 use std::{panic, time::Duration};
 
 use super::RddOps;
-use crate::{batch, clock::Stopwatch, exec};
+use crate::{clock::Stopwatch, exec, panics};
 
 /// Fewer records than this are little work, if what is done with each of them is.
 pub(crate) const FEW: usize = 2_000;
@@ -36,9 +36,9 @@ pub(crate) fn run_items<I: Send, O: Send>(items: Vec<I>, few: bool, task: impl F
         }
     }
     let rest: Vec<I> = items.collect();
-    if batch::is_catching() && rest.len() > 1 {
+    if panics::is_catching() && rest.len() > 1 {
         // Inside a batch a panic is reported, not printed, on whichever thread it happens.
-        for output in exec::run(rest, false, |item| batch::catch(|| task(item))) {
+        for output in exec::run(rest, false, |item| panics::catch(|| task(item))) {
             match output {
                 Ok(output) => outputs.push(output),
                 Err(caught) => panic::resume_unwind(caught.rethrow()),

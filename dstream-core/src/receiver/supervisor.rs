@@ -9,9 +9,9 @@ use std::{
 use super::{Receiver, ReceiverContext, context::Shared};
 use crate::{
     Error,
-    batch::panic_text,
     clock::Signal,
     events::{ReceiverFailed, ReceiverStarted, ReceiverStopped},
+    panics::panic_text,
 };
 
 /// Starts the receiver's thread. The signal is set when the thread ends.

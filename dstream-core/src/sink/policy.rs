@@ -6,9 +6,10 @@ use super::{Inner, OnError, Retry, SinkBatch, SinkContext, SinkError};
 use crate::{
     Rdd, Result,
     async_runtime::AsyncRuntime,
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     clock::{Clock, Signal},
     events::OutputRetried,
+    plan::OpMeta,
 };
 
 /// What an output needs of the context, and finds in it when it first runs.

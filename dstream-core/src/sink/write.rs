@@ -3,7 +3,7 @@
 use std::panic;
 
 use super::{Begin, Sink, SinkBatch, SinkError};
-use crate::{Data, Rdd, Result, batch::catch, rdd::run_items, sink::Partition};
+use crate::{Data, Rdd, Result, panics::catch, rdd::run_items, sink::Partition};
 
 /// Writes one batch, and aborts it if that fails.
 pub(crate) fn write_batch<T: Data, S: Sink<T>>(

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     Data, Result, StreamHandle, StreamingContext,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     handle::{ChainInput, SourceOf},
+    plan::OpMeta,
     rdd::RddBlock,
     receiver::{Loggable, Received, ReceiverStream, receiver_stream},
 };

@@ -13,9 +13,9 @@ use std::{
 use super::{Block, Limits, Source, SourceContext};
 use crate::{
     Bytes, Error, Result, Time,
-    batch::panic_text,
     checkpoint::{Changes, Stateful, decode, encode},
     events::InputInfo,
+    panics::panic_text,
 };
 
 /// A source that belongs to a context, and the blocks planned for batches that have not run yet.

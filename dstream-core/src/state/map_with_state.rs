@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     Key, Rdd, Time,
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     checkpoint::{Changes, Stateful},
     ops::{FEW, entries},
+    plan::OpMeta,
     record::{Data, Portable},
     table::{GroupPartial, InternedBucket, intern_keys},
 };

@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use super::{InitialState, StateView};
 use crate::{
     Key, Time,
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     checkpoint::{Changes, Migration, decode},
     exec::run,
+    plan::OpMeta,
     record::{Data, Portable},
     table::{Table, entries_of},
 };

@@ -10,9 +10,10 @@ use super::{
 };
 use crate::{
     Key, Time,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     checkpoint::{Changes, Stateful},
     ops::{FEW, Grouped},
+    plan::OpMeta,
     record::{Data, Portable},
     table::Groups,
 };

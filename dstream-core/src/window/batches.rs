@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::WindowSpec;
 use crate::{
     JobError, Time,
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     checkpoint::{Changes, decode},
     exchange::Part,
+    plan::OpMeta,
 };
 
 /// The batches in a window, oldest first, each with its partial result.

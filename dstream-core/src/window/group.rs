@@ -3,8 +3,9 @@
 use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     ops::Grouped,
+    plan::OpMeta,
     record::Data,
 };
 

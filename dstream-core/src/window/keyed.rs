@@ -12,11 +12,12 @@ use super::{
 };
 use crate::{
     Key, Rdd, Time,
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     checkpoint::{Changes, Migration, Stateful},
     exchange::Part,
     exec::run,
     ops::{FEW, Partials},
+    plan::OpMeta,
     record::{Data, Portable},
     table::{MergedBucket, entries_of},
 };

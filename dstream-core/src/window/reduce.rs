@@ -5,9 +5,10 @@ use serde::de::DeserializeOwned;
 use super::{InverseByKeyAndWindow, ReduceByKeyAndWindow, WindowSpec};
 use crate::{
     Rdd,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     checkpoint::{Changes, Stateful},
     ops::Partials,
+    plan::OpMeta,
     record::{Data, Portable},
     table::{Entry, MergedBucket},
 };

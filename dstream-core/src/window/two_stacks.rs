@@ -5,8 +5,9 @@ use std::mem;
 use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd, Time,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     ops::Partials,
+    plan::OpMeta,
     record::Data,
 };
 

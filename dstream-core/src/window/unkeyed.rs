@@ -5,9 +5,10 @@ use std::any::type_name;
 use super::{WindowSpec, batches::WindowBatches};
 use crate::{
     Rdd, Time,
-    batch::{Batch, OpMeta, Step},
+    batch::{Batch, Step},
     checkpoint::{Changes, Stateful, decode},
     exchange::Part,
+    plan::OpMeta,
     record::Portable,
 };
 

@@ -13,10 +13,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Config, Key, Rdd, Time,
-    batch::{Batch, Missing, OpMeta, Step},
+    batch::{Batch, Missing, Step},
     checkpoint::{Changes, Stateful},
     exchange::Part,
     ops::{CombineByKey, Grouped, Partials},
+    plan::OpMeta,
     record::Portable,
     table::GroupSink,
 };
