@@ -2,10 +2,7 @@
 
 use std::{path::Path, sync::PoisonError, time::Duration};
 
-use dstream_core::{
-    Partition,
-    sink::{Begin, Sink, SinkBatch, SinkContext, SinkError},
-};
+use dstream_core::sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError};
 use dstream_sql::{
     Kind, LEDGER, MAX_REFUSED, Mode, Rows, Table, check_names, conflict, list, quoted, shortened,
     written_by_another,
