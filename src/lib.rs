@@ -28,12 +28,12 @@
 //! A file with a pipeline begins with `use dstream::prelude::*`. What else it says is here at the root; what
 //! extends dstream (a source, a sink, a store) has its names in a module.
 
-/// The compiler's messages name what an expansion calls by the first name that there is: one that can be
-/// read.
+/// Not part of the public interface, and nothing writes it. Messages of the compiler name what an expansion
+/// calls by the first path that there is: without this one they would say `dstream::__private::..`.
 #[doc(hidden)]
-pub use dstream_core::private as runtime;
+pub use dstream_core::__private as runtime;
 #[doc(hidden)]
-pub use dstream_core::private as __private;
+pub use dstream_core::__private;
 pub use dstream_core::{
     Bytes, CompactString, Config, ContextState, DStream, Data, Error, JobError, Key, OnFailure, Rdd, Record,
     Result, StreamHandle, StreamingContext, Time, checkpoint, clock, events, exchange, ops, plan, rdd,

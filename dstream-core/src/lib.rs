@@ -37,9 +37,10 @@ mod time;
 mod window;
 mod word;
 
-pub mod prelude;
 #[doc(hidden)]
-pub mod private;
+#[path = "private.rs"]
+pub mod __private;
+pub mod prelude;
 
 pub use bytes::Bytes;
 pub use compact_str::CompactString;

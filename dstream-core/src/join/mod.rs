@@ -14,12 +14,12 @@ pub use block::JoinBlock;
 pub use forms::{FullOuter, Inner, JoinForm, LeftOuter, RightOuter};
 
 use crate::{
+    __private::SameKey,
     Key, Rdd,
     batch::{Batch, Step},
     exec::transpose,
     ops::{FEW, HasLen, entries},
     plan::OpMeta,
-    private::SameKey,
     rdd::run_items,
     record::{Data, Portable},
     source::Block,

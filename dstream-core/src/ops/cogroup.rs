@@ -1,12 +1,12 @@
 //! `cogroup`: both sides scattered by hash, then gathered key by key.
 
 use crate::{
+    __private::SameKey,
     DStream, Key, Rdd, Record,
     batch::{Batch, Step},
     exec::run,
     ops::combine_by_key::{FEW, entries},
     plan::OpMeta,
-    private::SameKey,
     record::Portable,
     table::{Chunks, Entry, Table},
 };

@@ -26,7 +26,7 @@ pub use unkeyed::{CountByWindow, RecordWindow};
 use crate::{Time, batch::Batch, exchange::Part, time::millis};
 
 /// The length and the slide of a window, both checked by
-/// [`Builder::window`](crate::private::Builder::window).
+/// [`Builder::window`](crate::__private::Builder::window).
 #[derive(Debug, Clone, Copy)]
 pub struct WindowSpec {
     /// The window at `t` holds the batches in `(t - length, t]`.
