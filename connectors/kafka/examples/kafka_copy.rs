@@ -19,6 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .topic(to)
         .key(|message: &KafkaMessage| message.key.clone())
         .value(|message| message.value.clone())
+        .headers(|message| message.headers.clone())
+        .timestamp(|message| message.timestamp)
         .partition(|message| message.partition)
         .transactional();
     let ssc = dstream::stream!(

@@ -1,8 +1,12 @@
 //! Messages of one partition, side by side in one buffer.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message as _};
 
 use crate::{
     budget::Permit,
@@ -60,13 +64,28 @@ impl Chunk {
         };
         let (key, value) = (put(message.key(), NULL_KEY), put(message.payload(), NULL_VALUE));
         let headers = self.data.len() as u32;
-        for header in message.headers().iter().flat_map(|headers| headers.iter()) {
-            write_header(&mut self.data, header.key, header.value);
+        if let Some(all) = message.headers() {
+            self.push_headers(message, all);
         }
         let timestamp = message.timestamp().to_millis().unwrap_or(NO_TIME);
         let end = self.data.len() as u32;
         self.messages.push(Place { offset: message.offset(), timestamp, key, value, headers, end, nulls });
         self.permit.grow(self.data.len() - before + size_of::<Place>());
+    }
+
+    /// The client panics over a header whose name is no text: that one is left out, which is said.
+    fn push_headers(&mut self, message: &BorrowedMessage<'_>, all: &BorrowedHeaders) {
+        for at in 0..all.count() {
+            match catch_unwind(AssertUnwindSafe(|| all.get(at))) {
+                Ok(header) => write_header(&mut self.data, header.key, header.value),
+                Err(_) => tracing::warn!(
+                    "{}/{}: the name of header {at} of the message at the offset {} is no text: it is left out",
+                    self.topic,
+                    self.partition,
+                    message.offset()
+                ),
+            }
+        }
     }
 
     /// Whether the next message goes into another chunk.

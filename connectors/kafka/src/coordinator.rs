@@ -11,24 +11,17 @@ use std::{
 };
 
 use dstream_core::{Error, Result};
-use rdkafka::{
-    Offset, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer as _},
-    error::KafkaResult,
-};
+use rdkafka::{Offset, consumer::Consumer as _, error::KafkaResult};
 
 use crate::{
-    errors::{SKIP, advice, is_unknown},
+    client::{drain, explain},
+    cluster::Cluster,
     outage::Outage,
     partition::{Partition, PartitionId},
     reader::Reader,
-    settings::{Kafka, OnLoss, Selection, Start},
     shared::Shared,
-    source::OffsetRange,
 };
 
-/// How long a question to the cluster may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
 /// The first wait after the cluster did not answer; it doubles up to the refresh interval.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -45,17 +38,11 @@ pub(crate) struct Coordinator {
 
 impl Coordinator {
     /// Starts the thread, which ends when this is dropped and the last offsets are committed.
-    pub(crate) fn spawn(
-        settings: Kafka,
-        selection: Selection,
-        client: BaseConsumer,
-        readers: Vec<Reader>,
-        shared: Arc<Shared>,
-    ) -> Result<Coordinator> {
+    pub(crate) fn spawn(cluster: Cluster, readers: Vec<Reader>, shared: Arc<Shared>) -> Result<Coordinator> {
         let (commands, receiver) = mpsc::channel();
         let outage = Outage::new(&shared.name);
         let mut state = State {
-            cluster: Cluster { client, settings, selection },
+            cluster,
             readers,
             shared,
             outage,
@@ -63,10 +50,16 @@ impl Coordinator {
             checkpoint: None,
             begun: false,
             missing: None,
+            committed: BTreeMap::new(),
+            shares_group: false,
         };
-        thread::Builder::new().name("dstream-kafka".into()).spawn(move || state.run(&receiver)).map_err(
-            |error| Error::io("the thread that asks Kafka for partitions can't be started", error),
-        )?;
+        let shared = Arc::clone(&state.shared);
+        thread::Builder::new()
+            .name("dstream-kafka".into())
+            .spawn(move || shared.watch(|| state.run(&receiver)))
+            .map_err(|error| {
+                Error::io("the thread that asks Kafka for partitions can't be started", error)
+            })?;
         Ok(Coordinator { commands })
     }
 
@@ -74,169 +67,6 @@ impl Coordinator {
         // It has ended only where the whole source has.
         let _ = self.commands.send(command);
     }
-}
-
-/// What is asked of the cluster.
-pub(crate) struct Cluster {
-    pub(crate) client: BaseConsumer,
-    pub(crate) settings: Kafka,
-    pub(crate) selection: Selection,
-}
-
-impl Cluster {
-    /// The partitions that are there, and the topics that are asked for by name and are not.
-    pub(crate) fn partitions(&self) -> KafkaResult<(BTreeSet<PartitionId>, BTreeSet<String>)> {
-        let (mut found, mut unknown) = (BTreeSet::new(), BTreeSet::new());
-        let mut add = |topic: &rdkafka::metadata::MetadataTopic| {
-            let name: Arc<str> = topic.name().into();
-            let numbers = topic.partitions().iter().map(|partition| partition.id());
-            found.extend(numbers.map(|number| PartitionId { topic: Arc::clone(&name), number }));
-        };
-        match &self.selection {
-            Selection::Pattern { regex, .. } => {
-                let metadata = self.client.fetch_metadata(None, TIMEOUT)?;
-                metadata.topics().iter().filter(|topic| regex.is_match(topic.name())).for_each(&mut add);
-            }
-            Selection::Named(topics) => {
-                for topic in topics {
-                    let metadata = match self.client.fetch_metadata(Some(topic), TIMEOUT) {
-                        Ok(metadata) => metadata,
-                        Err(error) if is_unknown(&error) => {
-                            unknown.insert(topic.clone());
-                            continue;
-                        }
-                        Err(error) => return Err(error),
-                    };
-                    let exists = |topic: &&rdkafka::metadata::MetadataTopic| !topic.partitions().is_empty();
-                    if metadata.topics().iter().filter(exists).map(&mut add).count() == 0 {
-                        unknown.insert(topic.clone());
-                    }
-                }
-            }
-        }
-        Ok((found, unknown))
-    }
-
-    /// All that is there, from where `position` or the settings say: an empty topic has nothing, and one that
-    /// does not exist is an error, since nobody waits for it.
-    pub(crate) fn everything(
-        &self,
-        position: impl Fn(&PartitionId) -> Option<i64>,
-    ) -> Result<Vec<OffsetRange>, String> {
-        let (found, unknown) = self.partitions().map_err(|error| advice(&error))?;
-        if let Some(missing) = self.missing(&found, &unknown) {
-            return Err(missing);
-        }
-        let starts = self.starts(&found).map_err(|error| advice(&error))?;
-        let ends = self.offsets(&found, Offset::End).map_err(|error| advice(&error))?;
-        let mut ranges = Vec::new();
-        for (id, until) in ends {
-            let from = position(&id).or_else(|| starts.get(&id).copied()).unwrap_or(until);
-            if from > until {
-                let gone = format!(
-                    "{id}: the next offset is {from}, but the broker has none from {until} on: was the topic \
-                     made anew?"
-                );
-                if self.settings.on_loss == OnLoss::Fail {
-                    return Err(format!("{gone} {SKIP}"));
-                }
-                tracing::warn!("{gone} It is read from its beginning");
-                let first = self.offsets(&BTreeSet::from([id.clone()]), Offset::Beginning);
-                let first = first.map_err(|error| advice(&error))?.values().copied().next().unwrap_or(until);
-                ranges.push(OffsetRange::new(&*id.topic, id.number, first..until));
-            } else if from < until {
-                ranges.push(OffsetRange::new(&*id.topic, id.number, from..until));
-            }
-        }
-        Ok(ranges)
-    }
-
-    /// Says which topics are asked for and are not there.
-    fn missing(&self, found: &BTreeSet<PartitionId>, unknown: &BTreeSet<String>) -> Option<String> {
-        match &self.selection {
-            Selection::Pattern { text, .. } if found.is_empty() => {
-                Some(format!("no topic matches the pattern `{text}`, which must match the whole name"))
-            }
-            _ if unknown.is_empty() => None,
-            _ => {
-                let names: Vec<_> = unknown.iter().map(|topic| format!("`{topic}`")).collect();
-                Some(format!("there is no topic {}: is it spelled right?", names.join(", ")))
-            }
-        }
-    }
-
-    /// Where partitions begin that are there when the program starts for the first time.
-    pub(crate) fn starts(
-        &self,
-        partitions: &BTreeSet<PartitionId>,
-    ) -> KafkaResult<BTreeMap<PartitionId, i64>> {
-        match &self.settings.start {
-            Start::Earliest => self.offsets(partitions, Offset::Beginning),
-            Start::Latest => self.offsets(partitions, Offset::End),
-            Start::Timestamp(time) => {
-                let millis = i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-                self.offsets(partitions, Offset::Offset(millis))
-            }
-            Start::Offsets(offsets) => {
-                let mut starts = self.offsets(partitions, Offset::Beginning)?;
-                for (id, start) in &mut starts {
-                    if let Some(given) = offsets.get(&(id.topic.to_string(), id.number)) {
-                        *start = *given;
-                    }
-                }
-                Ok(starts)
-            }
-            Start::Committed => {
-                let mut starts = self.offsets(partitions, Offset::Beginning)?;
-                if self.settings.group.is_some() {
-                    let committed =
-                        self.client.committed_offsets(list(partitions, Offset::Invalid)?, TIMEOUT)?;
-                    for element in committed.elements() {
-                        let id = PartitionId { topic: element.topic().into(), number: element.partition() };
-                        if let Offset::Offset(offset) = element.offset() {
-                            starts.insert(id, offset);
-                        }
-                    }
-                }
-                Ok(starts)
-            }
-        }
-    }
-
-    /// Asks for one offset of each partition: the first, the one behind the last, or the first at a time.
-    pub(crate) fn offsets(
-        &self,
-        partitions: &BTreeSet<PartitionId>,
-        which: Offset,
-    ) -> KafkaResult<BTreeMap<PartitionId, i64>> {
-        let mut starts = BTreeMap::new();
-        if partitions.is_empty() {
-            return Ok(starts);
-        }
-        let answer = self.client.offsets_for_times(list(partitions, which)?, TIMEOUT)?;
-        let mut later = BTreeSet::new();
-        for element in answer.elements() {
-            element.error()?;
-            let id = PartitionId { topic: element.topic().into(), number: element.partition() };
-            match element.offset() {
-                Offset::Offset(offset) => drop(starts.insert(id, offset)),
-                // No message is as late as that: what comes next is.
-                _ => drop(later.insert(id)),
-            }
-        }
-        if !later.is_empty() && which != Offset::End {
-            starts.extend(self.offsets(&later, Offset::End)?);
-        }
-        Ok(starts)
-    }
-}
-
-fn list(partitions: &BTreeSet<PartitionId>, offset: Offset) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for id in partitions {
-        list.add_partition_offset(&id.topic, id.number, offset)?;
-    }
-    Ok(list)
 }
 
 struct State {
@@ -250,6 +80,9 @@ struct State {
     begun: bool,
     /// Which topics do not exist, which has been said.
     missing: Option<String>,
+    /// What this program has committed last, and whether another one has committed since, which has been said.
+    committed: BTreeMap<PartitionId, i64>,
+    shares_group: bool,
 }
 
 impl State {
@@ -278,15 +111,18 @@ impl State {
 
     /// Looks for new partitions; returns how long to wait before the next look.
     fn look(&mut self, delay: &mut Duration, refresh: Duration) -> Duration {
-        match self.discover() {
+        let found = self.discover().and_then(|()| self.look_at_group());
+        match found {
             Ok(()) => {
+                drain(&self.cluster.client);
+                self.cluster.client.context().forget();
                 self.outage.over();
                 *delay = RETRY;
                 // A topic that is waited for should not be waited for long.
                 if self.missing.is_none() { refresh } else { refresh.min(Duration::from_secs(1)) }
             }
             Err(error) => {
-                self.outage.failed(&advice(&error));
+                self.outage.failed(&explain(&self.cluster.client, &error));
                 let wait = *delay;
                 *delay = (*delay * 2).min(refresh.max(RETRY));
                 wait
@@ -363,13 +199,38 @@ impl State {
     }
 
     fn commit(&mut self, offsets: &[(PartitionId, i64)]) {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        let added = offsets.iter().try_for_each(|(id, next)| {
-            list.add_partition_offset(&id.topic, id.number, Offset::Offset(*next))
-        });
-        // They are for people: the next batch commits what is beyond them.
-        if let Err(error) = added.and_then(|()| self.cluster.client.commit(&list, CommitMode::Sync)) {
-            self.outage.failed(&format!("offsets are not committed to the group: {}", advice(&error)));
+        match self.cluster.commit(offsets) {
+            Ok(()) => self.committed.extend(offsets.iter().cloned()),
+            // They are for people: the next batch commits what is beyond them.
+            Err(error) => self.outage.failed(&format!(
+                "offsets are not committed to the group: {}",
+                explain(&self.cluster.client, &error)
+            )),
         }
+    }
+
+    /// Two programs with one group both read everything, and overwrite each other's offsets. No broker says
+    /// so, but they are found changed.
+    fn look_at_group(&mut self) -> KafkaResult<()> {
+        if self.committed.is_empty() {
+            return Ok(());
+        }
+        let found = self.cluster.committed(self.committed.keys())?;
+        let other = found.iter().find_map(|(id, offset)| {
+            let own = self.committed.get(id).filter(|own| *own != offset)?;
+            Some((id, *own, *offset))
+        });
+        if let Some((id, own, offset)) = other
+            && !self.shares_group
+        {
+            let group = self.cluster.settings.group.as_deref().unwrap_or_default();
+            tracing::warn!(
+                "{}: another program commits offsets for the group `{group}`: that of {id} is {offset}, this program has \
+                 committed {own}; give each program a group of its own",
+                self.shared.name
+            );
+        }
+        self.shares_group = other.is_some();
+        Ok(())
     }
 }

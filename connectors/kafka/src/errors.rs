@@ -56,29 +56,37 @@ fn is_left_out(option: &str) -> bool {
 
 /// The error, with what its reader can do about it.
 pub(crate) fn advice(error: &KafkaError) -> String {
-    let hint = match error.rdkafka_error_code() {
-        Some(Code::AllBrokersDown | Code::BrokerTransportFailure) => {
+    match error.rdkafka_error_code().and_then(hint) {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// What the reader of an error can do about it.
+pub(crate) fn hint(code: Code) -> Option<&'static str> {
+    Some(match code {
+        Code::AllBrokersDown | Code::BrokerTransportFailure => {
             "is a broker listening at that address and port, and does it speak the protocol of `security.protocol`?"
         }
-        Some(Code::Resolve) => "the name of the broker can't be resolved: is it spelled right?",
-        Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
+        Code::Resolve => "the name of the broker can't be resolved: is it spelled right?",
+        Code::Authentication | Code::SaslAuthenticationFailed => {
             "the broker refuses the credentials: look at `sasl.mechanism`, `sasl.username` and `sasl.password`"
         }
-        Some(
-            Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed,
-        ) => "the broker does not allow it: this user needs the rights to read the topic and the group",
-        Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::TransactionalIdAuthorizationFailed => {
+            "the broker does not allow it: this user needs rights for the topic, the group and the transactional id"
+        }
+        Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
             "the topic does not exist, or has fewer partitions"
         }
-        Some(Code::SSL) => {
+        Code::SSL => {
             "the TLS connection can't be made: look at `ssl.ca.location` and the names in the certificate"
         }
-        Some(Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress) => {
+        Code::UnknownMemberId | Code::IllegalGeneration | Code::RebalanceInProgress => {
             "another program consumes under this group: give each its own"
         }
-        _ => return error.to_string(),
-    };
-    format!("{error}: {hint}")
+        _ => return None,
+    })
 }

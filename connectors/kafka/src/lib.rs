@@ -3,9 +3,11 @@
 mod block;
 mod budget;
 mod chunk;
+mod client;
+mod cluster;
 mod coordinator;
 mod errors;
-mod ledger;
+mod options;
 mod outage;
 mod partition;
 mod positions;

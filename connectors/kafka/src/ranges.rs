@@ -12,14 +12,15 @@ use dstream_core::{Error, Result, source::SourceContext};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
     config::ClientConfig,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::{KafkaError, KafkaResult},
 };
 
 use crate::{
     budget::Budget,
     chunk::Chunk,
-    errors::{SKIP, advice, is_out_of_range, settings_error},
+    client::{Consumer, Told},
+    errors::{SKIP, is_out_of_range, settings_error},
     partition::PartitionId,
     settings::{Kafka, OnLoss},
 };
@@ -37,7 +38,7 @@ pub(crate) struct Ranges {
     patience: Duration,
     /// Who is told what is left out; nobody but the log where there is no context.
     context: Option<SourceContext>,
-    clients: Mutex<Vec<Arc<BaseConsumer>>>,
+    clients: Mutex<Vec<Arc<Consumer>>>,
 }
 
 impl fmt::Debug for Ranges {
@@ -59,14 +60,17 @@ impl Ranges {
         }
     }
 
-    fn client(&self) -> Result<Arc<BaseConsumer>> {
+    fn client(&self) -> Result<Arc<Consumer>> {
         match self.clients().pop() {
             Some(kept) => Ok(kept),
-            None => self.config.create().map(Arc::new).map_err(|error| settings_error(&self.source, &error)),
+            None => {
+                let client = self.config.create_with_context(Told::default());
+                client.map(Arc::new).map_err(|error| settings_error(&self.source, &error))
+            }
         }
     }
 
-    fn clients(&self) -> MutexGuard<'_, Vec<Arc<BaseConsumer>>> {
+    fn clients(&self) -> MutexGuard<'_, Vec<Arc<Consumer>>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,7 +79,7 @@ impl Ranges {
 pub(crate) struct RangeReader {
     ranges: Arc<Ranges>,
     /// Reads another range when this one has been read.
-    client: Arc<BaseConsumer>,
+    client: Arc<Consumer>,
     partition: PartitionId,
     /// What the batch has, and the first offset of it that has not been read.
     offsets: Range<i64>,
@@ -193,7 +197,7 @@ impl RangeReader {
         if self.is_done() {
             return Ok(());
         }
-        self.assign().map_err(|error| self.unreadable(&advice(&error)))
+        self.assign().map_err(|error| self.unreadable(&self.client.context().explain(&error)))
     }
 
     fn assign(&self) -> KafkaResult<()> {
@@ -208,10 +212,12 @@ impl RangeReader {
         let patience = self.ranges.patience;
         match error {
             Some(error) if crate::errors::is_unknown(&error) => {
-                self.lost(self.next..self.offsets.end, &advice(&error))
+                self.lost(self.next..self.offsets.end, &self.client.context().explain(&error))
             }
-            Some(error) => Err(self
-                .unreadable(&format!("the broker has given nothing for {patience:?}: {}", advice(&error)))),
+            Some(error) => Err(self.unreadable(&format!(
+                "the broker has given nothing for {patience:?}: {}",
+                self.client.context().explain(&error)
+            ))),
             None => Err(self.unreadable(&format!("the broker has given nothing for {patience:?}"))),
         }
     }

@@ -13,15 +13,12 @@ use std::{
 use dstream_core::{Error, Result};
 use rdkafka::{
     Message as _, Offset, TopicPartitionList,
-    consumer::{BaseConsumer, Consumer as _},
+    consumer::Consumer as _,
     error::{KafkaError, KafkaResult},
 };
 
 use crate::{
-    errors::{advice, is_out_of_range},
-    outage::Outage,
-    partition::Partition,
-    shared::Shared,
+    client::Consumer, errors::is_out_of_range, outage::Outage, partition::Partition, shared::Shared,
 };
 
 /// How long one look for a message waits.
@@ -41,7 +38,7 @@ enum Command {
 
 impl Reader {
     /// Starts a thread, which ends when the source stops.
-    pub(crate) fn spawn(shared: &Arc<Shared>, client: BaseConsumer) -> Result<Reader> {
+    pub(crate) fn spawn(shared: &Arc<Shared>, client: Consumer) -> Result<Reader> {
         let (commands, receiver) = mpsc::channel();
         let outage = Outage::new(&shared.name);
         let mut reading = Reading {
@@ -53,7 +50,10 @@ impl Reader {
         };
         thread::Builder::new()
             .name("dstream-kafka-reader".into())
-            .spawn(move || reading.run())
+            .spawn(move || {
+                let shared = Arc::clone(&reading.shared);
+                shared.watch(|| reading.run());
+            })
             .map_err(|error| Error::io("the thread that reads from Kafka can't be started", error))?;
         Ok(Reader { commands })
     }
@@ -70,7 +70,7 @@ impl Reader {
 
 struct Reading {
     shared: Arc<Shared>,
-    client: BaseConsumer,
+    client: Consumer,
     commands: Receiver<Command>,
     /// By topic, then by number.
     partitions: HashMap<Arc<str>, HashMap<i32, Arc<Partition>>>,
@@ -82,7 +82,7 @@ impl Reading {
         while !self.shared.stopping.is_set() {
             while let Ok(command) = self.commands.try_recv() {
                 if let Err(error) = self.follow(&command) {
-                    self.outage.failed(&advice(&error));
+                    self.outage.failed(&self.client.context().explain(&error));
                 }
             }
             // While the buffer is full the client's own fills up, and then it asks the broker for nothing
@@ -136,7 +136,7 @@ impl Reading {
                 }
                 Some(Err(error)) if is_out_of_range(&error) => return self.look_for_losses(),
                 Some(Err(KafkaError::PartitionEOF(_))) => {}
-                Some(Err(error)) => return self.outage.failed(&advice(&error)),
+                Some(Err(error)) => return self.outage.failed(&self.client.context().explain(&error)),
             }
             timeout = Duration::ZERO;
         }
@@ -170,7 +170,7 @@ impl Reading {
                     .follow(&Command::Remove(again.clone()))
                     .and_then(|()| self.follow(&Command::Add(again)));
                 if let Err(error) = followed {
-                    self.outage.failed(&advice(&error));
+                    self.outage.failed(&self.client.context().explain(&error));
                 }
             }
         }

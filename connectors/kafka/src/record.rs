@@ -5,6 +5,8 @@ use std::{fmt, str::Utf8Error};
 use dstream_core::{Bytes, CompactString, Record, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::sink::Payload;
+
 /// A message of a topic, as it was fetched: key, value and headers borrow from the buffer that it arrived in.
 ///
 /// ```
@@ -117,7 +119,7 @@ impl<'a> KafkaRecord<'a> {
 
     /// Its headers, in order: names and values.
     pub fn headers(&self) -> Headers<'a> {
-        Headers { rest: self.headers }
+        Headers::new(self.headers)
     }
 }
 
@@ -142,14 +144,23 @@ pub struct Headers<'a> {
 
 /// Appends a header to those that [`Headers`] reads: lengths in four bytes, of a value that is null the
 /// largest there is.
-pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: Option<&[u8]>) {
+pub(crate) fn write_header(out: &mut Vec<u8>, name: &str, value: impl Payload) {
     out.extend((name.len() as u32).to_le_bytes());
     out.extend(name.as_bytes());
-    out.extend(value.map_or(u32::MAX, |value| value.len() as u32).to_le_bytes());
-    out.extend(value.unwrap_or_default());
+    let at = out.len();
+    out.extend(u32::MAX.to_le_bytes());
+    if value.put(out) {
+        let len = (out.len() - at - 4) as u32;
+        out[at..at + 4].copy_from_slice(&len.to_le_bytes());
+    }
 }
 
 impl<'a> Headers<'a> {
+    /// Reads what [`write_header`] has written.
+    pub(crate) fn new(bytes: &'a [u8]) -> Headers<'a> {
+        Headers { rest: bytes }
+    }
+
     fn take(&mut self, len: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;

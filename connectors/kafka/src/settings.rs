@@ -6,6 +6,8 @@ use dstream_core::{Error, Result, Time};
 use rdkafka::ClientConfig;
 use regex_lite::Regex;
 
+use crate::options::{OF_SOURCE, Options};
+
 /// The settings of a Kafka source, see [`kafka_stream`](crate::kafka_stream).
 ///
 /// ```no_run
@@ -30,7 +32,7 @@ pub struct Kafka {
     pub(crate) readers: usize,
     pub(crate) refresh: Duration,
     pub(crate) patience: Duration,
-    options: BTreeMap<String, String>,
+    pub(crate) options: Options,
 }
 
 #[derive(Clone, Debug)]
@@ -83,7 +85,7 @@ impl Kafka {
             readers: 1,
             refresh: Duration::from_secs(10),
             patience: Duration::from_secs(60),
-            options: BTreeMap::new(),
+            options: Options::default(),
         }
     }
 
@@ -143,8 +145,9 @@ impl Kafka {
         self
     }
 
-    /// How long a batch that runs again waits for the broker to give it its messages once more, before it
-    /// fails. Default: one minute.
+    /// How long a range of offsets is waited for, before its batch fails: by a batch that runs again, which the
+    /// broker must give its messages once more, and by a batch job. A running stream waits for ever. Default:
+    /// one minute.
     pub fn patience(mut self, patience: Duration) -> Kafka {
         self.patience = patience;
         self
@@ -169,6 +172,9 @@ impl Kafka {
     /// Which topics of a cluster are read.
     pub(crate) fn selection(&self) -> Result<Selection> {
         let refused = |message: String| Err(Error::Invalid(format!("`{}`: {message}", self.name())));
+        if let Err(message) = self.options.check(OF_SOURCE) {
+            return refused(message);
+        }
         match &self.topics {
             _ if self.readers == 0 => refused("`readers` is 0, but must be at least 1".into()),
             _ if self.buffer_bytes == 0 => refused("`buffer_bytes` is 0, but must be at least 1".into()),
@@ -185,29 +191,32 @@ impl Kafka {
 
     /// The settings of a client that reads.
     pub(crate) fn client(&self) -> ClientConfig {
+        self.client_with("16384")
+    }
+
+    /// The settings of a client that reads ranges, and is told where a partition ends. Several read at a
+    /// time, so that each fetches less ahead.
+    pub(crate) fn range_client(&self) -> ClientConfig {
+        let mut config = self.client_with("4096");
+        config.set("enable.partition.eof", "true");
+        config
+    }
+
+    fn client_with(&self, queued_kbytes: &str) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("client.id", "dstream")
             .set("group.id", self.group.as_deref().unwrap_or("dstream"))
             // librdkafka waits that long when its own buffer is full before it fetches again.
             .set("fetch.queue.backoff.ms", "20")
-            .set("queued.max.messages.kbytes", "16384");
-        for (name, value) in &self.options {
-            config.set(name, value);
-        }
+            .set("queued.max.messages.kbytes", queued_kbytes);
+        self.options.apply(&mut config);
         // What the source depends on comes last.
         config
             .set("bootstrap.servers", &self.brokers)
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error");
-        config
-    }
-
-    /// The settings of a client that reads ranges, and is told where a partition ends.
-    pub(crate) fn range_client(&self) -> ClientConfig {
-        let mut config = self.client();
-        config.set("enable.partition.eof", "true");
         config
     }
 }
@@ -218,26 +227,14 @@ pub(crate) enum Selection {
     Pattern { text: String, regex: Regex },
 }
 
-/// Whether the value of an option must not be shown.
-fn is_secret(option: &str) -> bool {
-    ["password", "secret", "token", "jaas", "key.pem", "sasl.oauthbearer.config"]
-        .iter()
-        .any(|word| option.contains(word))
-}
-
 impl fmt::Debug for Kafka {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let options: BTreeMap<&str, &str> = self
-            .options
-            .iter()
-            .map(|(name, value)| (name.as_str(), if is_secret(name) { "(secret)" } else { value.as_str() }))
-            .collect();
         f.debug_struct("Kafka")
             .field("brokers", &self.brokers)
             .field("topics", &self.topics)
             .field("group", &self.group)
             .field("start", &self.start)
-            .field("options", &options)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
@@ -245,17 +242,6 @@ impl fmt::Debug for Kafka {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let kafka = Kafka::new("b:9092")
-            .topics(["t"])
-            .option("sasl.password", "hunter2")
-            .option("ssl.key.password", "hunter2")
-            .option("sasl.username", "ann");
-        let shown = format!("{kafka:?}");
-        assert!(!shown.contains("hunter2") && shown.contains("ann"), "{shown}");
-    }
 
     #[test]
     fn settings_that_can_not_work_are_refused() {
@@ -266,6 +252,9 @@ mod tests {
             refusal(Kafka::new("b:9092").topics_matching("a(")).contains("`a(` is not a regular expression")
         );
         assert!(refusal(Kafka::new("b:9092").topics(["t"]).readers(0)).contains("`readers` is 0"));
+        let owned = Kafka::new("b:9092").topics(["t"]).option("auto.offset.reset", "earliest");
+        let refused = "the option `auto.offset.reset` can't be set: use `.start(..)` and `.on_loss(..)`";
+        assert!(refusal(owned).contains(refused));
         assert_eq!(refusal(Kafka::new("b:9092").topics(["t"])), "");
     }
 }

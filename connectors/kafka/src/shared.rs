@@ -1,6 +1,10 @@
 //! What the threads of a source and its batches share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use dstream_core::{Error, clock::Signal, source::SourceContext};
 
@@ -72,6 +76,15 @@ impl Shared {
                 self.fail(format!("{what}. {SKIP}"));
                 false
             }
+        }
+    }
+
+    /// Runs a thread of the source. If it panics, which is a fault of this crate or of a log subscriber, nothing
+    /// would be read any more: every further batch fails.
+    pub(crate) fn watch(&self, run: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            let thread = thread::current();
+            self.fail(format!("the thread `{}` has ended by a panic", thread.name().unwrap_or_default()));
         }
     }
 

@@ -12,14 +12,16 @@ use dstream_core::{
     checkpoint::Stateful,
     source::{Limits, Source, SourceContext},
 };
-use rdkafka::consumer::BaseConsumer;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     block::KafkaBlock,
     budget::Budget,
-    coordinator::{Cluster, Command, Coordinator},
+    client::{Consumer, Told},
+    cluster::Cluster,
+    coordinator::{Command, Coordinator},
     errors::settings_error,
+    options::OF_SOURCE,
     partition::{PartitionId, shares},
     positions::Positions,
     ranges::Ranges,
@@ -120,9 +122,9 @@ struct Running {
     shared: Arc<Shared>,
     coordinator: Option<Coordinator>,
     begun: bool,
-    /// Where a batch job ends, once that is known.
-    rest: Option<Vec<OffsetRange>>,
+    /// Of a batch job, which has one batch.
     to_end: Option<Cluster>,
+    planned: bool,
 }
 
 impl KafkaSource {
@@ -130,8 +132,9 @@ impl KafkaSource {
         Error::source(&self.name, message)
     }
 
-    fn client(&self) -> Result<BaseConsumer> {
-        self.settings.client().create().map_err(|error| settings_error(&self.name, &error))
+    fn client(&self) -> Result<Consumer> {
+        let client = self.settings.client().create_with_context(Told::default());
+        client.map_err(|error| settings_error(&self.name, &error))
     }
 
     /// Lets the partitions be read: what the checkpoint has is known by now.
@@ -165,20 +168,16 @@ impl KafkaSource {
         Ok((!ranges.is_empty()).then_some(KafkaPlan { ranges }))
     }
 
-    /// All that is left of a batch job.
-    fn plan_rest(&mut self) -> Result<Option<KafkaPlan>> {
-        let ranges = match &self.running {
-            Some(Running { rest: Some(rest), .. }) => rest.clone(),
-            Some(Running { to_end: Some(cluster), .. }) => cluster
-                .everything(|id| self.positions.get(&id.topic, id.number))
-                .map_err(|error| self.failed(error))?,
-            _ => Vec::new(),
-        };
+    /// All of a batch job, once: it ends also if it can't be known.
+    fn plan_everything(&mut self) -> Result<Option<KafkaPlan>> {
+        let Some(Running { to_end: Some(cluster), planned, .. }) = &mut self.running else { return Ok(None) };
+        if std::mem::replace(planned, true) {
+            return Ok(None);
+        }
+        let found = cluster.everything(|id| self.positions.get(&id.topic, id.number));
+        let ranges = found.map_err(|error| self.failed(error))?;
         for range in &ranges {
             self.positions.set(&range.topic, range.partition, range.until);
-        }
-        if let Some(running) = &mut self.running {
-            running.rest = Some(Vec::new());
         }
         Ok((!ranges.is_empty()).then_some(KafkaPlan { ranges }))
     }
@@ -188,8 +187,7 @@ impl Kafka {
     /// The ranges of what the topics have now, from [`start`](Kafka::start) on: what [`kafka_rdd`] can read.
     pub fn ranges(&self) -> Result<Vec<OffsetRange>> {
         let name = self.name();
-        let client = self.client().create().map_err(|error| settings_error(&name, &error))?;
-        let cluster = Cluster { client, settings: self.clone(), selection: self.selection()? };
+        let cluster = Cluster::new(&name, self)?;
         cluster.everything(|_| None).map_err(|error| Error::source(name, error))
     }
 }
@@ -217,6 +215,7 @@ pub fn kafka_rdd(
     ranges: impl IntoIterator<Item = OffsetRange>,
 ) -> Result<Rdd<KafkaMessage>> {
     let name = format!("kafka_rdd({})", settings.brokers);
+    settings.options.check(OF_SOURCE).map_err(|what| Error::Invalid(format!("`{name}`: {what}")))?;
     let reader = Arc::new(Ranges::new(&name, settings, None));
     let mut blocks = Vec::new();
     for range in ranges {
@@ -242,19 +241,17 @@ impl Source for KafkaSource {
     }
 
     fn start(&mut self, context: &SourceContext) -> Result<()> {
-        let selection = self.settings.selection()?;
+        let cluster = Cluster::new(&self.name, &self.settings)?;
         let budget = Budget::new(self.settings.buffer_bytes);
         let shared = Arc::new(Shared::new(self.name.clone(), self.settings.on_loss, budget, context));
-        let client = self.client()?;
         let (coordinator, to_end) = if context.to_end {
-            (None, Some(Cluster { client, settings: self.settings.clone(), selection }))
+            (None, Some(cluster))
         } else {
             let readers = (0..self.settings.readers).map(|_| Reader::spawn(&shared, self.client()?));
             let readers = readers.collect::<Result<Vec<_>>>()?;
-            let settings = self.settings.clone();
-            (Some(Coordinator::spawn(settings, selection, client, readers, Arc::clone(&shared))?), None)
+            (Some(Coordinator::spawn(cluster, readers, Arc::clone(&shared))?), None)
         };
-        self.running = Some(Running { shared, coordinator, begun: false, rest: None, to_end });
+        self.running = Some(Running { shared, coordinator, begun: false, to_end, planned: false });
         Ok(())
     }
 
@@ -262,7 +259,7 @@ impl Source for KafkaSource {
         self.begin();
         self.ready.clear();
         let to_end = self.running.as_ref().is_some_and(|running| running.to_end.is_some());
-        let plan = if to_end { self.plan_rest() } else { self.plan_fetched(limits) }?;
+        let plan = if to_end { self.plan_everything() } else { self.plan_fetched(limits) }?;
         if let Some(plan) = &plan
             && self.settings.group.is_some()
         {
@@ -302,8 +299,8 @@ impl Source for KafkaSource {
     }
 
     fn is_exhausted(&mut self) -> Option<bool> {
-        let Some(Running { to_end: Some(_), rest, .. }) = &self.running else { return Some(false) };
-        Some(rest.as_ref().is_some_and(Vec::is_empty))
+        let running = self.running.as_ref().filter(|running| running.to_end.is_some());
+        Some(running.is_some_and(|running| running.planned))
     }
 
     fn stop(&mut self) {

@@ -2,6 +2,8 @@
 
 #[path = "kafka/broker.rs"]
 mod broker;
+#[path = "kafka/mistakes.rs"]
+mod mistakes;
 #[path = "kafka/ranges.rs"]
 mod ranges;
 #[path = "kafka/sink.rs"]

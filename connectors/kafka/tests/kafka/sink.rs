@@ -10,7 +10,7 @@ use dstream::{
     prelude::*,
     testing::{SinkFixture, check_sink},
 };
-use dstream_kafka::{Kafka, KafkaSink, kafka_stream};
+use dstream_kafka::{Kafka, KafkaSink, Start, kafka_rdd, kafka_stream};
 
 use crate::{broker::Broker, run_until};
 
@@ -71,6 +71,39 @@ fn a_copy_has_every_message_once_and_in_order_over_restarts() {
         ssc.stop();
     }
     assert_eq!(broker.read("to"), expected);
+}
+
+#[test]
+fn a_message_has_what_the_sink_is_told() {
+    let Some(broker) = Broker::start() else { return };
+    broker.create_topic("out", 2);
+    let to = Kafka::sink(broker.address())
+        .topic("out")
+        .key(|n: &u64| n.is_multiple_of(2).then(|| format!("key {n}")))
+        .value(|n| (*n > 1).then(|| n.to_string()))
+        .headers(|n| (0..*n).map(|at| (format!("h{at}"), (at > 0).then_some("v"))))
+        .timestamp(|n| (*n > 0).then(|| dstream::Time::from_millis(1_000 + n)))
+        .partition(|n| i32::from(*n == 3));
+    let ssc = dstream::stream!(batch = 1s, {
+        queue_stream(vec![vec![0u64, 1, 2, 3]]).write_to(to);
+    })
+    .unwrap();
+    ssc.run_batches(1).unwrap();
+    ssc.stop();
+    let kafka = Kafka::new(broker.address()).topics(["out"]).start(Start::Earliest);
+    let found = kafka_rdd(&kafka, kafka.ranges().unwrap()).unwrap().collect();
+    let text =
+        |bytes: &Option<dstream::Bytes>| bytes.as_ref().map(|b| String::from_utf8(b.to_vec()).unwrap());
+    let shown: Vec<_> = found.iter().map(|m| (m.partition, text(&m.key), text(&m.value))).collect();
+    let some = |text: &str| Some(text.to_owned());
+    let expected =
+        [(0, some("key 0"), None), (0, None, None), (0, some("key 2"), some("2")), (1, None, some("3"))];
+    assert_eq!(shown, expected);
+    let headers: Vec<_> = found[2].headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    assert_eq!(headers, [("h0", None), ("h1", some("v"))]);
+    assert!(found[0].headers.is_empty());
+    assert!(found[0].timestamp.unwrap().as_millis() > 1_000_000_000_000);
+    assert_eq!(found[3].timestamp, Some(dstream::Time::from_millis(1_003)));
 }
 
 #[test]

@@ -1,0 +1,95 @@
+//! Clients of librdkafka, and what they tell of their connections.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rdkafka::{
+    ClientContext,
+    consumer::{BaseConsumer, Consumer as _, ConsumerContext},
+    error::KafkaError,
+    types::RDKafkaErrorCode as Code,
+};
+
+use crate::errors::{advice, hint};
+
+/// A client that reads, or that asks the cluster.
+pub(crate) type Consumer = BaseConsumer<Told>;
+
+/// What a client has told last of its connections. Its answers only say that there was none in time.
+#[derive(Clone, Default)]
+pub(crate) struct Told(Arc<Mutex<Option<(Code, String)>>>);
+
+impl Told {
+    /// The error with its reason, if it is that the cluster does not answer, and with what to do.
+    pub(crate) fn explain(&self, error: &KafkaError) -> String {
+        match self.last().take() {
+            Some((code, reason)) if is_of_connection(error) => {
+                let hint = hint(code).map(|hint| format!(": {hint}")).unwrap_or_default();
+                format!("the cluster does not answer: {reason}{hint}")
+            }
+            _ => advice(error),
+        }
+    }
+
+    /// The cluster answers.
+    pub(crate) fn forget(&self) {
+        *self.last() = None;
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(Code, String)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Told").field(&*self.last()).finish()
+    }
+}
+
+impl ClientContext for Told {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!("librdkafka: {error}: {reason}");
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let mut last = self.last();
+        // That all brokers are down says less than why.
+        if code != Code::AllBrokersDown || last.is_none() {
+            *last = Some((code, reason.to_owned()));
+        }
+    }
+}
+
+impl ConsumerContext for Told {}
+
+/// As [`Told::explain`], of a client that only asks. It tells by events, which are given to those who poll.
+pub(crate) fn explain(client: &Consumer, error: &KafkaError) -> String {
+    drain(client);
+    client.context().explain(error)
+}
+
+/// Takes the events of a client that only asks: they would pile up.
+pub(crate) fn drain(client: &Consumer) {
+    let events = std::iter::from_fn(|| client.poll(Duration::from_millis(1)));
+    events.take(1_000).for_each(drop);
+}
+
+/// Whether an error says no more than that nothing was answered.
+fn is_of_connection(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::BrokerTransportFailure
+                | Code::AllBrokersDown
+                | Code::OperationTimedOut
+                | Code::RequestTimedOut
+                | Code::MessageTimedOut
+                | Code::Resolve
+                | Code::Authentication
+                | Code::SSL
+                | Code::WaitingForCoordinator
+        )
+    )
+}
