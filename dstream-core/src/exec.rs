@@ -15,7 +15,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use crate::{Config, Error, Result};
+use crate::{Error, Result};
 
 /// A pool of worker threads.
 ///
@@ -28,13 +28,13 @@ pub(crate) struct Executor {
 }
 
 impl Executor {
-    pub(crate) fn new(config: &Config) -> Result<Executor> {
+    pub(crate) fn new(threads: usize, partitions: usize) -> Result<Executor> {
         let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(config.threads)
+            .num_threads(threads)
             .thread_name(|i| format!("dstream-worker-{i}"))
             .build()
             .map_err(|e| Error::Invalid(format!("the worker threads can't be started: {e}")))?;
-        Ok(Executor { pool, partitions: config.partitions })
+        Ok(Executor { pool, partitions })
     }
 
     /// How many buckets a shuffle has where the program does not say.

@@ -10,13 +10,11 @@ pub use crate::{
     join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
         collect_to::{Collect, collect_to},
-        combine_by_key::{CombineByKey, Partials},
-        count::{Count, Counted},
+        count::Count,
         flat_map::{SplitAny, SplitText, Splits},
         foreach_partition::foreach_partition,
         foreach_rdd::foreach_rdd,
         foreach_rdd_async::{foreach_rdd_async, foreach_rdd_async_timed},
-        group_by_key::Grouped,
         print::{First, Print},
         reduce::Reduce,
         sample::Sample,
@@ -31,7 +29,7 @@ pub use crate::{
         Keeps, OperatorKind,
         meta::{OpMeta, OperatorMeta, PipelineMeta, StageMeta},
     },
-    rdd::records::RddBlock,
+    rdd::{Counted, records::RddBlock},
     receiver::block::Received,
     sink::{ObjectFiles, TextFiles, policy::OutputPolicy},
     source::{
@@ -45,7 +43,10 @@ pub use crate::{
         update::UpdateStateByKey,
         view::{StateBlock, StateView},
     },
-    table::{Chunks, Combine, GroupPartial, GroupSink, Groups, PartialBucket, Scatter},
+    table::{
+        Chunks, Combine, CombineByKey, GroupPartial, GroupSink, Grouped, Groups, PartialBucket, Partials,
+        Scatter,
+    },
     window::{
         CountByWindow, GroupByKeyAndWindow, InverseByKeyAndWindow, InverseByWindow, RecordWindow,
         ReduceByKeyAndWindow, ReduceByWindow, WindowSpec,

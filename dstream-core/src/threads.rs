@@ -9,9 +9,25 @@ use std::{
     thread::{Builder, JoinHandle},
 };
 
-use crate::{Error, logs, panics::panic_text};
+use crate::{logs, panics::panic_text};
 
-type OnPanic = Box<dyn Fn(Error) + Send + Sync>;
+type OnPanic = Box<dyn Fn(ThreadPanic) + Send + Sync>;
+
+/// A thread of the runtime has ended by a panic.
+#[derive(Clone, Debug)]
+pub(crate) struct ThreadPanic {
+    /// The name of the thread.
+    pub(crate) thread: String,
+    /// What the panic said.
+    pub(crate) message: String,
+}
+
+impl fmt::Display for ThreadPanic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ThreadPanic { thread, message } = self;
+        write!(f, "the thread `{thread}` has ended by a panic, which stops the context: {message}")
+    }
+}
 
 /// Starts threads, and tells the context when one of them has ended by a panic. Clones belong to the same
 /// context.
@@ -20,7 +36,7 @@ pub(crate) struct Threads(Arc<OnceLock<OnPanic>>);
 
 impl Threads {
     /// Calls `f`, on the thread that has panicked and as its last act, with the error that says so.
-    pub(crate) fn on_panic(&self, f: impl Fn(Error) + Send + Sync + 'static) {
+    pub(crate) fn on_panic(&self, f: impl Fn(ThreadPanic) + Send + Sync + 'static) {
         // Threads belong to one context, which says this once.
         let _ = self.0.set(Box::new(f));
     }
@@ -52,7 +68,7 @@ impl Threads {
 
     /// Tells the context that a thread of it can't do its work any more.
     pub(crate) fn panicked(&self, thread: String, panic: &(dyn Any + Send)) {
-        let error = Error::Thread { thread, message: panic_text(panic) };
+        let error = ThreadPanic { thread, message: panic_text(panic) };
         logs::error!("{error}");
         if let Some(on_panic) = self.0.get() {
             on_panic(error);

@@ -9,7 +9,7 @@ use std::{
 
 use compact_str::CompactString;
 
-use crate::{Key, Record, inline_key::InlineKey, ops};
+use crate::{Key, Record, inline_key::InlineKey};
 
 /// A `&str` that is ready to be a key: its hash and its comparison don't look at the text again.
 ///
@@ -43,32 +43,6 @@ impl<'a> Word<'a> {
     #[inline(always)]
     pub(crate) fn within(text: &'a str, piece: Range<usize>, key: Option<InlineKey>) -> Word<'a> {
         Word { text, start: piece.start, end: piece.end, key: key.unwrap_or(InlineKey::NONE) }
-    }
-
-    /// The words of a text inside a closure, as the operator [`words`](crate::DStream::words) has them.
-    ///
-    /// ```
-    /// use dstream::{prelude::*, record::Word};
-    ///
-    /// let out = Collected::new();
-    /// let ssc = dstream::stream!(batch = 1s, {
-    ///     let lines = queue_stream(vec![vec!["to be or not", "to be"]]);
-    ///     let longest = lines.flat_map(|line| Word::of(line).map(|word| (word, line.len()))).reduce_by_key(usize::max);
-    ///     longest.filter(|(word, _)| word == "to").collect_to(&out);
-    /// })?;
-    /// ssc.run_batches(1)?;
-    /// assert_eq!(out.values(), [vec![("to".into(), 12)]]);
-    /// # Ok::<(), dstream::Error>(())
-    /// ```
-    #[inline]
-    pub fn of(text: &'a str) -> impl Iterator<Item = Word<'a>> {
-        ops::words::words(text)
-    }
-
-    /// The pieces of a text inside a closure, as the operator [`split`](crate::DStream::split) has them.
-    #[inline]
-    pub fn split(text: &'a str, separator: u8) -> impl Iterator<Item = Word<'a>> {
-        ops::split::pieces(text, separator)
     }
 
     /// The text, for as long as the block it is in.

@@ -33,7 +33,7 @@ use crate::{
     sink::OutputScope,
     source::{AnyInput, Limits, SourceContext},
     table::random_seed,
-    threads::Threads,
+    threads::{ThreadPanic, Threads},
 };
 
 /// How long an immediate stop waits for the batch that is being processed.
@@ -135,9 +135,9 @@ impl Core {
     pub(super) fn shared(batch: Duration, config: Config) -> Result<Arc<Core>> {
         let core = Arc::new(Core::new(batch, config)?);
         let weak = Arc::downgrade(&core);
-        core.config.runtime.on_panic(move |error| {
+        core.config.runtime.on_panic(move |ThreadPanic { thread, message }| {
             if let Some(core) = weak.upgrade() {
-                core.end_by(error);
+                core.end_by(Error::Thread { thread, message });
             }
         });
         Ok(core)
@@ -173,7 +173,7 @@ impl Core {
         };
         Ok(Core {
             interval: batch,
-            exec: Executor::new(&config)?,
+            exec: Executor::new(config.threads, config.partitions)?,
             zero: OnceLock::new(),
             seed: OnceLock::new(),
             watch: Arc::new(Watch::new(&config)),

@@ -9,9 +9,8 @@ use crate::{
     Config, Rdd,
     batch::{Batch, NothingDone, Step},
     checkpoint::{Changes, Stateful, decode},
-    ops::CombineByKey,
     state::{StateView, update::UpdateStateByKey},
-    table::GroupSink,
+    table::{CombineByKey, GroupSink},
     testing::LoopbackCluster,
     window::{
         CountByWindow, RecordWindow, ReduceByKeyAndWindow, ReduceByWindow, WindowSpec,

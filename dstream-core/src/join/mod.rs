@@ -18,12 +18,11 @@ use crate::{
     Key, Rdd,
     batch::{Batch, Step},
     exec::transpose,
-    ops::{FEW, HasLen, entries},
     plan::OpMeta,
     rdd::run_items,
     record::{Data, Portable},
     source::Block,
-    table::{BufferPool, Chunks, JoinTable, JoinTablePool, Scatter},
+    table::{BufferPool, Chunks, FEW, HasLen, JoinTable, JoinTablePool, Scatter, entries},
 };
 use block::{BuildSide, count};
 

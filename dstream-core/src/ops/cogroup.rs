@@ -5,10 +5,9 @@ use crate::{
     DStream, Key, Rdd, Record,
     batch::{Batch, Step},
     exec::run,
-    ops::combine_by_key::{FEW, entries},
     plan::OpMeta,
     record::Portable,
-    table::{Chunks, Entry, Table},
+    table::{Chunks, FEW, cogroup, entries},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -60,27 +59,8 @@ impl Batch<'_> {
         let small = entries(&left) + entries(&right) < FEW;
         let sides = left.into_iter().zip(right).collect();
         let gathered = run(sides, small, |(left, right)| {
-            self.guard(std::slice::from_ref(op), || gather(self.seed(), left, right))
+            self.guard(std::slice::from_ref(op), || cogroup(self.seed(), left, right))
         });
         Ok(Rdd::from_partitions(gathered.into_iter().collect::<Step<Vec<_>>>()?))
     }
-}
-
-/// The groups of one bucket: keys in the order of their first record, the left side first.
-pub(crate) fn gather<K: Key<Owned = K>, V, W>(
-    seed: u64,
-    left: Vec<Chunks<K, V>>,
-    right: Vec<Chunks<K, W>>,
-) -> Vec<(K, (Vec<V>, Vec<W>))> {
-    let mut groups: Table<K, (Vec<V>, Vec<W>)> = Table::new(seed);
-    let empty = || (Vec::new(), Vec::new());
-    for (key, value) in left.into_iter().flatten().flatten() {
-        let at = groups.intern(groups.id(&key), key);
-        groups.value_mut(at).get_or_insert_with(empty).0.push(value);
-    }
-    for (key, value) in right.into_iter().flatten().flatten() {
-        let at = groups.intern(groups.id(&key), key);
-        groups.value_mut(at).get_or_insert_with(empty).1.push(value);
-    }
-    groups.into_entries().filter_map(Entry::into_pair).collect()
 }

@@ -3,10 +3,9 @@
 use crate::{
     DStream, Rdd, Record, Result,
     batch::{Batch, Step},
-    ops::StreamOutput,
+    ops::{StreamOutput, collected::Collected},
     record::Data,
     sink::{SinkBatch, SinkError},
-    testing::Collected,
 };
 
 impl<T: Record> DStream<T> {

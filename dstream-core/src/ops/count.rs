@@ -4,6 +4,7 @@ use crate::{
     DStream, Rdd,
     batch::{Batch, Step},
     plan::OpMeta,
+    rdd::Counted,
 };
 
 impl<T> DStream<T> {
@@ -45,25 +46,6 @@ impl Count {
     /// The count of the task.
     pub fn finish(self) -> u64 {
         self.0
-    }
-}
-
-/// Knows how many records it has.
-pub trait Counted {
-    /// How many.
-    fn size(&self) -> u64;
-}
-
-impl<T> Counted for Rdd<T> {
-    fn size(&self) -> u64 {
-        self.count()
-    }
-}
-
-/// The number itself, of what is never made.
-impl Counted for u64 {
-    fn size(&self) -> u64 {
-        *self
     }
 }
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{FEW, Partials};
 use crate::{
     DStream, Data, Key, Rdd,
     batch::{Batch, Step},
     exec::run,
-    table::Entry,
+    table::{Entry, FEW, Partials},
 };
 
 impl<T: Key> DStream<T> {

@@ -3,14 +3,13 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::{FEW, Partials, entries};
 use crate::{
     DStream, Data, Key, Record,
     batch::{Batch, Step},
     exec::run,
     plan::OpMeta,
     record::Portable,
-    table::{GroupPartial, Groups, group},
+    table::{Bucket, FEW, GroupPartial, Grouped, Groups, Partials, entries, group},
 };
 
 impl<K: Key, V: Record> DStream<(K, V)> {
@@ -35,36 +34,6 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// ```
     pub fn group_by_key(self) -> DStream<(K::Owned, Vec<V::Owned>)> {
         DStream::typed()
-    }
-}
-
-/// The groups of a batch, by bucket. Clones share them: operators that group the same pairs all read one.
-#[derive(Debug)]
-pub struct Grouped<K, V> {
-    /// How many values there are.
-    len: usize,
-    buckets: Vec<Arc<Bucket<K, V>>>,
-}
-
-/// The first reader puts the groups of a bucket together, and the last one drops them: if there is only one,
-/// their room is that of the bucket after it.
-pub(crate) type Bucket<K, V> = LazyLock<Groups<K, V>, Box<dyn FnOnce() -> Groups<K, V> + Send>>;
-
-impl<K, V> Clone for Grouped<K, V> {
-    fn clone(&self) -> Self {
-        Grouped { len: self.len, buckets: self.buckets.clone() }
-    }
-}
-
-impl<K, V> Grouped<K, V> {
-    /// How many values there are.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The groups of each bucket.
-    pub(crate) fn into_buckets(self) -> Vec<Arc<Bucket<K, V>>> {
-        self.buckets
     }
 }
 

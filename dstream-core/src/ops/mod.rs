@@ -9,6 +9,7 @@
 pub(crate) mod cache;
 mod cogroup;
 pub(crate) mod collect_to;
+pub(crate) mod collected;
 pub(crate) mod combine_by_key;
 pub(crate) mod count;
 mod count_by_value;
@@ -56,11 +57,7 @@ mod zip_with_index;
 
 use std::{fmt, marker::PhantomData};
 
-pub(crate) use cogroup::gather;
-pub(crate) use combine_by_key::{CombineByKey, FEW, HasLen, Partials, entries, pairs};
-pub(crate) use count::Counted;
 pub use foreach_rdd::Outcome;
-pub(crate) use group_by_key::Grouped;
 pub use named::StreamOutput;
 pub(crate) use print::is_output_closed;
 pub use union::Streams;

@@ -31,6 +31,14 @@ impl<T: AsRef<str>> DStream<T> {
     }
 }
 
+impl<'a> Word<'a> {
+    /// The pieces of a text inside a closure, as the operator [`split`](crate::DStream::split) has them.
+    #[inline]
+    pub fn split(text: &'a str, separator: u8) -> impl Iterator<Item = Word<'a>> {
+        pieces(text, separator)
+    }
+}
+
 /// The pieces of `text` between the bytes `separator`. Of several lines, those of one after the other.
 #[inline]
 pub fn pieces<T: Cut + ?Sized>(text: &T, separator: u8) -> Pieces<'_, Byte> {

@@ -32,6 +32,28 @@ impl<T: AsRef<str>> DStream<T> {
     }
 }
 
+impl<'a> Word<'a> {
+    /// The words of a text inside a closure, as the operator [`words`](crate::DStream::words) has them.
+    ///
+    /// ```
+    /// use dstream::{prelude::*, record::Word};
+    ///
+    /// let out = Collected::new();
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     let lines = queue_stream(vec![vec!["to be or not", "to be"]]);
+    ///     let longest = lines.flat_map(|line| Word::of(line).map(|word| (word, line.len()))).reduce_by_key(usize::max);
+    ///     longest.filter(|(word, _)| word == "to").collect_to(&out);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// assert_eq!(out.values(), [vec![("to".into(), 12)]]);
+    /// # Ok::<(), dstream::Error>(())
+    /// ```
+    #[inline]
+    pub fn of(text: &'a str) -> impl Iterator<Item = Word<'a>> {
+        words(text)
+    }
+}
+
 /// The words of `text`, be it one line or several.
 #[inline]
 pub fn words<T: Cut + ?Sized>(text: &T) -> Pieces<'_, WhiteSpace> {

@@ -4,10 +4,12 @@
 //! value)` pairs, both of which take their `Rdd` by value, and [`RddActions`], which borrow it.
 
 mod actions;
+mod counted;
 mod files;
 mod lazy;
 mod ops;
 mod pairs;
+mod partition;
 pub(crate) mod records;
 mod run;
 mod shuffle;
@@ -17,11 +19,13 @@ use std::{collections::HashMap, fmt, hash::Hash, sync::Arc};
 use crate::{Record, Result, source::Block};
 
 pub use actions::RddActions;
+pub use counted::Counted;
 pub use files::TextLine;
 pub(crate) use files::{FolderWriter, batch_path, write_objects, write_text};
 pub use ops::RddOps;
 pub(crate) use ops::starts;
 pub use pairs::PairRddOps;
+pub use partition::Partition;
 pub(crate) use records::RddBlock;
 pub(crate) use run::run_items;
 pub(crate) use shuffle::{dealt, dice};

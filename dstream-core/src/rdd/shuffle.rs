@@ -13,9 +13,11 @@ use crate::{
     Key, Record,
     exec::{self, transpose},
     join::{Join, JoinForm, Joined},
-    ops::{CombineByKey, HasLen, entries, gather, pairs},
     record::{Pair, Portable},
-    table::{self, Chunks, Entry, GroupSink, PartialBucket, Scatter, Table, merge},
+    table::{
+        self, Chunks, CombineByKey, Entry, GroupSink, HasLen, PartialBucket, Scatter, Table, entries, merge,
+        pairs,
+    },
 };
 use foldhash::quality::FixedState;
 
@@ -89,7 +91,7 @@ where
     Q: Key<Owned = K::Owned>,
     W: Record<Owned: Portable>,
 {
-    reduce_both(scatter_both(left, right), |left, right| gather(SEED, left, right))
+    reduce_both(scatter_both(left, right), |left, right| table::cogroup(SEED, left, right))
 }
 
 /// The records of the left side whose keys the right side does not have.

@@ -3,7 +3,7 @@
 use std::{fmt::Debug, sync::Arc};
 
 use super::{Begin, Inner, Sink, SinkBatch, SinkContext, SinkError};
-use crate::{Data, Time, clock::Signal, exec, sink::Partition, testing::ManualClock};
+use crate::{Data, Time, clock::Signal, clock::manual::ManualClock, exec, sink::Partition};
 
 /// A sink, and where it writes to, for [`check_sink`].
 pub trait SinkFixture {

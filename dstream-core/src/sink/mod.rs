@@ -94,7 +94,7 @@ mod write;
 
 use std::{fmt, sync::Arc};
 
-pub use crate::ops::foreach_partition::Partition;
+pub use crate::rdd::Partition;
 #[cfg(feature = "async")]
 pub(crate) use async_sink::block_on;
 #[cfg(feature = "async")]

@@ -17,10 +17,9 @@ use crate::{
     Key, Rdd, Time,
     batch::{Batch, Missing, Step},
     checkpoint::{Changes, Stateful},
-    ops::{FEW, entries},
     plan::OpMeta,
     record::{Data, Portable},
-    table::{GroupPartial, InternedBucket, intern_keys},
+    table::{FEW, GroupPartial, InternedBucket, entries, intern_keys},
 };
 
 /// What [`map_with_state`](crate::DStream::map_with_state) knows of one key, as its function sees it.

@@ -8,9 +8,8 @@ use super::{map_with_state::MapWithState, update::UpdateStateByKey, *};
 use crate::{
     CompactString, Rdd,
     batch::{Batch, Missing, Step},
-    ops::Grouped,
     source::Block,
-    table::{GroupPartial, GroupSink},
+    table::{GroupPartial, GroupSink, Grouped},
     window::tests::{OP, Store, batch, seconds},
 };
 

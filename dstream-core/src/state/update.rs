@@ -12,10 +12,9 @@ use crate::{
     Key, Time,
     batch::{Batch, Step},
     checkpoint::{Changes, Stateful},
-    ops::{FEW, Grouped},
     plan::OpMeta,
     record::{Data, Portable},
-    table::Groups,
+    table::{FEW, Grouped, Groups},
 };
 
 /// The state of one `update_state_by_key`.

@@ -4,12 +4,7 @@ use std::sync::Arc;
 
 use super::Bucket;
 use crate::{
-    Key, Rdd, Record,
-    batch::Step,
-    exec::run,
-    ops::{Counted, FEW},
-    record::Data,
-    source::Block,
+    Key, Rdd, Record, batch::Step, exec::run, rdd::Counted, record::Data, source::Block, table::FEW,
 };
 
 /// All keys of a state with what is known of them, after a batch.

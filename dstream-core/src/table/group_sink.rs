@@ -7,7 +7,7 @@ use super::{
     key_cache::{KeyCache, LOOKUP_BATCH},
     key_hasher::bucket,
 };
-use crate::{Key, Record, inline_key::InlineKey, ops::HasLen, record::Portable};
+use crate::{Key, Record, inline_key::InlineKey, record::Portable, table::HasLen};
 
 /// Numbers the keys of a task, and stores its values in their order.
 ///

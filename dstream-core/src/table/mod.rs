@@ -5,8 +5,11 @@
 //! merged into another one, without reading its keys again.
 
 mod buffer_pool;
+mod cogroup;
+mod combine_by_key;
 mod dense_table;
 mod group_sink;
+mod grouped;
 mod groups;
 mod index;
 mod join_table;
@@ -24,8 +27,13 @@ use key_hasher::KeyHasher;
 pub(crate) use key_hasher::random_seed;
 
 pub(crate) use buffer_pool::BufferPool;
+pub(crate) use cogroup::cogroup;
+pub(crate) use combine_by_key::pairs;
+pub use combine_by_key::{CombineByKey, Partials};
 pub(crate) use dense_table::DenseTable;
 pub use group_sink::{GroupPartial, GroupSink};
+pub(crate) use grouped::Bucket;
+pub use grouped::Grouped;
 pub use groups::Groups;
 pub(crate) use groups::{InternedBucket, group, intern_keys};
 pub(crate) use join_table::{JoinTable, JoinTablePool, NO_MATCH, ProbeResult};
@@ -35,6 +43,25 @@ pub use partial_bucket::PartialBucket;
 pub(crate) use partial_bucket::{MergedBucket, merge};
 pub use scatter::{Chunks, Scatter};
 pub(crate) use scatter::{entries_of, recycle};
+
+/// Entries below which one thread merges all buckets.
+pub(crate) const FEW: usize = 2_000;
+
+/// How many entries all tasks have for all buckets, by either.
+pub(crate) fn entries<S: HasLen>(all: &[Vec<S>]) -> usize {
+    all.iter().flatten().map(S::len).sum()
+}
+
+/// What a task has for one bucket.
+pub(crate) trait HasLen {
+    fn len(&self) -> usize;
+}
+
+impl<E> HasLen for Vec<E> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+}
 
 /// One key with its value.
 #[derive(Debug, Clone)]

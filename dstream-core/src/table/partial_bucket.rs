@@ -7,7 +7,7 @@ use super::{
     merge_values,
     scatter::{Chunks, split},
 };
-use crate::{Key, exec::transpose, inline_key::InlineKey, ops::HasLen};
+use crate::{Key, exec::transpose, inline_key::InlineKey, table::HasLen};
 
 /// The partial aggregates that one task has for one bucket.
 #[derive(Debug)]

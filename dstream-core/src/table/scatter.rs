@@ -3,7 +3,7 @@
 use std::vec;
 
 use super::{BufferPool, Entry, KeyHasher, key_hasher::bucket};
-use crate::{Key, Record, ops::HasLen, record::Portable};
+use crate::{Key, Record, record::Portable, table::HasLen};
 
 /// Partitions entries into buckets, keeping their order; `bucket` selects the bucket of each.
 pub(super) fn split<E>(entries: Vec<E>, buckets: usize, bucket: impl Fn(&E) -> usize) -> Vec<Vec<E>> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, hash::Hash, iter};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CompactString, Record, ops::HasLen, record::Word};
+use crate::{CompactString, Record, record::Word, table::HasLen};
 
 /// Keys whose hashes collide in every bit: all of them in one probe chain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

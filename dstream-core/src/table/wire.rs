@@ -13,8 +13,8 @@ use super::{
 use crate::{
     exchange::{Wire, chunks_of, collect_seq},
     inline_key::InlineKey,
-    ops::HasLen,
     record::Portable,
+    table::HasLen,
 };
 
 impl<K: Serialize, V: Serialize> Serialize for Chunks<K, V> {

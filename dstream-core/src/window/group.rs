@@ -4,9 +4,9 @@ use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd,
     batch::{Batch, Step},
-    ops::Grouped,
     plan::OpMeta,
     record::Data,
+    table::Grouped,
 };
 
 /// A window of groups: values leave a group at its front and enter at its end.

@@ -6,9 +6,9 @@ use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd,
     batch::{Batch, Step},
-    ops::Partials,
     plan::OpMeta,
     record::Data,
+    table::Partials,
 };
 
 /// A keyed window for a function with an inverse: what leaves is subtracted, what enters is added.

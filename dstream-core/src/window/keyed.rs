@@ -16,10 +16,9 @@ use crate::{
     checkpoint::{Changes, Migration, Stateful},
     exchange::Part,
     exec::run,
-    ops::{FEW, Partials},
     plan::OpMeta,
     record::{Data, Portable},
-    table::{MergedBucket, entries_of},
+    table::{FEW, MergedBucket, Partials, entries_of},
 };
 
 /// A keyed window. It stores the partial aggregates of each batch, and for each key what is derived from

@@ -7,10 +7,9 @@ use crate::{
     Rdd,
     batch::{Batch, Step},
     checkpoint::{Changes, Stateful},
-    ops::Partials,
     plan::OpMeta,
     record::{Data, Portable},
-    table::{Entry, MergedBucket},
+    table::{Entry, MergedBucket, Partials},
 };
 
 /// `reduce_by_window(f, ..)`.

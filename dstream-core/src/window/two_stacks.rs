@@ -6,9 +6,9 @@ use super::{bucket::Derived, keyed::KeyedWindow};
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, Step},
-    ops::Partials,
     plan::OpMeta,
     record::Data,
+    table::Partials,
 };
 
 /// A keyed window for any associative function. A slide costs what enters and what leaves, amortised.

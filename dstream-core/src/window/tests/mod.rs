@@ -16,10 +16,9 @@ use crate::{
     batch::{Batch, Missing, Step},
     checkpoint::{Changes, Stateful},
     exchange::Part,
-    ops::{CombineByKey, Grouped, Partials},
     plan::OpMeta,
     record::Portable,
-    table::GroupSink,
+    table::{CombineByKey, GroupSink, Grouped, Partials},
 };
 
 static CONFIG: LazyLock<Config> = LazyLock::new(Config::new);
