@@ -33,7 +33,7 @@ impl Broker {
         // One test installs, the others wait.
         let lock = File::create(cache.with_extension("lock")).ok()?;
         lock.lock().ok()?;
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/install.sh");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../kafka/tests/install.sh");
         let installed = Command::new("bash").arg(script).arg(&cache).output().ok()?;
         drop(lock);
         let binary = PathBuf::from(String::from_utf8_lossy(&installed.stdout).trim());

@@ -37,7 +37,7 @@ impl Server {
 
     /// The same, with this way to tell who connects.
     pub(crate) fn start_with(auth: &str) -> Option<Server> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/install.sh");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../postgres/tests/install.sh");
         let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers");
         std::fs::create_dir_all(&cache).ok()?;
         // One test installs, the others wait.

@@ -139,7 +139,7 @@ fn of_the_names() {
     let unnamed = {
         let sink = sink();
         dstream::stream!(batch = 1s, {
-            dstream::queue_stream(vec![vec![("be".to_owned(), 1)]]).write_to(sink);
+            dstream::source::queue_stream(vec![vec![("be".to_owned(), 1)]]).write_to(sink);
         })
         .unwrap()
     };
