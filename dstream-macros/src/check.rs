@@ -11,7 +11,7 @@ use crate::{
     ops::{Arg, Keeps},
 };
 
-pub(crate) const SETTINGS: [&str; 5] = ["batch", "checkpoint", "forget", "name", "conf"];
+pub(crate) const SETTINGS: [&str; 6] = ["batch", "checkpoint", "forget", "name", "conf", "crate"];
 
 /// Reports every broken rule.
 pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
@@ -35,7 +35,7 @@ fn settings(pipeline: &Pipeline, diags: &mut Diags) {
                 hint = format!(": expected {}", one_of(SETTINGS));
             }
             diags.error(span, format_args!("unknown setting `{name}`{hint}"));
-        } else if pipeline.context.is_some() && name != "name" {
+        } else if pipeline.context.is_some() && !matches!(name.as_str(), "name" | "crate") {
             diags.error(
                 span,
                 format_args!("`{name}` belongs to the context, which is made already: remove it here"),

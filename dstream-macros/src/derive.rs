@@ -9,10 +9,16 @@ use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{
     Attribute, Data, DeriveInput, Field, Fields, GenericParam, LitStr, Path, PredicateType, Token, Type,
-    TypeParamBound, Variant, WherePredicate, meta::ParseNestedMeta, punctuated::Punctuated,
+    TypeParamBound, Variant, WherePredicate,
+    meta::ParseNestedMeta,
+    parse::{Parse, Parser},
+    punctuated::Punctuated,
 };
 
-use crate::diag::{Diags, did_you_mean, one_of, span_of};
+use crate::{
+    diag::{Diags, did_you_mean, one_of, span_of},
+    root,
+};
 
 /// The derive, as a pure function of tokens.
 pub(crate) fn record(input: TokenStream) -> TokenStream {
@@ -42,7 +48,11 @@ fn expand(mut input: DeriveInput, diags: &mut Diags) -> TokenStream {
     }
     let options = Options::read(&input, diags);
     bounds_to_where(&mut input);
-    if has_lifetimes(&input) { borrowed(&input, &options) } else { itself(&input, options.key) }
+    let code = if has_lifetimes(&input) { borrowed(&input, &options) } else { itself(&input, options.key) };
+    match &options.root {
+        Some(root) => root::replace(code, root),
+        None => code,
+    }
 }
 
 /// What `#[record(..)]` asks for.
@@ -50,12 +60,14 @@ struct Options {
     key: bool,
     owned: Ident,
     derives: Vec<Path>,
+    /// Where the program has `dstream`, if not under that name.
+    root: Option<Path>,
 }
 
 impl Options {
     fn read(input: &DeriveInput, diags: &mut Diags) -> Options {
         let owned = format_ident!("{}Owned", input.ident);
-        let mut options = Options { key: false, owned, derives: Vec::new() };
+        let mut options = Options { key: false, owned, derives: Vec::new(), root: None };
         let mut seen = Vec::new();
         for attr in input.attrs.iter().filter(|attr| is_record(attr)) {
             let read = attr.parse_nested_meta(|meta| options.read_one(meta, input, &mut seen));
@@ -105,15 +117,10 @@ impl Options {
         let name = meta.path.to_token_stream().to_string();
         match name.as_str() {
             "key" => self.key = true,
-            "owned" => {
-                let text = meta.value()?.parse::<TokenTree>()?;
-                self.owned = syn::parse2::<LitStr>(text.to_token_stream())
-                    .and_then(|text| text.parse())
-                    .map_err(|_| {
-                        let message =
-                            format!("found `{text}`, expected a name in quotes: `owned = \"Name\"`");
-                        syn::Error::new_spanned(&text, message)
-                    })?;
+            "owned" => self.owned = quoted(&meta, Ident::parse, "a name in quotes: `owned = \"Name\"`")?,
+            "crate" => {
+                let expected = "the path of the crate in quotes: `crate = \"::ds\"`";
+                self.root = Some(quoted(&meta, Path::parse_mod_style, expected)?);
             }
             "derive" => {
                 let list;
@@ -121,8 +128,8 @@ impl Options {
                 self.derives.extend(Punctuated::<Path, Token![,]>::parse_terminated(&list)?);
             }
             _ => {
-                let hint = did_you_mean(&name, ["key", "owned", "derive"]);
-                let known = one_of(["key", "owned = \"Name\"", "derive(Trait, ..)"]);
+                let hint = did_you_mean(&name, ["key", "owned", "derive", "crate"]);
+                let known = one_of(["key", "owned = \"Name\"", "derive(Trait, ..)", "crate = \"::path\""]);
                 let known = if hint.is_empty() {
                     format!(": expected {known}")
                 } else {
@@ -131,7 +138,7 @@ impl Options {
                 return Err(meta.error(format!("unknown option `{name}`{hint}{known}")));
             }
         }
-        if name != "key" && !has_lifetimes(input) {
+        if matches!(name.as_str(), "owned" | "derive") && !has_lifetimes(input) {
             let this = &input.ident;
             let instead = if name == "derive" { "write `#[derive(..)]` on the type" } else { "remove it" };
             let message = format!(
@@ -145,6 +152,14 @@ impl Options {
         seen.push(name);
         Ok(())
     }
+}
+
+/// The value of an option, which is written in quotes.
+fn quoted<T>(meta: &ParseNestedMeta, parse: impl Parser<Output = T>, expected: &str) -> syn::Result<T> {
+    let value = meta.value()?.parse::<TokenTree>()?;
+    syn::parse2::<LitStr>(value.to_token_stream())
+        .and_then(|text| text.parse_with(parse))
+        .map_err(|_| syn::Error::new_spanned(&value, format!("found `{value}`, expected {expected}")))
 }
 
 fn is_record(attr: &Attribute) -> bool {
@@ -207,13 +222,14 @@ fn borrowed(input: &DeriveInput, options: &Options) -> TokenStream {
     let repr = input.attrs.iter().filter(|attr| attr.path().is_ident("repr") && is_enum(input));
     let derives = derives(options);
     let twin_impls = itself(&twin, options.key);
+    let serde = root::SERDE;
     let twin_items = with_static(
         quote! {
             #[doc = #twin_doc]
             #[doc = ""]
             #(#twin_docs)*
             #[derive(#(#derives),*)]
-            #[serde(crate = "::dstream::__private::serde")]
+            #[serde(crate = #serde)]
             #[allow(dead_code, missing_docs, nonstandard_style, private_bounds)]
             #(#repr)*
             #twin

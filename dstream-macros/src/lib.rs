@@ -21,6 +21,7 @@ mod groups;
 mod names;
 mod ops;
 mod parse;
+mod root;
 mod share;
 mod stage;
 #[cfg(test)]
@@ -48,6 +49,7 @@ use proc_macro2::TokenStream;
 /// | `checkpoint = ...` | where checkpoints are kept: the path of a directory, or a `CheckpointStore`. Operators with state need it |
 /// | `forget = [...]` | the names of operators, sources and receivers whose part of the checkpoint may be let go |
 /// | `conf = ...` | a `Config` |
+/// | `crate = ::ds` | the path of this crate, where `Cargo.toml` renames it (`ds = { package = "dstream", .. }`) or another crate re-exports it. In place of it, `extern crate ds as dstream;` at the root of the program does for all pipelines |
 ///
 /// A statement is `let name = chain;` or `chain;`. A chain starts at a stream of the block or at an
 /// expression that is a source, goes on with operators, and ends, in a statement without `let`, with an
@@ -114,6 +116,7 @@ pub fn stream(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
 /// | `#[record(key)]` | the type is a `Key`. It must be `Hash`, and, if it has no lifetimes, `PartialEq`, `Eq`, `Serialize` and `Deserialize`; derive all of them. A twin gets them by itself. |
 /// | `#[record(owned = "Name")]` | the name of the twin |
 /// | `#[record(derive(PartialEq, PartialOrd))]` | what else is derived for the twin |
+/// | `#[record(crate = "::ds")]` | the path of this crate, as the setting `crate` of `stream!` |
 ///
 /// A foreign type, which can't be told to be a record, becomes one in a struct of your own:
 ///
@@ -138,5 +141,10 @@ fn compile(input: TokenStream) -> TokenStream {
     let graph = graph::build(&pipeline, &mut diags);
     check::check(&pipeline, &graph, &mut diags);
     names::check(&pipeline, &graph, &mut diags);
-    expand::expand(&pipeline, &graph, diags)
+    let root = root::of(&pipeline, &mut diags);
+    let code = expand::expand(&pipeline, &graph, diags);
+    match root {
+        Some(root) => root::replace(code, &root),
+        None => code,
+    }
 }

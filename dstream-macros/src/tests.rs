@@ -388,3 +388,17 @@ fn every_setting_is_documented() {
     settings.sort_unstable();
     assert_eq!(documented, settings);
 }
+
+/// With `crate = ::ds`, no path of an expansion begins with `::dstream`; without it, all do.
+#[test]
+fn another_name_of_the_crate() {
+    let program = "{ let words = s().words(); words.map(|w| (w, a::dstream::b)).reduce_by_key(f).print(); }";
+    let with = |setting: &str| compile(tokens(&format!("batch = 1s, {setting} {program}"))).to_string();
+    // Both are as long: places in the text are in the expansion, too.
+    let (plain, renamed) = (with("crate = ::dstream,"), with("crate = ::renamed,"));
+    assert!(plain.contains(":: dstream :: __private"), "{plain}");
+    let expected = plain.replace(":: dstream ::", ":: renamed ::");
+    assert_eq!(renamed, expected.replace("a :: renamed :: b", "a :: dstream :: b"));
+    let wrong = with("crate = \"ds\",");
+    assert!(wrong.contains("expected the path of the crate `dstream`, such as `::ds`"), "{wrong}");
+}
