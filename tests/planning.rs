@@ -10,7 +10,7 @@ use std::{
 
 use dstream::{
     ContextState,
-    clock::Signal,
+    clock::CancellationToken,
     prelude::*,
     source::{Limits, Source, SourceContext},
     testing::{ManualClock, SimDisk},
@@ -189,7 +189,7 @@ fn a_plan_that_never_returns_holds_no_stop_for_ever() {
 }
 
 /// Waits in its plan until the context stops, as a source that asks a server may.
-struct Patient(Option<Signal>);
+struct Patient(Option<CancellationToken>);
 
 impl Source for Patient {
     type Block = Vec<u64>;

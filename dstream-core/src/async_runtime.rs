@@ -14,7 +14,7 @@ use std::{
 use tokio::runtime::{Builder, Handle, Runtime};
 
 #[cfg(feature = "async")]
-use crate::{Error, Result, clock::Signal};
+use crate::{Error, Result, clock::CancellationToken};
 
 /// A tokio runtime that begins with its first use, and ends, with all that was spawned on it, when the
 /// context and its outputs are gone. Without the feature `async`, nothing.
@@ -23,15 +23,19 @@ pub(crate) struct AsyncRuntime(#[cfg(feature = "async")] Mutex<Option<Runtime>>)
 
 #[cfg(feature = "async")]
 impl AsyncRuntime {
-    /// Runs a future to its end on the caller's thread, where it finds the runtime; `None` if `stop` was set
-    /// while it waited. It is dropped then.
+    /// Runs a future to its end on the caller's thread, where it finds the runtime; `None` if `stop` was
+    /// cancelled while it waited. It is dropped then.
     ///
     /// Not by `Handle::block_on`, which panics where the caller is inside of another runtime, as in a
     /// `#[tokio::main]` that stops the context.
-    pub(crate) fn block_on<F: Future>(&self, stop: &Signal, future: F) -> Result<Option<F::Output>> {
+    pub(crate) fn block_on<F: Future>(
+        &self,
+        stop: &CancellationToken,
+        future: F,
+    ) -> Result<Option<F::Output>> {
         let handle = self.handle()?;
         let _inside = handle.enter();
-        let (mut future, mut stopped) = (pin!(future), pin!(stop.wait_async()));
+        let (mut future, mut stopped) = (pin!(future), pin!(stop.cancelled()));
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut context = Context::from_waker(&waker);
         loop {

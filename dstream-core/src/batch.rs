@@ -447,7 +447,7 @@ impl OutputLog for NothingDone {
         OutputScope {
             application: String::new(),
             clock: std::sync::Arc::new(crate::clock::SystemClock),
-            abandoned: crate::clock::Signal::new(),
+            abandoned: crate::clock::CancellationToken::new(),
             started: false,
             runtime: Default::default(),
         }

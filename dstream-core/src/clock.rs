@@ -1,7 +1,8 @@
 //! Time, and waiting for it.
 //!
 //! A context takes its time from a [`Clock`]. That of the machine is the default; a test moves a
-//! [`ManualClock`](crate::testing::ManualClock) by hand. What waits, waits for a deadline or a [`Signal`].
+//! [`ManualClock`](crate::testing::ManualClock) by hand. What waits, waits for a deadline or a
+//! [`CancellationToken`].
 
 #![expect(clippy::disallowed_methods, reason = "the only file that asks for the time")]
 
@@ -20,17 +21,17 @@ use std::{
 
 use crate::Time;
 
-/// Where a context takes its time from.
+/// The source of time of a context.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// The time now.
     fn now(&self) -> Time;
 
-    /// Blocks until `deadline` and returns `true`, or returns `false` as soon as `stop` is set, also if the
-    /// deadline has passed by then.
-    fn wait_until(&self, deadline: Time, stop: &Signal) -> bool;
+    /// Blocks until `deadline` and returns `true`, or returns `false` as soon as `stop` is cancelled, even if
+    /// the deadline has passed by then.
+    fn wait_until(&self, deadline: Time, stop: &CancellationToken) -> bool;
 }
 
-/// The time of the machine.
+/// The clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -46,10 +47,10 @@ impl Clock for SystemClock {
         Time::from_millis(crate::time::millis(Self::since_epoch()))
     }
 
-    fn wait_until(&self, deadline: Time, stop: &Signal) -> bool {
+    fn wait_until(&self, deadline: Time, stop: &CancellationToken) -> bool {
         let deadline = Duration::from_millis(deadline.as_millis());
-        // Asked again after each wait: the machine's time may have been set back meanwhile.
-        while !stop.is_set() {
+        // Checked again after each wait, since the machine's clock may have been set back meanwhile.
+        while !stop.is_cancelled() {
             let left = deadline.saturating_sub(Self::since_epoch());
             if left.is_zero() {
                 return true;
@@ -60,13 +61,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// A flag that threads and async tasks can wait for. Clones are the same flag; once set it stays set.
+/// A flag that tells threads and async tasks to stop, and that they can wait for. Clones share the flag. A
+/// token that is cancelled stays so.
 #[derive(Clone, Default)]
-pub struct Signal(Arc<SignalState>);
+pub struct CancellationToken(Arc<TokenState>);
 
 #[derive(Default)]
-struct SignalState {
-    set: AtomicBool,
+struct TokenState {
+    cancelled: AtomicBool,
     /// The lock is also the one that threads sleep on.
     waiting: Mutex<Waiting>,
     changed: Condvar,
@@ -74,90 +76,90 @@ struct SignalState {
 
 #[derive(Default)]
 struct Waiting {
-    /// The signals that are set with this one.
-    children: Vec<Signal>,
-    /// The tasks that await it, under numbers of their own.
+    /// The tokens that are cancelled with this one.
+    children: Vec<CancellationToken>,
+    /// The tasks that await the token, by number.
     tasks: Vec<(u64, Waker)>,
     next_task: u64,
 }
 
-impl Signal {
-    /// A signal that is not set.
-    pub fn new() -> Signal {
-        Signal::default()
+impl CancellationToken {
+    /// Creates a token that is not cancelled.
+    pub fn new() -> CancellationToken {
+        CancellationToken::default()
     }
 
-    /// A signal that can be set alone, and is set when this one is.
-    pub(crate) fn child(&self) -> Signal {
-        let child = Signal::new();
+    /// Creates a token that is cancelled with this one, and can be cancelled on its own.
+    pub(crate) fn child_token(&self) -> CancellationToken {
+        let child = CancellationToken::new();
         let mut waiting = self.lock();
-        if self.is_set() {
-            child.set();
+        if self.is_cancelled() {
+            child.cancel();
         } else {
             waiting.children.push(child.clone());
         }
         child
     }
 
-    /// Sets the flag and wakes who waits for it.
-    pub fn set(&self) {
+    /// Cancels the token, and wakes all who wait for that.
+    pub fn cancel(&self) {
         let Waiting { children, tasks, .. } = {
             let mut waiting = self.lock();
-            self.0.set.store(true, Ordering::SeqCst);
+            self.0.cancelled.store(true, Ordering::SeqCst);
             self.0.changed.notify_all();
             std::mem::take(&mut *waiting)
         };
         tasks.into_iter().for_each(|(_, task)| task.wake());
-        children.iter().for_each(Signal::set);
+        children.iter().for_each(CancellationToken::cancel);
     }
 
-    /// Whether the flag is set.
-    pub fn is_set(&self) -> bool {
-        self.0.set.load(Ordering::SeqCst)
+    /// Whether the token is cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
     }
 
-    /// Blocks until the flag is set.
+    /// Blocks until the token is cancelled.
     pub fn wait(&self) {
         self.wait_for(|| false);
     }
 
-    /// Waits in an async task until the flag is set, under any executor.
+    /// Waits in an async task until the token is cancelled. It works in every executor.
     ///
     /// ```
-    /// use dstream::clock::Signal;
+    /// use dstream::clock::CancellationToken;
     /// use std::{pin::pin, task::{Context, Poll, Waker}};
     ///
-    /// let stopping = Signal::new();
-    /// // In an async function: `stopping.wait_async().await`, or as a branch of a `select!`.
-    /// let mut wait = pin!(stopping.wait_async());
+    /// let stopping = CancellationToken::new();
+    /// // In an async function: `stopping.cancelled().await`, or as a branch of a `select!`.
+    /// let mut wait = pin!(stopping.cancelled());
     /// let mut context = Context::from_waker(Waker::noop());
     /// assert_eq!(wait.as_mut().poll(&mut context), Poll::Pending);
-    /// stopping.set();
+    /// stopping.cancel();
     /// assert_eq!(wait.as_mut().poll(&mut context), Poll::Ready(()));
     /// # use std::future::Future;
     /// ```
-    pub fn wait_async(&self) -> WaitAsync {
-        WaitAsync { signal: self.clone(), task: None }
+    pub fn cancelled(&self) -> WaitForCancellation {
+        WaitForCancellation { token: self.clone(), task: None }
     }
 
-    /// Blocks until the flag is set, or for `timeout`; returns whether it is set.
+    /// Blocks until the token is cancelled, or for `timeout`; returns whether it is cancelled.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let guard = self.lock();
         drop(
             self.0
                 .changed
-                .wait_timeout_while(guard, timeout, |_| !self.is_set())
+                .wait_timeout_while(guard, timeout, |_| !self.is_cancelled())
                 .unwrap_or_else(PoisonError::into_inner),
         );
-        self.is_set()
+        self.is_cancelled()
     }
 
-    /// Blocks until `ready`, which is asked again after every [`wake`](Signal::wake), and returns `true`;
-    /// or returns `false` as soon as the flag is set.
+    /// Blocks until `ready`, which is called again after every [`wake`](CancellationToken::wake), and returns
+    /// `true`; or returns `false` as soon as the token is cancelled.
     pub(crate) fn wait_for(&self, mut ready: impl FnMut() -> bool) -> bool {
         let mut guard = self.lock();
         loop {
-            if self.is_set() {
+            if self.is_cancelled() {
                 return false;
             }
             if ready() {
@@ -167,14 +169,14 @@ impl Signal {
         }
     }
 
-    /// Lets every waiter look again. What `ready` looks at must have changed before.
+    /// Makes every waiter check `ready` again. The condition must have changed before this call.
     pub(crate) fn wake(&self) {
-        // Under the lock: a waiter that has just looked is asleep before this notifies.
+        // Under the lock, so that a waiter between its check and its sleep is not missed.
         let _guard = self.lock();
         self.0.changed.notify_all();
     }
 
-    fn is(&self, other: &Signal) -> bool {
+    fn is(&self, other: &CancellationToken) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -183,22 +185,23 @@ impl Signal {
     }
 }
 
-/// What [`Signal::wait_async`] returns: ready when the signal is set. Dropping it ends the wait.
+/// What [`CancellationToken::cancelled`] returns: ready when the token is cancelled. Dropping it ends the
+/// wait.
 #[derive(Debug)]
 #[must_use = "a future does nothing unless it is awaited"]
-pub struct WaitAsync {
-    signal: Signal,
+pub struct WaitForCancellation {
+    token: CancellationToken,
     /// The number under which the task waits.
     task: Option<u64>,
 }
 
-impl Future for WaitAsync {
+impl Future for WaitForCancellation {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let signal = self.signal.clone();
-        let mut waiting = signal.lock();
-        if signal.is_set() {
+        let token = self.token.clone();
+        let mut waiting = token.lock();
+        if token.is_cancelled() {
             return Poll::Ready(());
         }
         let number = *self.task.get_or_insert_with(|| {
@@ -213,24 +216,24 @@ impl Future for WaitAsync {
     }
 }
 
-impl Drop for WaitAsync {
+impl Drop for WaitForCancellation {
     fn drop(&mut self) {
-        let mut waiting = self.signal.lock();
+        let mut waiting = self.token.lock();
         let at = waiting.tasks.iter().position(|(task, _)| Some(*task) == self.task);
         let task = at.map(|at| waiting.tasks.swap_remove(at));
-        // A waker is somebody's code.
+        // Dropped without the lock: a waker is foreign code.
         drop(waiting);
         drop(task);
     }
 }
 
-impl fmt::Debug for Signal {
+impl fmt::Debug for CancellationToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Signal").field(&self.is_set()).finish()
+        f.debug_tuple("CancellationToken").field(&self.is_cancelled()).finish()
     }
 }
 
-/// Measures how long something takes, in real time, also under a manual clock.
+/// Measures elapsed real time, also under a manual clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch(Instant);
 
@@ -244,22 +247,22 @@ impl Stopwatch {
     }
 }
 
-/// Counts what happens often and says, at most once a minute in this process, how often it did.
+/// A throttle for messages: it counts events and reports their number at most once a minute.
 ///
-/// In real time, also under a manual clock: it is the reader of the log who must not be flooded.
+/// It uses real time, also under a manual clock, since it protects the reader of the logs.
 #[derive(Debug)]
-pub(crate) struct Occasionally {
+pub(crate) struct Throttled {
     count: AtomicU64,
     last: Mutex<Option<Instant>>,
 }
 
-impl Occasionally {
-    pub(crate) const fn new() -> Occasionally {
-        Occasionally { count: AtomicU64::new(0), last: Mutex::new(None) }
+impl Throttled {
+    pub(crate) const fn new() -> Throttled {
+        Throttled { count: AtomicU64::new(0), last: Mutex::new(None) }
     }
 
-    /// Adds `n`; if a minute has passed since the last report, all that was counted since is given to
-    /// `report`.
+    /// Adds `n` events. If the last report is more than a minute ago, calls `report` with the number of
+    /// events since.
     pub(crate) fn count(&self, n: u64, report: impl FnOnce(u64)) {
         self.count.fetch_add(n, Ordering::Relaxed);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -290,22 +293,22 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_awaits_a_signal_is_woken_once_it_is_set() {
-        let (signal, (told, woken)) = (Signal::new(), mpsc::channel());
+    fn a_task_that_awaits_a_token_is_woken_once_it_is_cancelled() {
+        let (token, (told, woken)) = (CancellationToken::new(), mpsc::channel());
         let waker = Waker::from(Arc::new(Tell(told)));
         let mut context = Context::from_waker(&waker);
-        let (mut first, mut second) = (signal.child().wait_async(), signal.wait_async());
+        let (mut first, mut second) = (token.child_token().cancelled(), token.cancelled());
         for wait in [&mut first, &mut second] {
             for _ in 0..2 {
                 assert!(Pin::new(&mut *wait).poll(&mut context).is_pending());
             }
         }
         drop(second);
-        let setter = signal.clone();
-        thread::spawn(move || setter.set());
+        let setter = token.clone();
+        thread::spawn(move || setter.cancel());
         assert_eq!(woken.recv_timeout(Duration::from_secs(10)), Ok(()));
         assert!(Pin::new(&mut first).poll(&mut context).is_ready());
-        assert!(Pin::new(&mut signal.wait_async()).poll(&mut context).is_ready());
+        assert!(Pin::new(&mut token.cancelled()).poll(&mut context).is_ready());
         drop((first, waker));
         assert!(woken.recv().is_err(), "the wait that was dropped is not woken, and nothing keeps its waker");
     }

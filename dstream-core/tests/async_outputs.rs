@@ -14,7 +14,7 @@ use std::{
 };
 
 use dstream::{
-    clock::Signal,
+    clock::CancellationToken,
     prelude::*,
     sink::{Async, AsyncSink, Begin, Partition, SinkBatch, SinkError},
     testing::{ManualClock, SinkFixture, TestSource, check_sink},
@@ -307,19 +307,19 @@ fn a_context_runs_and_stops_inside_of_another_runtime() {
 /// A future is woken from wherever.
 #[test]
 fn a_future_is_woken_by_a_thread_that_is_not_the_runtimes() -> dstream::Result<()> {
-    let (signal, done) = (Signal::new(), Signal::new());
-    let (waits, setter) = (signal.clone(), signal);
+    let (token, done) = (CancellationToken::new(), CancellationToken::new());
+    let (waits, setter) = (token.clone(), token);
     let is_done = done.clone();
     let (begun, has_begun) = mpsc::channel();
     let ssc = dstream::stream!(batch = 1s, {
         queue_stream(vec![vec![1u64]]).foreach_rdd_async(async |_rdd| {
             let _ = begun.send(());
-            waits.wait_async().await;
-            done.set();
+            waits.cancelled().await;
+            done.cancel();
         });
     })?;
-    let thread = thread::spawn(move || has_begun.recv_timeout(LONG).map(|()| setter.set()));
+    let thread = thread::spawn(move || has_begun.recv_timeout(LONG).map(|()| setter.cancel()));
     ssc.run_batches(1)?;
-    assert!(is_done.is_set() && thread.join().is_ok());
+    assert!(is_done.is_cancelled() && thread.join().is_ok());
     Ok(())
 }

@@ -80,7 +80,8 @@ struct State {
     begun: bool,
     /// Which topics do not exist, which has been said.
     missing: Option<String>,
-    /// What this program has committed last, and whether another one has committed since, which has been said.
+    /// What this program has committed last, and whether another one has committed since, which has been
+    /// said.
     committed: BTreeMap<PartitionId, i64>,
     shares_group: bool,
 }
@@ -103,7 +104,7 @@ impl State {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if !self.shared.stopping.is_set() {
+            if !self.shared.stopping.is_cancelled() {
                 wait = self.look(&mut delay, refresh);
             }
         }

@@ -79,7 +79,7 @@ struct Reading {
 
 impl Reading {
     fn run(&mut self) {
-        while !self.shared.stopping.is_set() {
+        while !self.shared.stopping.is_cancelled() {
             while let Ok(command) = self.commands.try_recv() {
                 if let Err(error) = self.follow(&command) {
                     self.outage.failed(&self.client.context().explain(&error));

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use dstream_core::{Error, clock::Signal, source::SourceContext};
+use dstream_core::{Error, clock::CancellationToken, source::SourceContext};
 
 use crate::{
     budget::Budget,
@@ -23,7 +23,7 @@ pub(crate) struct Shared {
     pub(crate) budget: Budget,
     pub(crate) context: SourceContext,
     /// Set when nothing more is to be read.
-    pub(crate) stopping: Signal,
+    pub(crate) stopping: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -41,7 +41,7 @@ impl Shared {
             on_loss,
             budget,
             context: context.clone(),
-            stopping: Signal::new(),
+            stopping: CancellationToken::new(),
             state: Mutex::default(),
         }
     }
@@ -79,8 +79,8 @@ impl Shared {
         }
     }
 
-    /// Runs a thread of the source. If it panics, which is a fault of this crate or of a log subscriber, nothing
-    /// would be read any more: every further batch fails.
+    /// Runs a thread of the source. If it panics, which is a fault of this crate or of a log subscriber,
+    /// nothing would be read any more: every further batch fails.
     pub(crate) fn watch(&self, run: impl FnOnce()) {
         if catch_unwind(AssertUnwindSafe(run)).is_err() {
             let thread = thread::current();

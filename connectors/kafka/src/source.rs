@@ -305,7 +305,7 @@ impl Source for KafkaSource {
 
     fn stop(&mut self) {
         if let Some(running) = &self.running {
-            running.shared.stopping.set();
+            running.shared.stopping.cancel();
         }
     }
 }

@@ -170,10 +170,9 @@ fn quoted(names: &[String], quote: char) -> String {
 }
 
 impl CheckpointError {
-    /// Whether the same may succeed later, as when a disk is full: the storage has refused something, and
-    /// lost nothing.
-    pub(crate) fn may_pass(&self) -> bool {
-        // What exists already was written by somebody else, who does not expect us.
+    /// Whether the error is transient, such as a full disk: a retry may succeed, and nothing was lost.
+    pub(crate) fn is_transient(&self) -> bool {
+        // An object that exists already was written by another program, which does not expect this one.
         matches!(self, CheckpointError::Io { error, .. } if error.kind() != io::ErrorKind::AlreadyExists)
     }
 

@@ -45,41 +45,41 @@ impl Kind {
 
 /// Why a file can't be read.
 #[derive(Debug)]
-pub(super) enum Flaw {
-    /// It ends in the middle of something that begins at this byte.
-    Cut(u64),
-    /// What was found and what was expected.
+pub(super) enum ReadError {
+    /// The file ends within the frame that begins at this byte.
+    Truncated(u64),
+    /// The content is not as expected; says what was found and what was expected.
     Damaged(String),
-    /// It has a version that is not known here, and the newest that is.
+    /// The format is newer than the newest one that this program knows.
     Newer { found: u32, known: u32 },
-    /// The storage refused it.
+    /// The storage returned an error.
     Io(io::Error),
 }
 
-impl Flaw {
-    pub(super) fn at(offset: u64, what: impl fmt::Display) -> Flaw {
-        Flaw::Damaged(format!("is damaged at byte {offset}: {what}"))
+impl ReadError {
+    pub(super) fn at(offset: u64, what: impl fmt::Display) -> ReadError {
+        ReadError::Damaged(format!("is damaged at byte {offset}: {what}"))
     }
 
-    pub(super) fn of(self, file: String) -> CheckpointError {
+    pub(super) fn in_file(self, file: String) -> CheckpointError {
         match self {
-            Flaw::Cut(offset) => CheckpointError::damaged(
+            ReadError::Truncated(offset) => CheckpointError::damaged(
                 file,
                 format_args!("is cut off: what begins at byte {offset} has no end"),
             ),
-            Flaw::Damaged(what) => CheckpointError::damaged(file, what),
-            Flaw::Newer { found, known } => CheckpointError::Newer { file, found, known },
-            Flaw::Io(e) if e.kind() == io::ErrorKind::NotFound => {
+            ReadError::Damaged(what) => CheckpointError::damaged(file, what),
+            ReadError::Newer { found, known } => CheckpointError::Newer { file, found, known },
+            ReadError::Io(e) if e.kind() == io::ErrorKind::NotFound => {
                 CheckpointError::damaged(file, "is missing")
             }
-            Flaw::Io(e) => CheckpointError::io(format_args!("reading `{file}`"), e),
+            ReadError::Io(e) => CheckpointError::io(format_args!("reading `{file}`"), e),
         }
     }
 }
 
-impl From<io::Error> for Flaw {
-    fn from(error: io::Error) -> Flaw {
-        Flaw::Io(error)
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> ReadError {
+        ReadError::Io(error)
     }
 }
 
@@ -174,44 +174,46 @@ pub(super) struct FrameReader<R> {
 }
 
 impl<R: Read> FrameReader<R> {
-    pub(super) fn new(input: R, kind: Kind, name: &str) -> Result<FrameReader<R>, Flaw> {
+    pub(super) fn new(input: R, kind: Kind, name: &str) -> Result<FrameReader<R>, ReadError> {
         let mut input = BufReader::with_capacity(1 << 16, input);
         let mut found = Vec::with_capacity(24 + name.len());
         // The layout up to the name's length is the same in every version.
         (&mut input).take(20).read_to_end(&mut found)?;
         if !found.starts_with(MAGIC) {
             return Err(match found.is_empty() {
-                true => Flaw::Damaged("is empty".to_owned()),
-                false => Flaw::Damaged("is no checkpoint file: expected one that dstream wrote".to_owned()),
+                true => ReadError::Damaged("is empty".to_owned()),
+                false => {
+                    ReadError::Damaged("is no checkpoint file: expected one that dstream wrote".to_owned())
+                }
             });
         }
         let length = found.last_chunk().map_or(0, |n| u32::from_le_bytes(*n));
         (&mut input).take(u64::from(length).saturating_add(4)).read_to_end(&mut found)?;
         if found.len() < 24 || found.len() as u64 != 24 + u64::from(length) {
-            return Err(Flaw::Cut(0));
+            return Err(ReadError::Truncated(0));
         }
         let known = (1..=kind.version()).any(|version| found == header_of(version, kind, name));
         if !known {
-            return Err(header_flaw(&found, kind, name));
+            return Err(header_error(&found, kind, name));
         }
         Ok(FrameReader { input, tag: tag_of(&found), offset: found.len() as u64 })
     }
 
     /// Reads the next frame into `payload`; `false` if the file ends here.
-    pub(super) fn next(&mut self, payload: &mut Vec<u8>) -> Result<bool, Flaw> {
+    pub(super) fn next(&mut self, payload: &mut Vec<u8>) -> Result<bool, ReadError> {
         payload.clear();
         let mut head = Vec::with_capacity(8);
         (&mut self.input).take(8).read_to_end(&mut head)?;
         if head.is_empty() {
             return Ok(false);
         }
-        let Some((length, found)) = frame_head(&head) else { return Err(Flaw::Cut(self.offset)) };
+        let Some((length, found)) = frame_head(&head) else { return Err(ReadError::Truncated(self.offset)) };
         let head = head_checksum(self.tag, self.offset, length);
         self.compare(found, head)?;
         // `take` and not `resize`: memory only for what is there.
         (&mut self.input).take(u64::from(length) + 4).read_to_end(payload)?;
         if payload.len() as u64 != u64::from(length) + 4 {
-            return Err(Flaw::Cut(self.offset));
+            return Err(ReadError::Truncated(self.offset));
         }
         let found = payload.split_off(length as usize).try_into().map_or(0, u32::from_le_bytes);
         self.compare(found, checksum(head, payload))?;
@@ -219,11 +221,11 @@ impl<R: Read> FrameReader<R> {
         Ok(true)
     }
 
-    fn compare(&self, found: u32, expected: u32) -> Result<(), Flaw> {
+    fn compare(&self, found: u32, expected: u32) -> Result<(), ReadError> {
         if found == expected {
             return Ok(());
         }
-        Err(Flaw::at(self.offset, format_args!("a checksum is {found:08x}, expected {expected:08x}")))
+        Err(ReadError::at(self.offset, format_args!("a checksum is {found:08x}, expected {expected:08x}")))
     }
 
     /// Where the next frame begins.
@@ -233,19 +235,19 @@ impl<R: Read> FrameReader<R> {
 }
 
 /// What is wrong with a header that is not the expected one.
-fn header_flaw(found: &[u8], kind: Kind, name: &str) -> Flaw {
+fn header_error(found: &[u8], kind: Kind, name: &str) -> ReadError {
     let (body, crc) = found.split_at(found.len().saturating_sub(4));
     if tag_of(crc) != crc32fast::hash(body) {
-        return Flaw::at(0, "the checksum of its header does not fit");
+        return ReadError::at(0, "the checksum of its header does not fit");
     }
     let part = |range| body.get::<std::ops::Range<usize>>(range).unwrap_or_default();
     let version = part(8..12).try_into().map_or(0, u32::from_le_bytes);
     if version > kind.version() {
-        return Flaw::Newer { found: version, known: kind.version() };
+        return ReadError::Newer { found: version, known: kind.version() };
     }
     let (was_kind, was) = (part(12..16).escape_ascii(), String::from_utf8_lossy(part(20..body.len())));
     let expected = kind.code().escape_ascii().to_string();
-    Flaw::Damaged(format!(
+    ReadError::Damaged(format!(
         "was written as `{was}` of kind `{was_kind}`, expected `{name}` of kind `{expected}`: was it renamed or copied?"
     ))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     CheckpointError, CheckpointStore,
-    frame::{Flaw, FrameReader, Kind},
+    frame::{FrameReader, Kind, ReadError},
 };
 use crate::Time;
 
@@ -123,17 +123,18 @@ pub(super) fn object_name(kind: Kind, number: u64) -> String {
 impl Manifest {
     /// Reads the manifest of a checkpoint, and only that.
     pub(super) fn read(store: &dyn CheckpointStore, object: &str) -> Result<Manifest, CheckpointError> {
-        let read = || -> Result<Manifest, Flaw> {
+        let read = || -> Result<Manifest, ReadError> {
             let mut frames = FrameReader::new(store.get(object)?, Kind::Checkpoint, object)?;
             let (at, mut payload) = (frames.offset(), Vec::new());
             if !frames.next(&mut payload)? {
-                return Err(Flaw::Cut(at));
+                return Err(ReadError::Truncated(at));
             }
             let [tag::MANIFEST, manifest @ ..] = &payload[..] else {
-                return Err(Flaw::at(at, "expected a manifest"));
+                return Err(ReadError::at(at, "expected a manifest"));
             };
-            super::decode(manifest).map_err(|what| Flaw::at(at, format_args!("expected a manifest: {what}")))
+            super::decode(manifest)
+                .map_err(|what| ReadError::at(at, format_args!("expected a manifest: {what}")))
         };
-        read().map_err(|flaw| flaw.of(store.describe(object)))
+        read().map_err(|error| error.in_file(store.describe(object)))
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Changes, CheckpointError, CheckpointStore,
-    frame::{Flaw, FrameReader, FrameWriter, Kind, put_number, take_bytes, take_number},
+    frame::{FrameReader, FrameWriter, Kind, ReadError, put_number, take_bytes, take_number},
     manifest::{Segment, parse_name, tag},
 };
 
@@ -112,14 +112,14 @@ impl SegmentReader {
         let kind = parse_name(name).map(|(kind, _)| kind);
         let frames = match kind {
             Some(kind) => {
-                store.get(name).map_err(Flaw::Io).and_then(|file| FrameReader::new(file, kind, name))
+                store.get(name).map_err(ReadError::Io).and_then(|file| FrameReader::new(file, kind, name))
             }
-            None => Err(Flaw::Damaged(
+            None => Err(ReadError::Damaged(
                 "is no name of an object, expected `checkpoint-` or `merged-` and a number".to_owned(),
             )),
         };
         Ok(SegmentReader {
-            frames: frames.map_err(|flaw| flaw.of(place.clone()))?,
+            frames: frames.map_err(|error| error.in_file(place.clone()))?,
             place,
             frame: Vec::new(),
             at: 0,
@@ -135,7 +135,7 @@ impl SegmentReader {
 
     /// Goes to the next entry; `false` at the end of a whole segment.
     pub(super) fn advance(&mut self) -> Result<bool, CheckpointError> {
-        self.step().map_err(|flaw| flaw.of(self.place.clone()))
+        self.step().map_err(|error| error.in_file(self.place.clone()))
     }
 
     pub(super) fn operator(&self) -> &str {
@@ -150,7 +150,7 @@ impl SegmentReader {
         self.value.clone().map(|value| self.frame.get(value).unwrap_or_default())
     }
 
-    fn step(&mut self) -> Result<bool, Flaw> {
+    fn step(&mut self) -> Result<bool, ReadError> {
         if self.started {
             let key = self.frame.get(self.key.clone()).unwrap_or_default();
             self.previous.clear();
@@ -161,7 +161,7 @@ impl SegmentReader {
                 return Ok(false);
             }
         }
-        let flaw = |what| Flaw::at(self.frames.offset(), format_args!("{what} in the entries before"));
+        let error = |what| ReadError::at(self.frames.offset(), format_args!("{what} in the entries before"));
         let all = self.frame.len();
         let mut rest = self.frame.get(self.at..).unwrap_or_default();
         let mut take = || {
@@ -173,9 +173,9 @@ impl SegmentReader {
             let end = all - rest.len();
             Some((start..middle, (value > 0).then_some(middle..end), end))
         };
-        (self.key, self.value, self.at) = take().ok_or_else(|| flaw("a length does not fit"))?;
+        (self.key, self.value, self.at) = take().ok_or_else(|| error("a length does not fit"))?;
         if self.started && self.key() <= &self.previous[..] {
-            return Err(flaw("keys are not in order"));
+            return Err(error("keys are not in order"));
         }
         self.started = true;
         self.entries += 1;
@@ -183,21 +183,21 @@ impl SegmentReader {
     }
 
     /// Reads up to the next entries; `false` at the end.
-    fn next_frame(&mut self) -> Result<bool, Flaw> {
+    fn next_frame(&mut self) -> Result<bool, ReadError> {
         let offset = self.frames.offset();
-        let flaw = |what: &str| Flaw::at(offset, what);
+        let error = |what: &str| ReadError::at(offset, what);
         if !self.frames.next(&mut self.frame)? {
-            return Err(Flaw::Cut(offset));
+            return Err(ReadError::Truncated(offset));
         }
         self.at = self.frame.len();
         match self.frame.split_first() {
             Some((&tag::MANIFEST, _)) => Ok(true),
             Some((&tag::OPERATOR, name)) => {
                 let name =
-                    str::from_utf8(name).map_err(|_| flaw("the name of an operator is no text"))?.to_owned();
+                    str::from_utf8(name).map_err(|_| error("the name of an operator is no text"))?.to_owned();
                 let previous = mem::replace(&mut self.operator, name);
                 if self.entries > 0 && self.operator <= previous {
-                    return Err(flaw("operators are not in order"));
+                    return Err(error("operators are not in order"));
                 }
                 self.started = false;
                 Ok(true)
@@ -210,16 +210,16 @@ impl SegmentReader {
                 let count = count.try_into().map_or(0, u64::from_le_bytes);
                 if count != self.entries || count != self.expected {
                     let (found, expected) = (self.entries, self.expected);
-                    return Err(flaw(&format!(
+                    return Err(error(&format!(
                         "found {found} entries, expected {expected}, of which {count} were written"
                     )));
                 }
                 if self.frames.next(&mut self.frame)? {
-                    return Err(flaw("more follows after the end"));
+                    return Err(error("more follows after the end"));
                 }
                 Ok(false)
             }
-            _ => Err(flaw("a frame of no known kind")),
+            _ => Err(error("a frame of no known kind")),
         }
     }
 }

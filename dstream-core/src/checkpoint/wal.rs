@@ -16,7 +16,7 @@ use bytes::Bytes;
 use super::{
     CheckpointError, CheckpointStore,
     frame::{
-        Flaw, FrameReader, FrameWriter, Kind, frame_follows, frame_len, header, payload_at, put_number,
+        FrameReader, FrameWriter, Kind, ReadError, frame_follows, frame_len, header, payload_at, put_number,
         take_bytes, take_number,
     },
     store::{Appender, delete},
@@ -77,9 +77,9 @@ impl LogReader {
         let mut read =
             || self.store.get_from(&name, place.offset)?.take(place.length).read_to_end(&mut bytes);
         let name = self.store.describe(&name);
-        read().map_err(|e| Flaw::Io(e).of(name.clone()))?;
+        read().map_err(|e| ReadError::Io(e).in_file(name.clone()))?;
         if bytes.len() as u64 != place.length || crc32fast::hash(&bytes) != place.checksum {
-            return Err(Flaw::at(place.offset, "it was whole when the program started").of(name));
+            return Err(ReadError::at(place.offset, "it was whole when the program started").in_file(name));
         }
         Ok(bytes.into())
     }
@@ -335,7 +335,7 @@ impl WriteAheadLog {
         let first = from.map_or(0, |from| from.file);
         let mut next = numbers.last().copied();
         while let Some(number) = next.filter(|number| *number >= first) {
-            match self.before(number).map_err(|flaw| flaw.of(self.name(number)))? {
+            match self.before(number).map_err(|error| error.in_file(self.name(number)))? {
                 Some(before) => {
                     chain.push((number, end));
                     end = Some(before.offset);
@@ -347,7 +347,7 @@ impl WriteAheadLog {
                 }
                 // A process ended, or the disk was full, before the file could take a block.
                 None if end.is_none() => next = numbers.iter().rev().find(|n| **n < number).copied(),
-                None => return Err(Flaw::Cut(0).of(self.name(number))),
+                None => return Err(ReadError::Truncated(0).in_file(self.name(number))),
             }
         }
         let from = from.unwrap_or_default();
@@ -361,33 +361,33 @@ impl WriteAheadLog {
         let mut position = LogPosition::default();
         for (number, end) in chain.into_iter().rev() {
             let from = if number == from.file { from.offset } else { 0 };
-            let end = self.read(number, from, end, each).map_err(|flaw| flaw.of(self.name(number)))?;
+            let end = self.read(number, from, end, each).map_err(|error| error.in_file(self.name(number)))?;
             position = LogPosition { file: number, offset: end };
         }
         Ok(position)
     }
 
     /// What the first frame of a file says; `None` if the file never took a block.
-    fn before(&self, number: u64) -> Result<Option<LogPosition>, Flaw> {
+    fn before(&self, number: u64) -> Result<Option<LogPosition>, ReadError> {
         let name = file_name(number);
-        let read = || -> Result<LogPosition, Flaw> {
+        let read = || -> Result<LogPosition, ReadError> {
             let mut frames = FrameReader::new(self.store.get(&name)?, Kind::Log, &name)?;
             let (at, mut payload) = (frames.offset(), Vec::new());
             if !frames.next(&mut payload)? {
-                return Err(Flaw::Cut(at));
+                return Err(ReadError::Truncated(at));
             }
             let before = payload.strip_prefix(&[BEFORE]).and_then(LogPosition::from_bytes);
-            before.ok_or_else(|| Flaw::at(at, "expected what was written before"))
+            before.ok_or_else(|| ReadError::at(at, "expected what was written before"))
         };
-        let flaw = match read() {
+        let error = match read() {
             Ok(before) => return Ok(Some(before)),
-            Err(flaw @ (Flaw::Io(_) | Flaw::Newer { .. })) => return Err(flaw),
-            Err(flaw) => flaw,
+            Err(error @ (ReadError::Io(_) | ReadError::Newer { .. })) => return Err(error),
+            Err(error) => error,
         };
         let beginning = header(Kind::Log, &name).len() as u64 + frame_len(1 + 16);
         let mut file = self.store.get(&name)?.take(beginning + 1);
         let length = file.read_to_end(&mut Vec::new())? as u64;
-        if length > beginning { Err(flaw) } else { Ok(None) }
+        if length > beginning { Err(error) } else { Ok(None) }
     }
 
     /// Reads the blocks of a file after byte `from`. `end` is how much of it counts, unless it is the last
@@ -398,7 +398,7 @@ impl WriteAheadLog {
         from: u64,
         end: Option<u64>,
         each: &mut dyn FnMut(Found),
-    ) -> Result<u64, Flaw> {
+    ) -> Result<u64, ReadError> {
         let name = file_name(number);
         let mut frames = FrameReader::new(self.store.get(&name)?, Kind::Log, &name)?;
         let mut payload = Vec::new();
@@ -411,40 +411,42 @@ impl WriteAheadLog {
             match frames.next(&mut payload) {
                 Ok(true) => {}
                 Ok(false) if end.is_none() => break,
-                Ok(false) => return Err(Flaw::Cut(at)),
-                Err(flaw @ (Flaw::Cut(_) | Flaw::Damaged(_))) if end.is_none() && at >= from && !first => {
-                    self.torn(number, at, flaw)?;
+                Ok(false) => return Err(ReadError::Truncated(at)),
+                Err(error @ (ReadError::Truncated(_) | ReadError::Damaged(_)))
+                    if end.is_none() && at >= from && !first =>
+                {
+                    self.torn(number, at, error)?;
                     break;
                 }
-                Err(flaw) => return Err(flaw),
+                Err(error) => return Err(error),
             }
             if !std::mem::take(&mut first) && at >= from {
                 let before = LogPosition { file: number, offset: at };
-                let blocks = blocks(&payload, before).ok_or_else(|| Flaw::at(at, "expected blocks"))?;
+                let blocks = blocks(&payload, before).ok_or_else(|| ReadError::at(at, "expected blocks"))?;
                 blocks.into_iter().for_each(&mut *each);
             }
         }
         let found = frames.offset();
         if found < from {
             let what = format!("is cut off at byte {found}: the checkpoint goes on from byte {from}");
-            return Err(Flaw::Damaged(what));
+            return Err(ReadError::Damaged(what));
         }
         Ok(found)
     }
 
     /// Decides whether what can't be read at byte `at` of the last file is the end of an append that did not
     /// end.
-    fn torn(&self, number: u64, at: u64, flaw: Flaw) -> Result<(), Flaw> {
+    fn torn(&self, number: u64, at: u64, error: ReadError) -> Result<(), ReadError> {
         let name = file_name(number);
         let mut file = Vec::new();
         self.store.get(&name)?.read_to_end(&mut file)?;
         // Appends follow one another only once the one before is on the disk.
         if frame_follows(&file, &header(Kind::Log, &name), at + 1) {
-            return Err(flaw);
+            return Err(error);
         }
         let dropped = file.len() as u64 - at.min(file.len() as u64);
-        match flaw {
-            Flaw::Cut(_) => {
+        match error {
+            ReadError::Truncated(_) => {
                 crate::logs::debug!("`{}`: {dropped} bytes of an append that did not end", self.name(number))
             }
             _ => crate::logs::warn!(

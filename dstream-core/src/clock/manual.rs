@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::{Clock, Signal};
+use super::{CancellationToken, Clock};
 use crate::Time;
 
-/// A clock that stands still until it is moved by hand: a test that steps it needs no sleep.
+/// A clock that only moves when it is told to, so that tests need no sleep.
 ///
 /// Clones show the same time.
 ///
@@ -32,7 +32,7 @@ pub struct ManualClock {
 
 struct Waiter {
     deadline: Time,
-    stop: Signal,
+    stop: CancellationToken,
 }
 
 impl ManualClock {
@@ -53,8 +53,8 @@ impl ManualClock {
         self.wake();
     }
 
-    /// Blocks until some thread waits for exactly `deadline`, so that a test moves the clock only when there
-    /// is somebody to see it. Gives up, and returns `false`, after ten seconds of real time.
+    /// Blocks until some thread waits for exactly `deadline`, so that a test moves the clock only when a
+    /// thread will notice it. Gives up, and returns `false`, after ten seconds of real time.
     pub fn wait_for_waiter(&self, deadline: Time) -> bool {
         let (waiters, joined) = &*self.waiters;
         let waiters = waiters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,8 +88,8 @@ impl Clock for ManualClock {
         Time::from_millis(self.now.load(Ordering::SeqCst))
     }
 
-    fn wait_until(&self, deadline: Time, stop: &Signal) -> bool {
-        // Sleeps on the signal, and lets `wake` know that it does, so that both can end the wait.
+    fn wait_until(&self, deadline: Time, stop: &CancellationToken) -> bool {
+        // Sleeps on the token and registers with the clock, so that both can end the wait.
         self.waiters().push(Waiter { deadline, stop: stop.clone() });
         self.waiters.1.notify_all();
         let reached = stop.wait_for(|| self.now() >= deadline);

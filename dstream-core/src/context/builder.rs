@@ -115,7 +115,7 @@ impl Builder {
 
     /// The handle on a stream with this slide; `None` is the batch interval.
     pub fn publish<T>(&mut self, op: &OpMeta, slide: Option<Duration>) -> StreamHandle<T> {
-        self.parts.hands_out = true;
+        self.parts.publishes = true;
         let context = self.context.as_ref().map(StreamingContext::id).unwrap_or_default();
         StreamHandle::new(context, *op, slide.unwrap_or(self.interval()))
     }

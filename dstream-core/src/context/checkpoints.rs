@@ -7,7 +7,7 @@
 //! when it is done.
 //!
 //! What happens is noted first, and then written, again and again if the storage refuses it (see
-//! [`Core::checkpoint`]).
+//! [`ContextInner::checkpoint`]).
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use std::{
 };
 
 use super::{
-    core::{Core, Life},
+    inner::{ContextInner, Lifecycle},
     older::check_older,
 };
 use crate::{
@@ -104,23 +104,23 @@ impl Drop for OpenLog {
 impl Opened {
     /// Opens the checkpoint, and the log beside it: what receivers store goes there from their first block
     /// on.
-    pub(super) fn open(core: &Core, storage: &Storage) -> Result<Opened> {
+    pub(super) fn open(inner: &ContextInner, storage: &Storage) -> Result<Opened> {
         let session = Session::open(Arc::clone(&storage.store))?;
         let (name, forget) = {
-            let life = core.lock();
-            (life.name.clone(), life.forget.clone())
+            let lifecycle = inner.lock();
+            (lifecycle.name.clone(), lifecycle.forget.clone())
         };
         let (mut used_up, mut older) = (BTreeMap::new(), false);
         if let Some(recovered) = session.recovered() {
-            check(recovered.progress(), &name, core.interval, &storage.store.describe(""))?;
-            older = check_older(core, storage, recovered)?;
+            check(recovered.progress(), &name, inner.interval, &storage.store.describe(""))?;
+            older = check_older(inner, storage, recovered)?;
             used_up.clone_from(&recovered.progress().wal);
         }
-        let log = Log::open(session.lock(), storage, &core.config, &used_up, &forget, older)?;
+        let log = Log::open(session.lock(), storage, &inner.config, &used_up, &forget, older)?;
         let pending = session.recovered().and_then(|recovered| recovered.progress().pending.first());
         let receivers = pending.iter().flat_map(|batch| batch.inputs.keys());
         let given_up = receivers.filter(|name| older && log.lacks(name)).cloned().collect();
-        let policy = Policy { threads: core.config.runtime.clone(), ..storage.policy.clone() };
+        let policy = Policy { threads: inner.config.runtime.clone(), ..storage.policy.clone() };
         Ok(Opened { log: OpenLog(Arc::new(log)), session, policy, given_up })
     }
 
@@ -143,21 +143,22 @@ pub(super) struct Resumed {
 impl Checkpoints {
     /// Goes on from the checkpoint of a context whose sources have started. If there is one, operators and
     /// sources get back what they had.
-    pub(super) fn resume(core: &Core, opened: Opened) -> Result<(Checkpoints, Option<Resumed>)> {
+    pub(super) fn resume(inner: &ContextInner, opened: Opened) -> Result<(Checkpoints, Option<Resumed>)> {
         let Opened { log, session, policy, given_up } = opened;
         // Each holds another batch at most, and one more may not be deleted yet.
-        let kept = core.interval.saturating_mul(u32::try_from(policy.keep + 1).unwrap_or(u32::MAX));
+        let kept = inner.interval.saturating_mul(u32::try_from(policy.keep + 1).unwrap_or(u32::MAX));
         log.check_claimed()?;
         let (operators, sources, mut progress, outputs, forget) = {
-            let life = core.lock();
+            let lifecycle = inner.lock();
             let progress = Progress {
-                application: life.name.clone(),
-                interval: core.interval,
-                hash_seed: core.seed(),
+                application: lifecycle.name.clone(),
+                interval: inner.interval,
+                hash_seed: inner.seed(),
                 ..Progress::default()
             };
-            let outputs: Vec<String> = life.outputs.iter().map(|output| output.name.to_string()).collect();
-            (operators(&life), sources(&life), progress, outputs, life.forget.clone())
+            let outputs: Vec<String> =
+                lifecycle.outputs.iter().map(|output| output.name.to_string()).collect();
+            (operators(&lifecycle), sources(&lifecycle), progress, outputs, lifecycle.forget.clone())
         };
         let found = session.recovered().map(|recovered| recovered.progress().clone());
         if let Some(found) = &found
@@ -212,7 +213,7 @@ impl Checkpoints {
                 let resumed = Resumed {
                     pending: pending.as_ref().map(|batch| batch.time),
                     zero: found.zero_time,
-                    next: last + core.interval,
+                    next: last + inner.interval,
                 };
                 progress.pending = pending.into_iter().collect();
                 Some(resumed)
@@ -411,15 +412,16 @@ fn check(found: &Progress, ours: &str, interval: Duration, place: &str) -> Resul
     Ok(())
 }
 
-fn operators(life: &Life) -> Vec<(String, Arc<Mutex<dyn Stateful>>)> {
-    life.operators.iter().map(|operator| (operator.name.clone(), Arc::clone(&operator.shared))).collect()
+fn operators(lifecycle: &Lifecycle) -> Vec<(String, Arc<Mutex<dyn Stateful>>)> {
+    lifecycle.operators.iter().map(|operator| (operator.name.clone(), Arc::clone(&operator.shared))).collect()
 }
 
 /// The sources, by the names under which the log and the checkpoints know them.
-pub(super) fn sources(life: &Life) -> Vec<(String, Arc<dyn AnyInput>)> {
-    life.source_names
+pub(super) fn sources(lifecycle: &Lifecycle) -> Vec<(String, Arc<dyn AnyInput>)> {
+    lifecycle
+        .source_names
         .iter()
-        .zip(&life.inputs)
+        .zip(&lifecycle.inputs)
         .map(|((name, _), input)| (name.clone(), Arc::clone(input)))
         .collect()
 }

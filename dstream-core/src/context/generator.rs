@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::{jobs::Jobs, planners::Planners, watch::Watch};
-use crate::{Config, Error, Result, Time, clock::Signal, source::Limits, threads::Threads};
+use super::{batch_queue::BatchQueue, planners::Planners, watch::Watch};
+use crate::{Config, Error, Result, Time, clock::CancellationToken, source::Limits, threads::Threads};
 
 pub(super) struct Generator {
     config: Config,
@@ -18,7 +18,7 @@ pub(super) struct Generator {
     /// The sources have stopped: one more batch is the last. Locked while a batch is handed out.
     finishing: Mutex<bool>,
     /// Ends it before the next batch time.
-    pub(super) stop: Signal,
+    pub(super) stop: CancellationToken,
 }
 
 impl Generator {
@@ -30,7 +30,7 @@ impl Generator {
         watch: &Arc<Watch>,
     ) -> Generator {
         let (config, watch, finishing) = (config.clone(), Arc::clone(watch), Mutex::new(false));
-        Generator { config, interval, planners, first, watch, finishing, stop: Signal::new() }
+        Generator { config, interval, planners, first, watch, finishing, stop: CancellationToken::new() }
     }
 
     /// The sources have stopped: if they still hold something the next batch takes it and is the last one.
@@ -40,21 +40,21 @@ impl Generator {
         let mut finishing = self.finishing();
         *finishing = true;
         if !self.planners.has_pending(timeout) {
-            self.stop.set();
+            self.stop.cancel();
         }
     }
 
-    fn run(&self, jobs: &Jobs) {
+    fn run(&self, queue: &BatchQueue) {
         let mut time = self.first;
         // Never skips: after a delay the deadlines that have passed are all reached at once.
         while self.config.clock.wait_until(time, &self.stop) {
             let last = self.finishing();
-            if self.stop.is_set() {
+            if self.stop.is_cancelled() {
                 break;
             }
             self.planners.plan(time, &Limits::of_batch(&self.config, time, self.interval));
             self.watch.planned(time);
-            jobs.push(time);
+            queue.push(time);
             if *last {
                 break;
             }
@@ -67,18 +67,18 @@ impl Generator {
     }
 }
 
-pub(super) fn spawn(threads: &Threads, generator: Arc<Generator>, jobs: Arc<Jobs>) -> Result<()> {
+pub(super) fn spawn(threads: &Threads, generator: Arc<Generator>, queue: Arc<BatchQueue>) -> Result<()> {
     threads
         .spawn("dstream-generator", move || {
-            let _close = CloseOnDrop(&jobs);
-            generator.run(&jobs);
+            let _close = CloseOnDrop(&queue);
+            generator.run(&queue);
         })
         .map(drop)
         .map_err(|error| Error::io("the thread of the batch clock can't be started", error))
 }
 
 /// Also if a clock panics: the end of the context must not wait for batches that never come.
-struct CloseOnDrop<'a>(&'a Jobs);
+struct CloseOnDrop<'a>(&'a BatchQueue);
 
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {

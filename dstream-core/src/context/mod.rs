@@ -1,18 +1,18 @@
 //! The context: what belongs together, and its life from the first pipeline to the stop.
 
+mod batch_queue;
 mod behind;
-mod bounded;
 mod builder;
 mod checkpoints;
-mod core;
 mod failures;
 mod generator;
 mod given_up;
 mod hoisted;
-mod jobs;
+mod inner;
 mod older;
 mod parts;
 mod planners;
+mod run_to_end;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -28,7 +28,7 @@ pub use builder::Builder;
 pub use hoisted::Hoisted;
 
 use self::{
-    core::{Core, Life, Stepper},
+    inner::{ContextInner, Lifecycle, Stepper},
     parts::Parts,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub struct StreamingContext {
 
 /// Which context something belongs to.
 #[derive(Clone, Default)]
-pub(crate) struct ContextId(Weak<Core>);
+pub(crate) struct ContextId(Weak<ContextInner>);
 
 impl PartialEq for ContextId {
     fn eq(&self, other: &ContextId) -> bool {
@@ -97,13 +97,13 @@ impl PartialEq for ContextId {
 }
 
 /// Counts the user's handles; threads of the context hold its core.
-struct Handle(Arc<Core>);
+struct Handle(Arc<ContextInner>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
         let (state, pipelines) = {
-            let life = self.0.lock();
-            (life.state, life.pipelines.len())
+            let lifecycle = self.0.lock();
+            (lifecycle.state, lifecycle.pipelines.len())
         };
         match state {
             ContextState::Active => self.0.stop(false),
@@ -130,33 +130,33 @@ impl StreamingContext {
 
     /// A context with these settings.
     pub fn with_config(batch: Duration, config: Config) -> Result<StreamingContext> {
-        Ok(StreamingContext { handle: Arc::new(Handle(Core::shared(batch, config)?)) })
+        Ok(StreamingContext { handle: Arc::new(Handle(ContextInner::shared(batch, config)?)) })
     }
 
     /// The name of the application.
     pub fn name(&self) -> String {
-        self.core().lock().name.clone()
+        self.inner().lock().name.clone()
     }
 
     pub(crate) fn set_name(&self, name: String) {
-        self.core().lock().name = name;
+        self.inner().lock().name = name;
     }
 
     /// The batch interval.
     pub fn batch_interval(&self) -> Duration {
-        self.core().interval
+        self.inner().interval
     }
 
     fn set_checkpoint(&self, storage: Storage) {
-        self.core().lock().checkpoint = Some(storage);
+        self.inner().lock().checkpoint = Some(storage);
     }
 
     fn set_forget(&self, forget: Vec<String>) {
-        self.core().lock().forget = forget;
+        self.inner().lock().forget = forget;
     }
 
     pub(crate) fn default_partitions(&self) -> usize {
-        self.core().exec.default_partitions()
+        self.inner().exec.default_partitions()
     }
 
     /// What the context does in each batch: its pipelines as the compiler has made them. It can be asked for
@@ -176,27 +176,27 @@ impl StreamingContext {
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn plan(&self) -> Plan {
-        self.core().plan()
+        self.inner().plan()
     }
 
     /// Tells `listener` what happens in the context from now on, as [`Config::listener`] does. `Err` if there
     /// is no thread to be had for it.
     pub fn add_listener(&self, listener: impl Listener) -> Result<()> {
-        self.core().config.events.add(Arc::new(listener))
+        self.inner().config.events.add(Arc::new(listener))
     }
 
     /// The key groups that this process owns.
     pub(crate) fn part(&self) -> Part {
-        Part::of(own_groups(self.core().config.exchange.as_deref()))
+        Part::of(own_groups(self.inner().config.exchange.as_deref()))
     }
 
     /// Where the context is in its life.
     pub fn state(&self) -> ContextState {
-        self.core().lock().state
+        self.inner().lock().state
     }
 
     fn add(&self, parts: Parts) -> Result<()> {
-        self.core().lock().add(parts)
+        self.inner().lock().add(parts)
     }
 
     /// Starts the sources and the batches, and returns.
@@ -205,29 +205,29 @@ impl StreamingContext {
     /// be stopped first. If there is no output, or a source can't be started, that is an error and the
     /// context is stopped. Starting a started context is a warning.
     pub fn start(&self) -> Result<()> {
-        let core = self.core();
+        let inner = self.inner();
         {
-            let mut life = core.lock();
-            match life.state {
+            let mut lifecycle = inner.lock();
+            match lifecycle.state {
                 ContextState::Initialized => {}
-                ContextState::Active if life.run.is_none() && core.is_stepping() => {
+                ContextState::Active if lifecycle.run.is_none() && inner.is_stepping() => {
                     return Err(Error::State(
                         "`run_batches` drives this context: it can't be started".into(),
                     ));
                 }
                 ContextState::Active => {
-                    crate::logs::warn!("`start` of context `{}`, which is started already", life.name);
+                    crate::logs::warn!("`start` of context `{}`, which is started already", lifecycle.name);
                     return Ok(());
                 }
                 ContextState::Stopped => {
                     let stopped = "this context has been stopped and can't be started again: make a new one";
-                    return Err(life.failures.end().cloned().unwrap_or(Error::State(stopped.into())));
+                    return Err(lifecycle.failures.end().cloned().unwrap_or(Error::State(stopped.into())));
                 }
             }
-            core.claim()?;
-            life.state = ContextState::Active;
+            inner.claim()?;
+            lifecycle.state = ContextState::Active;
         }
-        core.start().inspect_err(|_| core.stop(false))
+        inner.start().inspect_err(|_| inner.stop(false))
     }
 
     /// Blocks until the context stops, or until a batch fails, and returns the failure.
@@ -266,30 +266,35 @@ impl StreamingContext {
     }
 
     fn wait(&self, timeout: Option<Duration>) -> Result<bool> {
-        let core = self.core();
-        if core.exec.is_inside() {
+        let inner = self.inner();
+        if inner.exec.is_inside() {
             return Err(Error::State(
                 "`await_termination` is called inside a batch, which would wait for itself".into(),
             ));
         }
-        let mut life = core.lock();
-        if life.state == ContextState::Initialized {
+        let mut lifecycle = inner.lock();
+        if lifecycle.state == ContextState::Initialized {
             return Err(Error::State(
                 "`await_termination` waits for the end of a context that has not been started: call `start` first".into(),
             ));
         }
-        let returned = life.failures.returned();
-        let waiting =
-            |life: &mut Life| life.state != ContextState::Stopped && !life.failures.is_new(returned);
-        life = match timeout {
-            None => core.changed.wait_while(life, waiting).unwrap_or_else(PoisonError::into_inner),
+        let returned = lifecycle.failures.returned();
+        let waiting = |lifecycle: &mut Lifecycle| {
+            lifecycle.state != ContextState::Stopped && !lifecycle.failures.is_new(returned)
+        };
+        lifecycle = match timeout {
+            None => inner.changed.wait_while(lifecycle, waiting).unwrap_or_else(PoisonError::into_inner),
             Some(t) => {
-                core.changed.wait_timeout_while(life, t, waiting).unwrap_or_else(PoisonError::into_inner).0
+                inner
+                    .changed
+                    .wait_timeout_while(lifecycle, t, waiting)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
             }
         };
-        match life.failures.take(returned) {
+        match lifecycle.failures.take(returned) {
             Some(error) => Err(error),
-            None => Ok(life.state == ContextState::Stopped),
+            None => Ok(lifecycle.state == ContextState::Stopped),
         }
     }
 
@@ -298,7 +303,7 @@ impl StreamingContext {
     ///
     /// Inside a batch this returns at once too, and the stop goes on when the batch is done.
     pub fn stop(&self) {
-        self.core().stop(false);
+        self.inner().stop(false);
     }
 
     /// Stops when all that was received is processed: the sources stop, a last batch takes what they still
@@ -307,7 +312,7 @@ impl StreamingContext {
     ///
     /// Inside a batch this returns at once, and the stop goes on when the batch is done.
     pub fn stop_gracefully(&self) {
-        self.core().stop(true);
+        self.inner().stop(true);
     }
 
     /// For tests: runs `n` batches to completion, at consecutive batch times, without waiting for any clock.
@@ -318,8 +323,8 @@ impl StreamingContext {
     /// [`CheckpointError`](crate::checkpoint::CheckpointError)): the next call then tries that batch again. A
     /// context is either started or driven by this.
     pub fn run_batches(&self, n: usize) -> Result<()> {
-        let core = self.core();
-        let mut stepper = match core.stepper.try_lock() {
+        let inner = self.inner();
+        let mut stepper = match inner.stepper.try_lock() {
             Ok(stepper) => stepper,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
@@ -327,8 +332,8 @@ impl StreamingContext {
             }
         };
         {
-            let mut life = core.lock();
-            match life.state {
+            let mut lifecycle = inner.lock();
+            match lifecycle.state {
                 ContextState::Stopped => {
                     return Err(Error::State(
                         "this context has been stopped and runs no more batches".into(),
@@ -341,52 +346,52 @@ impl StreamingContext {
                 }
                 ContextState::Active => {}
                 ContextState::Initialized => {
-                    life.state = ContextState::Active;
-                    let pipelines = std::mem::take(&mut life.pipelines);
-                    let checked = life.check();
-                    drop(life);
-                    match checked.and_then(|()| core.go_on(false, 0)) {
+                    lifecycle.state = ContextState::Active;
+                    let pipelines = std::mem::take(&mut lifecycle.pipelines);
+                    let checked = lifecycle.check();
+                    drop(lifecycle);
+                    match checked.and_then(|()| inner.go_on(false, 0)) {
                         Ok((planned, next)) => *stepper = Some(Stepper { pipelines, next, planned }),
                         Err(error) => {
                             drop(stepper);
-                            core.stop(false);
+                            inner.stop(false);
                             return Err(error);
                         }
                     }
                 }
             }
         }
-        let outcome = stepper.as_mut().map_or(Ok(()), |stepper| core.step(stepper, n, false));
+        let outcome = stepper.as_mut().map_or(Ok(()), |stepper| inner.step(stepper, n, false));
         let over = match &outcome {
-            Err(Error::Checkpoint(error)) => !error.may_pass(),
-            Err(error) => core.is_fatal(error),
+            Err(Error::Checkpoint(error)) => !error.is_transient(),
+            Err(error) => inner.is_fatal(error),
             Ok(()) => false,
         };
         if over {
             drop(stepper);
-            core.stop(false);
+            inner.stop(false);
         }
         // A thread has ended meanwhile without which there are no batches.
-        let end = core.lock().failures.end().cloned();
+        let end = inner.lock().failures.end().cloned();
         outcome.and(end.map_or(Ok(()), Err))
     }
 
     pub(crate) fn id(&self) -> ContextId {
-        ContextId(Arc::downgrade(self.core()))
+        ContextId(Arc::downgrade(self.inner()))
     }
 
-    fn core(&self) -> &Arc<Core> {
+    fn inner(&self) -> &Arc<ContextInner> {
         &self.handle.0
     }
 }
 
 impl fmt::Debug for StreamingContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let life = self.core().lock();
+        let lifecycle = self.inner().lock();
         f.debug_struct("StreamingContext")
-            .field("name", &life.name)
-            .field("batch_interval", &self.core().interval)
-            .field("state", &life.state)
+            .field("name", &lifecycle.name)
+            .field("batch_interval", &self.inner().interval)
+            .field("state", &lifecycle.state)
             .finish_non_exhaustive()
     }
 }

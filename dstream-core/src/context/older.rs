@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{checkpoints::sources, core::Core};
+use super::{checkpoints::sources, inner::ContextInner};
 use crate::{
     Result, Time,
     checkpoint::{CheckpointError, Progress, Recovered, Storage, UsedUp, log_reaches},
@@ -11,9 +11,9 @@ use crate::{
 /// Where newer checkpoints are damaged: nothing is said if running the batch that had begun once more gives
 /// all that they had, over the same records. Else that is an error, unless `Config::accept_older_checkpoint`
 /// allows it; then `true`: records of receivers may be missing.
-pub(super) fn check_older(core: &Core, storage: &Storage, recovered: &Recovered) -> Result<bool> {
+pub(super) fn check_older(inner: &ContextInner, storage: &Storage, recovered: &Recovered) -> Result<bool> {
     let [newest, ..] = recovered.passed_over() else { return Ok(false) };
-    let (ours, interval) = (recovered.progress(), core.interval);
+    let (ours, interval) = (recovered.progress(), inner.interval);
     let mut damaged: Vec<_> = recovered.passed_over().iter().map(|p| p.error.to_string()).collect();
     damaged.dedup();
     let begun = ours.pending.first();
@@ -23,7 +23,7 @@ pub(super) fn check_older(core: &Core, storage: &Storage, recovered: &Recovered)
         // the batch.
         None => recovered.commits_behind() <= begun.outputs.len() as u64,
     });
-    let losses = losses(core, storage, recovered, same_batch)?;
+    let losses = losses(inner, storage, recovered, same_batch)?;
     if let (true, [], Some(begun)) = (same_batch, &losses[..], begun) {
         crate::logs::warn!(
             "{}: the batch at {} runs again from `{}`, over the same records",
@@ -47,7 +47,7 @@ pub(super) fn check_older(core: &Core, storage: &Storage, recovered: &Recovered)
         ),
     };
     let error = CheckpointError::Older { file: recovered.file().to_owned(), damaged, batches, losses };
-    if core.config.accept_older_checkpoint {
+    if inner.config.accept_older_checkpoint {
         crate::logs::error!("`accept_older_checkpoint` is set, so that this is done: {error}");
         return Ok(true);
     }
@@ -65,19 +65,19 @@ fn last(progress: &Progress) -> Time {
 
 /// What becomes of the records of each source, if not all of them come again in the batch that they were in.
 fn losses(
-    core: &Core,
+    inner: &ContextInner,
     storage: &Storage,
     recovered: &Recovered,
     same_batch: bool,
 ) -> Result<Vec<String>, CheckpointError> {
     let ours = recovered.progress();
-    let sources = sources(&core.lock());
+    let sources = sources(&inner.lock());
     let mut losses = Vec::new();
     for (name, input) in &sources {
         let in_plan = ours.pending.first().is_some_and(|batch| batch.inputs.contains_key(name));
         let listed = recovered.operators().iter().any(|o| o.kind == "source" && o.name == *name);
         let logged = ours.wal.get(name).and_then(|bytes| UsedUp::from_bytes(bytes));
-        let in_log = match logged.filter(|_| in_plan || core.config.write_ahead_log) {
+        let in_log = match logged.filter(|_| in_plan || inner.config.write_ahead_log) {
             Some(used_up) => log_reaches(&*storage.store, used_up.position)?,
             None => false,
         };

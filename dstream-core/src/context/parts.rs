@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{core::Life, hoisted::Operator};
+use super::{hoisted::Operator, inner::Lifecycle};
 use crate::{
     Error, Result,
     batch::Pipeline,
@@ -25,7 +25,7 @@ pub(crate) struct Parts {
     pub(crate) operators: Vec<Operator>,
     pub(crate) outputs: Vec<Output>,
     /// Whether the pipeline hands a stream out: then it does something without an output, too.
-    pub(crate) hands_out: bool,
+    pub(crate) publishes: bool,
 }
 
 /// A source, and the name by which the log and the checkpoints know it.
@@ -41,7 +41,7 @@ impl fmt::Debug for SourcePart {
     }
 }
 
-impl Life {
+impl Lifecycle {
     /// Adds a pipeline, unless it has an operator with the name of another one.
     pub(super) fn add(&mut self, parts: Parts) -> Result<()> {
         self.can_add("a pipeline")?;
@@ -60,7 +60,7 @@ impl Life {
         }
         self.operators.extend(parts.operators);
         self.outputs.extend(parts.outputs);
-        self.hands_out |= parts.hands_out;
+        self.publishes |= parts.publishes;
         self.pipelines.extend(parts.pipeline);
         let id = self.plans.len();
         self.plans.extend(parts.plan.map(|plan| PipelinePlan { id, ..plan }));
@@ -69,7 +69,7 @@ impl Life {
 
     /// Refuses what can't be run, or could not be gone on with after a restart.
     pub(super) fn check(&self) -> Result<()> {
-        if self.outputs.is_empty() && !self.hands_out {
+        if self.outputs.is_empty() && !self.publishes {
             return Err(Error::Invalid(
                 "the context has no output, so there is nothing to run: add one".into(),
             ));

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::jobs::Jobs;
+use super::batch_queue::BatchQueue;
 use crate::{
     Error, Result, Time,
     source::{AnyInput, Limits},
@@ -67,19 +67,19 @@ impl Planners {
     pub(super) fn spawn(
         threads: &Threads,
         inputs: &[Arc<dyn AnyInput>],
-        jobs: &Arc<Jobs>,
+        queue: &Arc<BatchQueue>,
     ) -> Result<Planners> {
         let all = Mutex::new(vec![State::default(); inputs.len()]);
         let states = Arc::new(States { all, changed: Condvar::new() });
         let planners = inputs.iter().enumerate().map(|(at, input)| {
-            let (tasks, queue) = mpsc::channel();
-            let (states, jobs) = (Arc::clone(&states), Arc::clone(jobs));
+            let (tasks, received) = mpsc::channel();
+            let (states, queue) = (Arc::clone(&states), Arc::clone(queue));
             let name = input.name().to_owned();
             let planner = Planner { name, input: Arc::clone(input), tasks };
             let input = Arc::clone(input);
             threads
                 .spawn(format!("dstream-plan-{}", planner.name), move || {
-                    work(&*input, &queue, &states, at, &jobs);
+                    work(&*input, &received, &states, at, &queue);
                 })
                 .map_err(|error| {
                     Error::io("the thread that plans the batches of a source can't be started", error)
@@ -96,8 +96,8 @@ impl Planners {
     }
 
     /// Waits until every source has planned the batch at `time`; `false` if it is abandoned before.
-    pub(super) fn wait_planned(&self, time: Time, jobs: &Jobs) -> bool {
-        self.planners.iter().all(|planner| jobs.abandoned.wait_for(|| planner.input.is_planned(time)))
+    pub(super) fn wait_planned(&self, time: Time, queue: &BatchQueue) -> bool {
+        self.planners.iter().all(|planner| queue.abandoned.wait_for(|| planner.input.is_planned(time)))
     }
 
     /// Tells every source that the batches up to `time` are done.
@@ -146,7 +146,7 @@ impl Planners {
     }
 }
 
-fn work(input: &dyn AnyInput, tasks: &Receiver<Task>, states: &States, at: usize, jobs: &Jobs) {
+fn work(input: &dyn AnyInput, tasks: &Receiver<Task>, states: &States, at: usize, queue: &BatchQueue) {
     let mut stopped = false;
     for task in tasks {
         match task {
@@ -154,7 +154,7 @@ fn work(input: &dyn AnyInput, tasks: &Receiver<Task>, states: &States, at: usize
                 input.plan(time, &limits);
                 let pending = stopped && input.has_pending();
                 states.change(at, |state| (state.planned, state.pending) = (state.planned + 1, pending));
-                jobs.abandoned.wake();
+                queue.abandoned.wake();
             }
             Task::Committed(time) => input.committed(time),
             Task::Stop => {

@@ -16,7 +16,7 @@ use signal_hook::{
     low_level::signal_name,
 };
 
-use super::core::ACTIVE;
+use super::inner::ACTIVE;
 use crate::{Error, Result, threads::Threads};
 
 const THREAD: &str = "dstream-signals";
@@ -57,11 +57,11 @@ fn install() -> io::Result<()> {
         for signal in signals.forever() {
             let active =
                 ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
-            let Some(core) = active else { continue };
+            let Some(inner) = active else { continue };
             let name = signal_name(signal).unwrap_or("a signal");
             crate::logs::info!("{name}: stopping gracefully; a second one stops at once");
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| core.stop(true))) {
-                core.config.runtime.panicked(THREAD.to_owned(), &*panic);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| inner.stop(true))) {
+                inner.config.runtime.panicked(THREAD.to_owned(), &*panic);
             }
         }
     })?;

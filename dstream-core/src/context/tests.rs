@@ -366,7 +366,7 @@ fn a_graceful_stop_has_a_limit_and_an_immediate_one_drops_what_waits() {
         let ssc = ssc.clone();
         move || ssc.stop()
     });
-    ssc.core().stopping.wait();
+    ssc.inner().stopping.wait();
     // Whatever else began now would be collected too.
     drop(gate);
     stopper.join().unwrap();
@@ -434,7 +434,7 @@ fn the_last_handle_stops_the_context_and_nothing_of_it_stays() {
     let ssc = context(&clock);
     let (seen, watch) = mpsc::channel();
     add(&ssc, Watched(seen), |_| Ok(())).unwrap();
-    let core = Arc::downgrade(ssc.core());
+    let inner = Arc::downgrade(ssc.inner());
     ssc.start().unwrap();
     drop(ssc.clone());
     assert!(watch.try_recv().is_err());
@@ -442,7 +442,7 @@ fn the_last_handle_stops_the_context_and_nothing_of_it_stays() {
     assert_eq!(watch.recv_timeout(LONG), Ok("stopped"));
     // The source, and with it the sender, is dropped with the last thread.
     assert_eq!(watch.recv_timeout(LONG), Err(mpsc::RecvTimeoutError::Disconnected));
-    drop(core);
+    drop(inner);
 }
 
 #[test]
@@ -465,7 +465,7 @@ fn a_signal_stops_gracefully_and_leaves_the_default_behind() {
     source.push(vec![1]);
     assert!(!signals::DEFAULT.load(Ordering::SeqCst));
     signal_hook::low_level::raise(signal_hook::consts::SIGTERM).unwrap();
-    ssc.core().stopping.wait();
+    ssc.inner().stopping.wait();
     clock.set(at(1_000));
     ssc.await_termination().unwrap();
     assert_eq!((out.values(), ssc.state()), (vec![vec![1]], ContextState::Stopped));

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{behind::Standing, core::Life};
+use super::{behind::Standing, inner::Lifecycle};
 use crate::{
     Config, Error, Time,
     clock::{Clock, Stopwatch},
@@ -114,7 +114,7 @@ impl Watch {
     }
 }
 
-impl Life {
+impl Lifecycle {
     /// What each source has planned for a batch.
     pub(super) fn inputs_of(&self, batch: Time) -> Vec<InputInfo> {
         self.inputs.iter().filter_map(|input| input.planned(batch)).collect()

@@ -14,7 +14,7 @@ use std::{
 use super::{Event, EventsDropped, Listener};
 use crate::{
     Error, Result,
-    clock::{Signal, Stopwatch},
+    clock::{CancellationToken, Stopwatch},
     panics::catch,
     threads::Threads,
 };
@@ -125,7 +125,7 @@ struct Queue {
     changed: Condvar,
     capacity: usize,
     /// Set when the thread ends.
-    ended: Signal,
+    ended: CancellationToken,
 }
 
 #[derive(Default)]
@@ -141,7 +141,12 @@ struct Waiting {
 
 impl Queue {
     fn new(capacity: usize) -> Queue {
-        Queue { waiting: Mutex::default(), changed: Condvar::new(), capacity, ended: Signal::new() }
+        Queue {
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            capacity,
+            ended: CancellationToken::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
@@ -200,7 +205,7 @@ impl Queue {
                 }
             }
         }
-        self.ended.set();
+        self.ended.cancel();
     }
 }
 

@@ -5,19 +5,19 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use crate::{clock::Signal, source::Limits};
+use crate::{clock::CancellationToken, source::Limits};
 
 /// How many bytes a receiver may hold.
 #[derive(Debug)]
 pub(super) struct Budget {
     held: AtomicUsize,
     limit: usize,
-    /// Waiters sleep on the signal that also ends their wait.
-    stop: Signal,
+    /// Waiters sleep on the token whose cancellation also ends their wait.
+    stop: CancellationToken,
 }
 
 impl Budget {
-    pub(super) fn new(limit: usize, stop: Signal) -> Arc<Budget> {
+    pub(super) fn new(limit: usize, stop: CancellationToken) -> Arc<Budget> {
         Arc::new(Budget { held: AtomicUsize::new(0), limit, stop })
     }
 
@@ -64,7 +64,7 @@ pub(super) struct Quota {
     /// Whether there is a limit: what is asked for each record.
     limited: AtomicBool,
     state: Mutex<QuotaState>,
-    stop: Signal,
+    stop: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ struct QuotaState {
 }
 
 impl Quota {
-    pub(super) fn new(limits: &Limits, stop: Signal) -> Quota {
+    pub(super) fn new(limits: &Limits, stop: CancellationToken) -> Quota {
         let quota = Quota { limited: AtomicBool::new(false), state: Mutex::default(), stop };
         quota.renew(limits);
         quota

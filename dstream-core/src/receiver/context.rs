@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Config, Error, Time,
-    clock::Signal,
+    clock::CancellationToken,
     source::{Limits, SourceContext},
 };
 
@@ -36,7 +36,7 @@ pub struct ReceiverContext<B> {
 pub(super) struct Shared<B> {
     pub(super) name: String,
     pub(super) context: SourceContext,
-    pub(super) stop: Signal,
+    pub(super) stop: CancellationToken,
     budget: Arc<Budget>,
     quota: Quota,
     buffer: Mutex<Buffer<B>>,
@@ -68,7 +68,7 @@ enum Logged {
 
 impl<B: Loggable + 'static> ReceiverContext<B> {
     pub(super) fn new(name: String, context: &SourceContext) -> Self {
-        let stop = context.stopping.child();
+        let stop = context.stopping.child_token();
         let budget = Budget::new(context.config.receiver_buffer_bytes, stop.clone());
         let first = context.clock.now().next_multiple_of(context.interval);
         let limits = Limits::of_batch(&context.config, first, context.interval);
@@ -179,15 +179,15 @@ impl<B: Loggable> ReceiverContext<B> {
 
     /// Set when the receiver is to stop: for what can't ask [`is_stopping`](ReceiverContext::is_stopping)
     /// again and again, such as an async client, which awaits
-    /// [`Signal::wait_async`](crate::clock::Signal::wait_async) beside its next message.
-    pub fn stopping(&self) -> Signal {
+    /// [`CancellationToken::cancelled`](crate::clock::CancellationToken::cancelled) beside its next message.
+    pub fn stopping(&self) -> CancellationToken {
         self.shared.stop.clone()
     }
 
     /// Whether the receiver is to stop, because the context does or because [`stop`](ReceiverContext::stop)
     /// was called.
     pub fn is_stopping(&self) -> bool {
-        self.shared.stop.is_set()
+        self.shared.stop.is_cancelled()
     }
 
     /// Blocks for `time`, by the clock of the context; returns `false` as soon as the receiver is to stop.
@@ -203,7 +203,7 @@ impl<B: Loggable> ReceiverContext<B> {
 
     /// Ends this receiver for good: when `run` returns, it is not run again. The context goes on.
     pub fn stop(&self) {
-        self.shared.stop.set();
+        self.shared.stop.cancel();
     }
 
     /// Reports an error that the receiver gets over by itself: in the log, and to [`Config::on_report`].
@@ -228,7 +228,7 @@ impl<B: Loggable> ReceiverContext<B> {
         let mut delay = config.restart_delay;
         while !self.is_stopping() {
             let Err(error) = log.write_until(count) else { return true };
-            if !error.may_pass() {
+            if !error.is_transient() {
                 self.report_error(error);
                 return false;
             }

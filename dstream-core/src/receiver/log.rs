@@ -260,7 +260,7 @@ impl Log {
             delay = match self.write() {
                 Ok(()) => config.block_interval,
                 // The next batch finds that too, and the context stops.
-                Err(error) if !error.may_pass() => return,
+                Err(error) if !error.is_transient() => return,
                 Err(error) => {
                     let next = config.next_delay(delay);
                     config.reports.retry(Error::Checkpoint(error), next);

@@ -21,7 +21,7 @@ pub(crate) use log::Log;
 
 use crate::{
     Error, Result, Time,
-    clock::Signal,
+    clock::CancellationToken,
     source::{Input, IntoSource, Limits, Source, SourceContext, kind::FromReceiver},
 };
 
@@ -108,7 +108,7 @@ pub struct ReceiverStream<R: Receiver> {
 
 struct Running<B> {
     context: ReceiverContext<B>,
-    ended: Signal,
+    ended: CancellationToken,
     /// What waits for a batch: what an earlier run has left in the log, and what the batch that is planned
     /// has.
     ready: VecDeque<Received<B>>,

@@ -9,15 +9,18 @@ use std::{
 use super::{Receiver, ReceiverContext, context::Shared};
 use crate::{
     Error,
-    clock::Signal,
+    clock::CancellationToken,
     events::{ReceiverFailed, ReceiverStarted, ReceiverStopped},
     panics::panic_text,
 };
 
-/// Starts the receiver's thread. The signal is set when the thread ends.
-pub(super) fn spawn<R: Receiver>(receiver: R, context: ReceiverContext<R::Block>) -> io::Result<Signal> {
-    let ended = Signal::new();
-    let on_end = SetOnDrop(ended.clone());
+/// Starts the receiver's thread, and returns a token that is cancelled when the thread has ended.
+pub(super) fn spawn<R: Receiver>(
+    receiver: R,
+    context: ReceiverContext<R::Block>,
+) -> io::Result<CancellationToken> {
+    let ended = CancellationToken::new();
+    let on_end = CancelOnDrop(ended.clone());
     let threads = context.shared.context.config.runtime.clone();
     threads.spawn(format!("dstream-{}", context.shared.name), move || {
         let _on_end = on_end;
@@ -26,11 +29,11 @@ pub(super) fn spawn<R: Receiver>(receiver: R, context: ReceiverContext<R::Block>
     Ok(ended)
 }
 
-struct SetOnDrop(Signal);
+struct CancelOnDrop(CancellationToken);
 
-impl Drop for SetOnDrop {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        self.0.set();
+        self.0.cancel();
     }
 }
 
@@ -38,12 +41,12 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
     let Shared { name, context, stop, stored, .. } = &*ctx.shared;
     let config = &context.config;
     let mut delay = config.restart_delay;
-    while !stop.is_set() {
+    while !stop.is_cancelled() {
         let source = || name.clone();
         let at = || context.clock.now();
         config.events.emit(|| ReceiverStarted { source: source(), at: at() });
         let outcome = catch_unwind(AssertUnwindSafe(|| receiver.run(ctx)));
-        if stop.is_set() {
+        if stop.is_cancelled() {
             config.events.emit(|| ReceiverStopped { source: source(), at: at() });
             return;
         }

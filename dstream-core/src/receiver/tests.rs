@@ -215,7 +215,7 @@ fn what_waits_is_written_in_one_append() {
     let fs = SimFs::new(0);
     let log = log(&fs, &Config::new());
     let receivers = ["a", "b", "c"].map(|name| ReceiverLog::new(&log, name));
-    let budget = budget::Budget::new(100, Signal::new());
+    let budget = budget::Budget::new(100, CancellationToken::new());
     log.write().unwrap();
     let enqueue =
         || receivers.each_ref().map(|r| r.enqueue(Bytes::from_static(b"x"), Arc::new(budget.take(1))));
@@ -239,7 +239,7 @@ fn what_waits_is_written_in_one_append() {
 fn what_was_forgotten_stays_so_although_it_is_read_again() {
     let fs = SimFs::new(0);
     let first = log(&fs, &Config::new());
-    let budget = budget::Budget::new(100, Signal::new());
+    let budget = budget::Budget::new(100, CancellationToken::new());
     // Of two receivers, one still needs the beginning of the log.
     for name in ["a", "b"] {
         ReceiverLog::new(&first, name).enqueue(Bytes::from_static(b"x"), Arc::new(budget.take(1)));
@@ -263,7 +263,7 @@ fn a_closed_log_is_not_written() {
     let log = log(&fs, &Config::new());
     let receiver = ReceiverLog::new(&log, "a");
     log.close();
-    let budget = budget::Budget::new(100, Signal::new());
+    let budget = budget::Budget::new(100, CancellationToken::new());
     let (_, count) = receiver.enqueue(Bytes::from_static(b"x"), Arc::new(budget.take(1)));
     let error = receiver.write_until(count).unwrap_err().to_string();
     assert!(error.contains("stopped") && fs.paths().is_empty(), "{error}");
@@ -310,7 +310,7 @@ fn simulate(seed: u64) -> std::result::Result<(), String> {
         if found.iter().any(|n| *n < used(&used_up)) {
             return Err(format!("life {life}: found {found:?}, of which {} were used up", used(&used_up)));
         }
-        let budget = budget::Budget::new(1_000_000, Signal::new());
+        let budget = budget::Budget::new(1_000_000, CancellationToken::new());
         let (mut next, mut batch) = (found.last().map(|n| n + 1), 0);
         for _ in 0..rng.below(30) {
             for _ in 0..rng.below(4) {

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use super::{Begin, Sink, SinkBatch, SinkContext, SinkError};
-use crate::{clock::Signal, logs, sink::Partition};
+use crate::{clock::CancellationToken, logs, sink::Partition};
 
 /// A [`Sink`] with async methods, for clients that are async themselves; [`Async`] makes a sink of it. Needs
 /// the feature `async`.
@@ -128,7 +128,7 @@ impl<T, S: AsyncSink<T>> Sink<T> for Async<S> {
     fn close(&mut self) {
         if let Some(context) = &self.context {
             // The context stops: that is why it is closed.
-            let outcome = context.inner.runtime.block_on(&Signal::new(), self.sink.close());
+            let outcome = context.inner.runtime.block_on(&CancellationToken::new(), self.sink.close());
             if let Err(error) = outcome {
                 logs::warn!("`{}` could not be closed: {error}", context.output());
             }

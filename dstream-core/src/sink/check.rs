@@ -3,7 +3,7 @@
 use std::{fmt::Debug, sync::Arc};
 
 use super::{Begin, Inner, Sink, SinkBatch, SinkContext, SinkError};
-use crate::{Data, Time, clock::Signal, clock::manual::ManualClock, exec, sink::Partition};
+use crate::{Data, Time, clock::CancellationToken, clock::manual::ManualClock, exec, sink::Partition};
 
 /// A sink, and where it writes to, for [`check_sink`].
 pub trait SinkFixture {
@@ -139,7 +139,7 @@ impl<F: SinkFixture> Check<F> {
                 output: output.to_owned(),
                 default_partitions: 4,
                 clock: Arc::new(ManualClock::new(Time::from_millis(self.time))),
-                stopping: Signal::new(),
+                stopping: CancellationToken::new(),
                 runtime: Arc::default(),
             }),
         };

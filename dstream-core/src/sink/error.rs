@@ -146,13 +146,15 @@ fn is_transient(error: &(dyn StdError + 'static)) -> bool {
         });
         match cause.downcast_ref::<io::Error>().or(shared).or(ours) {
             // What an `io::Error` was made of is not the same as its source.
-            Some(error) => may_pass(error.kind()) || error.get_ref().is_some_and(|inner| is_transient(inner)),
+            Some(error) => {
+                is_transient_kind(error.kind()) || error.get_ref().is_some_and(|inner| is_transient(inner))
+            }
             None => cause.is::<Transient>(),
         }
     })
 }
 
-fn may_pass(kind: ErrorKind) -> bool {
+fn is_transient_kind(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::ConnectionRefused
@@ -178,7 +180,7 @@ mod tests {
     struct Insert(#[source] io::Error);
 
     #[test]
-    fn what_may_pass_is_found_in_the_chain() {
+    fn a_transient_error_is_found_in_the_chain() {
         let refused = || io::Error::from(ErrorKind::ConnectionRefused);
         assert!(SinkError::from(Insert(refused())).is_transient());
         assert!(SinkError::from(Error::io("writing", refused())).is_transient());

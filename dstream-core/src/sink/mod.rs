@@ -110,7 +110,7 @@ pub(crate) use write::write_batch;
 use crate::{
     Time,
     async_runtime::AsyncRuntime,
-    clock::{Clock, Signal},
+    clock::{CancellationToken, Clock},
 };
 
 /// Something that batches of records of type `T` are written to. The [module](self) has a complete example.
@@ -188,7 +188,7 @@ struct Inner {
     output: String,
     default_partitions: usize,
     clock: Arc<dyn Clock>,
-    stopping: Signal,
+    stopping: CancellationToken,
     /// Where async outputs run.
     runtime: Arc<AsyncRuntime>,
 }
@@ -217,7 +217,7 @@ impl SinkContext {
 
     /// Is set when nobody waits for batches any more: an immediate stop, or a graceful one whose limit has
     /// passed. A sink that waits should then give up.
-    pub fn stopping(&self) -> &Signal {
+    pub fn stopping(&self) -> &CancellationToken {
         &self.inner.stopping
     }
 

@@ -7,7 +7,7 @@ use crate::{
     Rdd, Result,
     async_runtime::AsyncRuntime,
     batch::{Batch, Missing, Step},
-    clock::{Clock, Signal},
+    clock::{CancellationToken, Clock},
     events::OutputRetried,
     plan::OpMeta,
 };
@@ -17,7 +17,7 @@ pub(crate) struct OutputScope {
     pub(crate) application: String,
     pub(crate) clock: Arc<dyn Clock>,
     /// Is set when no batch is waited for any more.
-    pub(crate) abandoned: Signal,
+    pub(crate) abandoned: CancellationToken,
     /// Whether batches are run by the clock; else somebody steps them.
     pub(crate) started: bool,
     /// Where async outputs run.
@@ -170,7 +170,7 @@ impl<T> Attempts<'_, '_, T> {
                 return given_up(String::new(), false);
             }
             // Perhaps only because the context stops: the batch is left to the next start.
-            if context.stopping().is_set() {
+            if context.stopping().is_cancelled() {
                 return given_up(format!(" (attempt {attempt}; the context stops)"), true);
             }
             let Some(delay) = retry.delay(attempt, clock.now().since(begun)) else {

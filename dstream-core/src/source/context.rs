@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Config, Error, Time,
-    clock::{Clock, Signal},
+    clock::{CancellationToken, Clock},
     receiver::ReceiverLog,
 };
 
@@ -21,7 +21,7 @@ pub struct SourceContext {
     /// Set when the context stops, before [`Source::stop`](crate::source::Source::stop) is called: what waits
     /// in [`plan`](crate::source::Source::plan) must return then. Threads can wait for it, and async tasks
     /// await it.
-    pub stopping: Signal,
+    pub stopping: CancellationToken,
     /// What the source writes to the log of receivers, if there is a checkpoint. A
     /// [`Receiver`](crate::receiver::Receiver) does by itself.
     pub log: Option<ReceiverLog>,
@@ -31,14 +31,14 @@ pub struct SourceContext {
 }
 
 impl SourceContext {
-    /// The context of a source that a test drives by hand: without a log, and with a signal that nobody else
-    /// sets.
+    /// The context of a source that a test drives by hand: without a log, and with a token that nobody else
+    /// cancels.
     pub fn new(config: Config, interval: Duration) -> SourceContext {
         SourceContext {
             clock: Arc::clone(&config.clock),
             config,
             interval,
-            stopping: Signal::new(),
+            stopping: CancellationToken::new(),
             log: None,
             to_end: false,
         }

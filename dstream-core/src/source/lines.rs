@@ -7,7 +7,7 @@ use super::{
     tcp::{Fault, Framing},
     text::line_count,
 };
-use crate::{clock::Occasionally, receiver::ReceiverContext};
+use crate::{clock::Throttled, receiver::ReceiverContext};
 
 /// Finds whole lines in what is read, without copying them.
 ///
@@ -67,7 +67,7 @@ impl LineBuffer {
 
     /// Where to cut the line that is too long: not inside a character.
     fn cut(&self) -> usize {
-        static CUT: Occasionally = Occasionally::new();
+        static CUT: Throttled = Throttled::new();
         CUT.count(1, |n| {
             let max = self.max_line;
             crate::logs::warn!(

@@ -15,7 +15,7 @@ use super::{
     tcp::{Fault, receive},
 };
 use crate::{
-    clock::Occasionally,
+    clock::Throttled,
     receiver::{Receiver, ReceiverContext},
 };
 
@@ -109,7 +109,7 @@ impl Receiver for ListenTextStream {
         thread::scope(|scope| {
             while !ctx.is_stopping() {
                 if clients.load(Ordering::SeqCst) >= self.max_clients {
-                    static FULL: Occasionally = Occasionally::new();
+                    static FULL: Throttled = Throttled::new();
                     FULL.count(1, |_| {
                         crate::logs::warn!(
                             "{} has {} clients: more have to wait",
@@ -133,7 +133,7 @@ impl Receiver for ListenTextStream {
                     Err(e) if e.kind() == ErrorKind::WouldBlock => ctx.pause(ACCEPT_PAUSE),
                     Err(e) => {
                         // Such as too many open files: it may pass.
-                        static REFUSED: Occasionally = Occasionally::new();
+                        static REFUSED: Throttled = Throttled::new();
                         REFUSED.count(1, |n| {
                             ctx.report_error(format_args!("{n} clients could not be accepted: {e}"))
                         });

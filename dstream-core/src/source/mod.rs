@@ -216,7 +216,7 @@ pub trait Source: Send + 'static {
     ///
     /// Called at that time, in order of the times, each time once, also while an earlier batch is still being
     /// processed. What is beyond `limits` is left for later batches. It may take its time, as when it asks a
-    /// server for its offsets, but must return when [`SourceContext::stopping`] is set.
+    /// server for its offsets, but must return when [`SourceContext::stopping`] is cancelled.
     fn plan(&mut self, time: Time, limits: &Limits) -> Result<Option<Self::Plan>>;
 
     /// The partitions of a batch, as `plan` has described it; called right after that. After a restart it is

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
 use super::{Block, Text};
-use crate::clock::Occasionally;
+use crate::clock::Throttled;
 
 /// A block of text, whose records are its lines.
 ///
@@ -195,7 +195,7 @@ impl LinesWith<'_, '_> {
 
 #[cold]
 fn replace_invalid(bytes: &[u8]) -> String {
-    static INVALID: Occasionally = Occasionally::new();
+    static INVALID: Throttled = Throttled::new();
     let mut text = String::with_capacity(bytes.len());
     let mut invalid = 0;
     for chunk in bytes.utf8_chunks() {

@@ -277,7 +277,7 @@ impl<S: Source> Started<S> {
         let (done, stopped) = mpsc::channel();
         #[expect(clippy::disallowed_methods, reason = "there is no context that it could end")]
         thread::spawn(move || {
-            context.stopping.set();
+            context.stopping.cancel();
             source.stop();
             let last = source.plan(time, &Limits::none()).and_then(|plan| match plan {
                 Some(plan) => source.blocks(time, &plan).map(drop),

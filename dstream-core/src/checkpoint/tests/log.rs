@@ -67,12 +67,12 @@ fn a_full_disk_passes_and_a_broken_one_does_not() {
         let full = Some(call % 12..call % 12 + 1);
         fs.set_faults(Faults { full, ..Faults::default() });
         let outcome = log.append(&[block(2, b"c")]);
-        assert!(outcome.is_ok() || outcome.is_err_and(|error| error.may_pass()));
+        assert!(outcome.is_ok() || outcome.is_err_and(|error| error.is_transient()));
     }
     fs.set_faults(Faults::default());
     log.append(&[block(2, b"c")]).unwrap();
     fs.set_faults(Faults { bad_sync_from: Some(0), ..Faults::default() });
-    assert!(log.append(&[block(3, b"d")]).is_err_and(|error| !error.may_pass()));
+    assert!(log.append(&[block(3, b"d")]).is_err_and(|error| !error.is_transient()));
     let error = log.append(&[block(4, b"e")]).unwrap_err().to_string();
     assert!(error.contains("nothing is written after a failed sync (the disk is broken)"), "{error}");
     fs.restart(false);

@@ -146,7 +146,7 @@ fn state_comes_back_from_an_unreliable_one() {
             map.remove(&format!("key {}", batch * 5 % 31));
             let mut outcome = checkpointer.commit(progress(batch), vec![("map".to_owned(), map.take())]);
             while let Err(error) = outcome {
-                assert!(error.may_pass(), "{error}");
+                assert!(error.is_transient(), "{error}");
                 outcome = checkpointer.commit(progress(batch), vec![]);
             }
             committed = Some(batch);
@@ -165,7 +165,7 @@ fn the_second_of_two_writers_ends() {
         .map(|_| resume(store.clone(), &mut [("map", &mut Map::<u64>::new())], &[], small()).unwrap().0);
     one.commit(progress(1), vec![]).unwrap();
     let error = two.commit(progress(2), vec![]).unwrap_err();
-    assert!(!error.may_pass(), "{error}");
+    assert!(!error.is_transient(), "{error}");
     assert!(error.to_string().starts_with("writing `mem://bucket/checkpoint-"), "{error}");
     one.commit(progress(3), vec![]).unwrap();
 }
@@ -258,6 +258,9 @@ fn a_lost_lease_ends_the_program_before_anything_is_written() {
     let before = store.list("").unwrap();
     lost.store(true, Ordering::Relaxed);
     let error = writer.commit(progress(2), vec![]).unwrap_err();
-    assert!(!error.may_pass() && error.to_string().contains("the lease was not renewed in time"), "{error}");
+    assert!(
+        !error.is_transient() && error.to_string().contains("the lease was not renewed in time"),
+        "{error}"
+    );
     assert_eq!(store.list("").unwrap(), before);
 }

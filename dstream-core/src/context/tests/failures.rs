@@ -5,7 +5,7 @@ use std::{error::Error as _, fmt, io};
 use super::*;
 use crate::{
     OnFailure,
-    clock::{Clock, Signal},
+    clock::{CancellationToken, Clock},
 };
 
 /// A clock that panics when it is waited for up to a time.
@@ -20,7 +20,7 @@ impl Clock for Broken {
         self.clock.now()
     }
 
-    fn wait_until(&self, deadline: Time, stop: &Signal) -> bool {
+    fn wait_until(&self, deadline: Time, stop: &CancellationToken) -> bool {
         assert!(deadline != self.at, "the spring is broken");
         self.clock.wait_until(deadline, stop)
     }

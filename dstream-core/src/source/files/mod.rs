@@ -26,7 +26,7 @@ pub use text::{TextFile, text_file_stream};
 
 use self::listing::{Listing, Rules, Seen};
 use super::{Block, Limits, Source, SourceContext};
-use crate::{Error, Result, Time, checkpoint::Stateful, clock::Occasionally};
+use crate::{Error, Result, Time, checkpoint::Stateful, clock::Throttled};
 
 /// About how many bytes of a large file that is not compressed go into one partition.
 const PIECE: u64 = 4 << 20;
@@ -83,7 +83,7 @@ pub struct FileStream<B> {
     ended: bool,
     /// Whether it was said what is left.
     told: bool,
-    unlisted: Occasionally,
+    unlisted: Throttled,
     /// Cuts a file into partitions, without opening it.
     cut: Cut<B>,
     invalid: Option<Error>,
@@ -107,7 +107,7 @@ impl<B> FileStream<B> {
             context: None,
             ended: false,
             told: false,
-            unlisted: Occasionally::new(),
+            unlisted: Throttled::new(),
             cut: Box::new(cut),
             invalid: None,
         }

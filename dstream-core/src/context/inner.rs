@@ -8,12 +8,12 @@ use std::{
 
 use super::{
     ContextState,
+    batch_queue::{self, BatchQueue},
     checkpoints::{Checkpoints, Opened, Resumed, sources},
     failures::Failures,
     generator::{self, Generator},
     given_up::{GivenUp, Kept},
     hoisted::Operator,
-    jobs::{self, Jobs},
     planners::Planners,
     signals,
     watch::Watch,
@@ -23,7 +23,7 @@ use crate::{
     async_runtime::AsyncRuntime,
     batch::{OutputLog, Pipeline},
     checkpoint::Storage,
-    clock::{Signal, Stopwatch},
+    clock::{CancellationToken, Stopwatch},
     events::{Bus, ContextStarted, ContextStopped},
     exec::Executor,
     output::Output,
@@ -46,9 +46,9 @@ const LISTENERS_TIMEOUT: Duration = Duration::from_secs(2);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// The started context of this process: there is one at most.
-pub(super) static ACTIVE: Mutex<Option<Weak<Core>>> = Mutex::new(None);
+pub(super) static ACTIVE: Mutex<Option<Weak<ContextInner>>> = Mutex::new(None);
 
-pub(super) struct Core {
+pub(super) struct ContextInner {
     pub(super) interval: Duration,
     pub(super) config: Config,
     pub(super) exec: Executor,
@@ -62,19 +62,19 @@ pub(super) struct Core {
     /// the restart, since behind a batch that failed the checkpoint does not say.
     rerun_until: OnceLock<Time>,
     /// Set when the sources are to stop.
-    pub(super) stopping: Signal,
+    pub(super) stopping: CancellationToken,
     /// Set when batches that are stepped are not waited for any more.
-    abandoned: Signal,
-    pub(super) life: Mutex<Life>,
+    abandoned: CancellationToken,
+    pub(super) lifecycle: Mutex<Lifecycle>,
     /// The checkpoints, from the start to the end.
     pub(super) checkpoints: Mutex<Option<Checkpoints>>,
-    /// Notified when `life` has a new state or a first error.
+    /// Notified when `lifecycle` has a new state or a first error.
     pub(super) changed: Condvar,
     /// The pipelines, while `run_batches` drives them. Whoever holds the lock runs batches.
     pub(super) stepper: Mutex<Option<Stepper>>,
 }
 
-pub(super) struct Life {
+pub(super) struct Lifecycle {
     pub(super) name: String,
     pub(super) state: ContextState,
     pub(super) stop_begun: bool,
@@ -86,7 +86,7 @@ pub(super) struct Life {
     /// The outputs of all pipelines.
     pub(super) outputs: Vec<Output>,
     /// Whether a pipeline hands a stream out.
-    pub(super) hands_out: bool,
+    pub(super) publishes: bool,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
     /// The names by which the checkpoints know them, and their places.
     pub(super) source_names: Vec<(String, OpMeta)>,
@@ -106,7 +106,7 @@ pub(super) struct Life {
 pub(super) struct Run {
     pub(super) generator: Arc<Generator>,
     pub(super) planners: Arc<Planners>,
-    pub(super) jobs: Arc<Jobs>,
+    pub(super) queue: Arc<BatchQueue>,
 }
 
 pub(super) struct Stepper {
@@ -116,7 +116,7 @@ pub(super) struct Stepper {
     pub(super) planned: Option<Time>,
 }
 
-impl Life {
+impl Lifecycle {
     pub(super) fn can_add(&self, what: &str) -> Result<()> {
         match self.state {
             ContextState::Initialized => Ok(()),
@@ -130,20 +130,20 @@ impl Life {
     }
 }
 
-impl Core {
+impl ContextInner {
     /// A context that is told when one of its threads ends by a panic.
-    pub(super) fn shared(batch: Duration, config: Config) -> Result<Arc<Core>> {
-        let core = Arc::new(Core::new(batch, config)?);
-        let weak = Arc::downgrade(&core);
-        core.config.runtime.on_panic(move |ThreadPanic { thread, message }| {
-            if let Some(core) = weak.upgrade() {
-                core.end_by(Error::Thread { thread, message });
+    pub(super) fn shared(batch: Duration, config: Config) -> Result<Arc<ContextInner>> {
+        let inner = Arc::new(ContextInner::new(batch, config)?);
+        let weak = Arc::downgrade(&inner);
+        inner.config.runtime.on_panic(move |ThreadPanic { thread, message }| {
+            if let Some(inner) = weak.upgrade() {
+                inner.end_by(Error::Thread { thread, message });
             }
         });
-        Ok(core)
+        Ok(inner)
     }
 
-    fn new(batch: Duration, mut config: Config) -> Result<Core> {
+    fn new(batch: Duration, mut config: Config) -> Result<ContextInner> {
         if batch.is_zero() || !batch.as_nanos().is_multiple_of(1_000_000) {
             return Err(Error::Invalid(format!(
                 "the batch interval is {batch:?}, but must be a whole number of milliseconds, at least 1ms"
@@ -153,7 +153,7 @@ impl Core {
         config.runtime = Threads::default();
         config.events = Bus::new(&config.listeners, &config.runtime)?;
         config.reports = config.reports.of_one_context(&config.events);
-        let life = Life {
+        let lifecycle = Lifecycle {
             name: config.name.clone(),
             state: ContextState::Initialized,
             stop_begun: false,
@@ -161,7 +161,7 @@ impl Core {
             forget: config.forget.clone(),
             volatile_state: config.volatile_state,
             outputs: Vec::new(),
-            hands_out: false,
+            publishes: false,
             inputs: Vec::new(),
             source_names: Vec::new(),
             pipelines: Vec::new(),
@@ -171,7 +171,7 @@ impl Core {
             failures: Failures::default(),
             async_runtime: Arc::default(),
         };
-        Ok(Core {
+        Ok(ContextInner {
             interval: batch,
             exec: Executor::new(config.threads, config.partitions)?,
             zero: OnceLock::new(),
@@ -179,27 +179,27 @@ impl Core {
             watch: Arc::new(Watch::new(&config)),
             rerun_until: OnceLock::new(),
             config,
-            stopping: Signal::new(),
-            abandoned: Signal::new(),
-            life: Mutex::new(life),
+            stopping: CancellationToken::new(),
+            abandoned: CancellationToken::new(),
+            lifecycle: Mutex::new(lifecycle),
             checkpoints: Mutex::new(None),
             changed: Condvar::new(),
             stepper: Mutex::new(None),
         })
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Life> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> MutexGuard<'_, Lifecycle> {
+        self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn plan(&self) -> Plan {
-        let life = self.lock();
+        let lifecycle = self.lock();
         Plan {
-            name: life.name.clone(),
+            name: lifecycle.name.clone(),
             batch_interval: self.interval,
-            checkpoint: life.checkpoint.as_ref().map(|storage| storage.store.describe("")),
+            checkpoint: lifecycle.checkpoint.as_ref().map(|storage| storage.store.describe("")),
             settings: self.config.settings(),
-            pipelines: life.plans.clone(),
+            pipelines: lifecycle.plans.clone(),
         }
     }
 
@@ -209,7 +209,7 @@ impl Core {
     }
 
     /// Makes this the started context of the process.
-    pub(super) fn claim(self: &Arc<Core>) -> Result<()> {
+    pub(super) fn claim(self: &Arc<ContextInner>) -> Result<()> {
         let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = active.as_ref().and_then(Weak::upgrade) {
             return Err(Error::State(format!(
@@ -242,30 +242,30 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn start(self: &Arc<Core>) -> Result<()> {
+    pub(super) fn start(self: &Arc<ContextInner>) -> Result<()> {
         let (pipelines, inputs) = {
-            let mut life = self.lock();
-            (std::mem::take(&mut life.pipelines), life.inputs.clone())
+            let mut lifecycle = self.lock();
+            (std::mem::take(&mut lifecycle.pipelines), lifecycle.inputs.clone())
         };
         self.lock().check()?;
         if self.config.handle_signals {
             signals::enable()?;
         }
         let (pending, next) = self.go_on(false, random_seed())?;
-        let jobs = Arc::new(Jobs::default());
+        let queue = Arc::new(BatchQueue::default());
         if let Some(pending) = pending {
-            jobs.push(pending);
+            queue.push(pending);
         }
-        let planners = Arc::new(Planners::spawn(&self.config.runtime, &inputs, &jobs)?);
+        let planners = Arc::new(Planners::spawn(&self.config.runtime, &inputs, &queue)?);
         let generator =
             Arc::new(Generator::new(&self.config, self.interval, Arc::clone(&planners), next, &self.watch));
-        let mut life = self.lock();
-        if life.stop_begun {
+        let mut lifecycle = self.lock();
+        if lifecycle.stop_begun {
             return Err(Error::State("this context has been stopped while it started".into()));
         }
-        jobs::spawn(self, &jobs, &planners, pipelines)?;
-        life.run = Some(Run { jobs: Arc::clone(&jobs), planners, generator: Arc::clone(&generator) });
-        generator::spawn(&self.config.runtime, generator, jobs)
+        batch_queue::spawn(self, &queue, &planners, pipelines)?;
+        lifecycle.run = Some(Run { queue: Arc::clone(&queue), planners, generator: Arc::clone(&generator) });
+        generator::spawn(&self.config.runtime, generator, queue)
     }
 
     /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun
@@ -329,7 +329,7 @@ impl Core {
                 return Ok(());
             };
             attempts += 1;
-            let waits = error.may_pass();
+            let waits = error.is_transient();
             let error = Error::Checkpoint(error);
             // At first often, then about once a minute.
             if attempts.is_multiple_of(attempts.next_power_of_two().min(64)) {
@@ -341,8 +341,8 @@ impl Core {
             let delay = Duration::from_millis(25 << attempts.min(6)).min(RETRY_DELAY_MAX);
             let clock = &self.config.clock;
             match run {
-                Some(Run { jobs, .. }) if waits && clock.wait_until(clock.now() + delay, &jobs.abandoned) => {
-                }
+                Some(Run { queue, .. })
+                    if waits && clock.wait_until(clock.now() + delay, &queue.abandoned) => {}
                 _ => return Err(error),
             }
         }
@@ -367,17 +367,17 @@ impl Core {
     }
 
     /// Ends the context because of something without which it can't go on, and returns at once.
-    pub(super) fn end_by(self: &Arc<Core>, error: Error) {
+    pub(super) fn end_by(self: &Arc<ContextInner>, error: Error) {
         self.lock().failures.end_by(error);
         self.changed.notify_all();
         // The caller may be a thread that a stop waits for.
-        self.apart(|core| core.stop(false));
+        self.apart(|inner| inner.stop(false));
     }
 
     /// Does a part of a stop on a thread of its own.
-    fn apart(self: &Arc<Core>, stop: impl FnOnce(&Arc<Core>) + Send + 'static) {
-        let core = Arc::clone(self);
-        if let Err(error) = self.config.runtime.spawn("dstream-stop", move || stop(&core)) {
+    fn apart(self: &Arc<ContextInner>, stop: impl FnOnce(&Arc<ContextInner>) + Send + 'static) {
+        let inner = Arc::clone(self);
+        if let Err(error) = self.config.runtime.spawn("dstream-stop", move || stop(&inner)) {
             crate::logs::warn!(
                 "no thread for the stop ({error}): the context stops without waiting for the batch"
             );
@@ -385,85 +385,88 @@ impl Core {
         }
     }
 
-    pub(super) fn stop(self: &Arc<Core>, graceful: bool) {
+    pub(super) fn stop(self: &Arc<ContextInner>, graceful: bool) {
         let run = {
-            let mut life = self.lock();
-            match life.state {
+            let mut lifecycle = self.lock();
+            match lifecycle.state {
                 ContextState::Initialized => {
-                    crate::logs::warn!("stop of context `{}`, which has not been started", life.name);
-                    drop(life);
+                    crate::logs::warn!("stop of context `{}`, which has not been started", lifecycle.name);
+                    drop(lifecycle);
                     return self.end();
                 }
                 ContextState::Stopped => {
-                    crate::logs::warn!("stop of context `{}`, which has been stopped already", life.name);
+                    crate::logs::warn!(
+                        "stop of context `{}`, which has been stopped already",
+                        lifecycle.name
+                    );
                     return;
                 }
                 ContextState::Active => {}
             }
-            let first = !std::mem::replace(&mut life.stop_begun, true);
-            let run = life.run.clone();
+            let first = !std::mem::replace(&mut lifecycle.stop_begun, true);
+            let run = lifecycle.run.clone();
             if !graceful {
                 // Also if a graceful stop is under way, which then has nothing left to wait for.
-                self.abandoned.set();
+                self.abandoned.cancel();
                 if let Some(run) = &run {
-                    run.generator.stop.set();
-                    run.jobs.abandon();
+                    run.generator.stop.cancel();
+                    run.queue.abandon();
                 }
             }
             if !first {
                 if !self.exec.is_inside() {
-                    let active = |life: &mut Life| life.state == ContextState::Active;
-                    drop(self.changed.wait_while(life, active).unwrap_or_else(PoisonError::into_inner));
+                    let active = |lifecycle: &mut Lifecycle| lifecycle.state == ContextState::Active;
+                    drop(self.changed.wait_while(lifecycle, active).unwrap_or_else(PoisonError::into_inner));
                 }
                 return;
             }
             run
         };
-        self.stopping.set();
+        self.stopping.cancel();
         if !self.exec.is_inside() {
             return self.finish(run, graceful);
         }
         // A batch can't wait for its own end.
-        self.apart(move |core| core.finish(run, graceful));
+        self.apart(move |inner| inner.finish(run, graceful));
     }
 
     /// The part of a stop that waits. Whatever happens in it, the context has ended afterwards.
-    fn finish(self: &Arc<Core>, run: Option<Run>, graceful: bool) {
+    fn finish(self: &Arc<ContextInner>, run: Option<Run>, graceful: bool) {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.wind_down(run.as_ref(), graceful))) {
             let error = Error::Thread { thread: "dstream-stop".into(), message: panic_text(&*panic) };
             crate::logs::error!("{error}");
             self.lock().failures.end_by(error);
-            if let Some(Run { generator, jobs, .. }) = &run {
-                generator.stop.set();
-                jobs.abandon();
+            if let Some(Run { generator, queue, .. }) = &run {
+                generator.stop.cancel();
+                queue.abandon();
             }
         }
         self.end();
     }
 
-    fn wind_down(self: &Arc<Core>, run: Option<&Run>, graceful: bool) {
+    fn wind_down(self: &Arc<ContextInner>, run: Option<&Run>, graceful: bool) {
         match run {
-            Some(Run { generator, planners, jobs }) => {
+            Some(Run { generator, planners, queue }) => {
                 let timeout = if graceful { self.graceful_stop_timeout() } else { STOP_TIMEOUT };
                 let mut in_time = planners.stop(timeout);
                 if graceful {
                     generator.finish(timeout);
-                    in_time &= jobs.wait_done(if in_time { timeout } else { Duration::ZERO });
+                    in_time &= queue.wait_done(if in_time { timeout } else { Duration::ZERO });
                     if !in_time {
                         crate::logs::warn!(
                             "the graceful stop has taken {timeout:?}: what is not processed yet is given up"
                         );
                     }
                 }
-                generator.stop.set();
-                jobs.abandon();
-                let running = !jobs.wait_done(STOP_TIMEOUT);
+                generator.stop.cancel();
+                queue.abandon();
+                let running = !queue.wait_done(STOP_TIMEOUT);
                 if running {
                     crate::logs::warn!(
                         "a batch still runs after {STOP_TIMEOUT:?}: the context stops without it"
                     );
                 }
-                let given_up = self.given_up(jobs.dropped(), running, planners.pending());
+                let given_up = self.given_up(queue.dropped(), running, planners.pending());
                 if !given_up.is_nothing() {
                     crate::logs::warn!("the stop gives up {given_up}");
                 }
@@ -471,9 +474,9 @@ impl Core {
             None => {
                 let inputs = self.lock().inputs.clone();
                 inputs.iter().for_each(|input| input.stop());
-                let done = Signal::new();
+                let time_limit = CancellationToken::new();
                 if graceful {
-                    self.abandon_unless(&done, self.graceful_stop_timeout());
+                    self.abandon_after(&time_limit, self.graceful_stop_timeout());
                 }
                 let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
                 if graceful
@@ -483,33 +486,33 @@ impl Core {
                 {
                     self.report(error);
                 }
-                done.set();
+                time_limit.cancel();
             }
         }
     }
 
-    /// Gives up batches that are stepped, if they are not done after a while.
-    fn abandon_unless(&self, done: &Signal, timeout: Duration) {
-        let (done, abandoned) = (done.clone(), self.abandoned.clone());
+    /// Abandons batches that are stepped after `timeout`, unless `time_limit` is cancelled before.
+    fn abandon_after(&self, time_limit: &CancellationToken, timeout: Duration) {
+        let (time_limit, abandoned) = (time_limit.clone(), self.abandoned.clone());
         let wait = move || {
-            if !done.wait_timeout(timeout) {
-                abandoned.set();
+            if !time_limit.wait_timeout(timeout) {
+                abandoned.cancel();
             }
         };
         if let Err(error) = self.config.runtime.spawn("dstream-stop-limit", wait) {
             crate::logs::warn!("no thread for the limit of the stop ({error}): it waits for no batch");
-            self.abandoned.set();
+            self.abandoned.cancel();
         }
     }
 
     fn given_up(&self, batches: Vec<Time>, running: bool, pending: Vec<String>) -> GivenUp {
-        let life = self.lock();
-        let kept = match (&life.checkpoint, self.config.write_ahead_log) {
+        let lifecycle = self.lock();
+        let kept = match (&lifecycle.checkpoint, self.config.write_ahead_log) {
             (None, _) => Kept::Nothing,
             (Some(_), false) => Kept::Checkpoint,
             (Some(_), true) => Kept::Log,
         };
-        let inputs = batches.iter().flat_map(|batch| life.inputs_of(*batch)).collect();
+        let inputs = batches.iter().flat_map(|batch| lifecycle.inputs_of(*batch)).collect();
         GivenUp { batches, inputs, running, pending, kept }
     }
 
@@ -522,23 +525,23 @@ impl Core {
     fn end(&self) {
         self.release();
         let (started, error) = {
-            let life = self.lock();
-            (life.state == ContextState::Active, life.failures.last().map(Error::to_string))
+            let lifecycle = self.lock();
+            (lifecycle.state == ContextState::Active, lifecycle.failures.last().map(Error::to_string))
         };
         if started {
             self.config.events.emit(|| ContextStopped { at: self.config.clock.now(), error });
         }
         self.config.events.close(LISTENERS_TIMEOUT);
-        let mut life = self.lock();
-        life.state = ContextState::Stopped;
-        life.run = None;
+        let mut lifecycle = self.lock();
+        lifecycle.state = ContextState::Stopped;
+        lifecycle.run = None;
         let gone = (
-            std::mem::take(&mut life.inputs),
-            std::mem::take(&mut life.pipelines),
-            std::mem::take(&mut life.operators),
-            std::mem::take(&mut life.async_runtime),
+            std::mem::take(&mut lifecycle.inputs),
+            std::mem::take(&mut lifecycle.pipelines),
+            std::mem::take(&mut lifecycle.operators),
+            std::mem::take(&mut lifecycle.async_runtime),
         );
-        drop(life);
+        drop(lifecycle);
         // The folder is free for another program from here on. A store, and what a pipeline holds, is
         // somebody's code.
         let checkpoints = self.lock_checkpoints().take();
@@ -552,7 +555,7 @@ impl Core {
 
     /// Runs `n` batches, fewer if one of them stops the context. The `last` one runs although the context
     /// stops.
-    pub(super) fn step(self: &Arc<Core>, stepper: &mut Stepper, n: usize, last: bool) -> Result<()> {
+    pub(super) fn step(self: &Arc<ContextInner>, stepper: &mut Stepper, n: usize, last: bool) -> Result<()> {
         let inputs = self.lock().inputs.clone();
         self.exec.enter(|| {
             let mut first = Ok(());
@@ -571,12 +574,12 @@ impl Core {
                         time
                     }
                 };
-                if let Err(error) = jobs::begin(self, time) {
+                if let Err(error) = batch_queue::begin(self, time) {
                     // It has not begun, and is the next one still.
                     stepper.planned = Some(time);
                     return first.and(Err(error));
                 }
-                let outcome = jobs::run_batch(self, &mut stepper.pipelines, time);
+                let outcome = batch_queue::run_batch(self, &mut stepper.pipelines, time);
                 if outcome.is_ok() && self.is_committed() {
                     inputs.iter().for_each(|input| input.committed(time));
                 }
@@ -590,7 +593,7 @@ impl Core {
     }
 }
 
-impl OutputLog for Core {
+impl OutputLog for ContextInner {
     fn is_done(&self, time: Time, output: &str) -> bool {
         self.lock_checkpoints().as_ref().is_some_and(|checkpoints| checkpoints.is_done(time, output))
     }
@@ -610,14 +613,14 @@ impl OutputLog for Core {
     }
 
     fn scope(&self) -> OutputScope {
-        let life = self.lock();
-        let abandoned = life.run.as_ref().map_or(&self.abandoned, |run| &run.jobs.abandoned);
+        let lifecycle = self.lock();
+        let abandoned = lifecycle.run.as_ref().map_or(&self.abandoned, |run| &run.queue.abandoned);
         OutputScope {
-            application: life.name.clone(),
+            application: lifecycle.name.clone(),
             clock: Arc::clone(&self.config.clock),
             abandoned: abandoned.clone(),
-            started: life.run.is_some(),
-            runtime: Arc::clone(&life.async_runtime),
+            started: lifecycle.run.is_some(),
+            runtime: Arc::clone(&lifecycle.async_runtime),
         }
     }
 }

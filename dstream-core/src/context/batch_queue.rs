@@ -7,22 +7,22 @@ use std::{
     time::Duration,
 };
 
-use super::{behind::Behind, core::Core, planners::Planners};
+use super::{behind::Behind, inner::ContextInner, planners::Planners};
 use crate::{
     Error, JobError, Result, Time,
     batch::{Batch, Pipeline},
-    clock::Signal,
+    clock::CancellationToken,
     ops::is_output_closed,
     panics::panic_text,
 };
 
 /// The batches that are planned and have not begun.
 #[derive(Default)]
-pub(super) struct Jobs {
+pub(super) struct BatchQueue {
     queue: Mutex<Queue>,
     changed: Condvar,
     /// Set when no batch is waited for any more.
-    pub(super) abandoned: Signal,
+    pub(super) abandoned: CancellationToken,
 }
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ struct Queue {
     done: bool,
 }
 
-impl Jobs {
+impl BatchQueue {
     /// Adds a batch; once the queue is closed it is dropped.
     pub(super) fn push(&self, time: Time) {
         let mut queue = self.lock();
@@ -58,7 +58,7 @@ impl Jobs {
         queue.dropped.extend(waiting);
         queue.closed = true;
         self.changed.notify_all();
-        self.abandoned.set();
+        self.abandoned.cancel();
     }
 
     /// The batches that were dropped.
@@ -90,7 +90,7 @@ impl Jobs {
 }
 
 /// Sets `done`, also if the driver panics, so that a stop never waits in vain.
-struct DoneOnDrop<'a>(&'a Jobs);
+struct DoneOnDrop<'a>(&'a BatchQueue);
 
 impl Drop for DoneOnDrop<'_> {
     fn drop(&mut self) {
@@ -101,43 +101,43 @@ impl Drop for DoneOnDrop<'_> {
 
 /// Starts the driver, which lives inside the pool until there will be no more batches.
 pub(super) fn spawn(
-    core: &Arc<Core>,
-    jobs: &Arc<Jobs>,
+    inner: &Arc<ContextInner>,
+    queue: &Arc<BatchQueue>,
     planners: &Arc<Planners>,
     pipelines: Vec<Pipeline>,
 ) -> Result<()> {
-    let (core, jobs, planners) = (Arc::clone(core), Arc::clone(jobs), Arc::clone(planners));
-    let threads = core.config.runtime.clone();
+    let (inner, queue, planners) = (Arc::clone(inner), Arc::clone(queue), Arc::clone(planners));
+    let threads = inner.config.runtime.clone();
     threads
         .spawn("dstream-driver", move || {
-            let _done = DoneOnDrop(&jobs);
-            let mut behind = Behind::new(core.interval);
-            core.exec.enter(|| {
+            let _done = DoneOnDrop(&queue);
+            let mut behind = Behind::new(inner.interval);
+            inner.exec.enter(|| {
                 // Dropped in here: sinks are closed before the last batch counts as done.
                 let mut pipelines = pipelines;
-                while let Some(time) = jobs.next() {
-                    if !planners.wait_planned(time, &jobs) {
+                while let Some(time) = queue.next() {
+                    if !planners.wait_planned(time, &queue) {
                         break;
                     }
-                    let begun = core.config.clock.now();
-                    let outcome = begin(&core, time).and_then(|()| run_batch(&core, &mut pipelines, time));
-                    let now = core.config.clock.now();
+                    let begun = inner.config.clock.now();
+                    let outcome = begin(&inner, time).and_then(|()| run_batch(&inner, &mut pipelines, time));
+                    let now = inner.config.clock.now();
                     if let Some(standing) = behind.batch_ended(time, now) {
-                        let waiting = jobs.lock().waiting.len();
+                        let waiting = queue.lock().waiting.len();
                         behind.log(standing, time, now.since(begun), waiting);
-                        core.watch.standing(standing, time, waiting);
+                        inner.watch.standing(standing, time, waiting);
                     }
                     let Err(error) = outcome else {
-                        if core.is_committed() {
+                        if inner.is_committed() {
                             planners.committed(time);
                         }
                         continue;
                     };
-                    if core.is_fatal(&error) {
-                        core.end_by(error);
+                    if inner.is_fatal(&error) {
+                        inner.end_by(error);
                         break;
                     }
-                    core.report(error);
+                    inner.report(error);
                 }
             });
         })
@@ -146,16 +146,16 @@ pub(super) fn spawn(
 }
 
 /// Writes down that a batch begins; if that fails, it has not begun.
-pub(super) fn begin(core: &Core, time: Time) -> Result<()> {
-    let zero = *core.zero.get_or_init(|| time - core.interval);
-    core.checkpoint(|checkpoints| checkpoints.begin(time, zero))
+pub(super) fn begin(inner: &ContextInner, time: Time) -> Result<()> {
+    let zero = *inner.zero.get_or_init(|| time - inner.interval);
+    inner.checkpoint(|checkpoints| checkpoints.begin(time, zero))
 }
 
 /// Runs every pipeline over a batch that has begun, and returns the first failure.
-pub(super) fn run_batch(core: &Arc<Core>, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
-    let zero = *core.zero.get_or_init(|| time - core.interval);
-    let watched = core.watch.started(time, || core.lock().inputs_of(time));
-    let mut batch = Batch::new(time, zero, core.seed(), &core.config, &**core);
+pub(super) fn run_batch(inner: &Arc<ContextInner>, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
+    let zero = *inner.zero.get_or_init(|| time - inner.interval);
+    let watched = inner.watch.started(time, || inner.lock().inputs_of(time));
+    let mut batch = Batch::new(time, zero, inner.seed(), &inner.config, &**inner);
     let mut panicked = None;
     for (id, pipeline) in pipelines.iter_mut().enumerate() {
         batch.begin_pipeline(id);
@@ -165,25 +165,30 @@ pub(super) fn run_batch(core: &Arc<Core>, pipelines: &mut [Pipeline], time: Time
             let message = panic_text(&*panic);
             let (operator, file, line) = ("the pipeline".into(), file!(), line!());
             let failure = JobError { time, operator, file, line, message, cause: None };
-            core.config.reports.failed(&failure);
+            inner.config.reports.failed(&failure);
             panicked.get_or_insert(failure);
         }
     }
-    if is_output_closed() && !core.lock().stop_begun {
+    if is_output_closed() && !inner.lock().stop_begun {
         crate::logs::info!(
             "standard output is closed, and nobody reads what is printed: stopping gracefully"
         );
-        core.stop(true);
+        inner.stop(true);
     }
     let (outputs, read) = batch.watched();
     let failure = batch.finish().into_iter().next().or(panicked);
-    let written = core.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
+    let written = inner.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
     let error = failure.clone().map(Error::from).or(written.clone().err());
-    core.watch.completed(watched, outputs, |inputs| core.lock().read_and_kept(inputs, read), error.as_ref());
+    inner.watch.completed(
+        watched,
+        outputs,
+        |inputs| inner.lock().read_and_kept(inputs, read),
+        error.as_ref(),
+    );
     match (failure, written) {
         (Some(failure), Ok(())) => Err(failure.into()),
         (Some(failure), Err(error)) => {
-            core.report(failure.into());
+            inner.report(failure.into());
             Err(error)
         }
         (None, written) => written,

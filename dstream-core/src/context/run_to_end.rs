@@ -4,7 +4,7 @@ use std::sync::{Arc, TryLockError};
 
 use super::{
     ContextState, StreamingContext,
-    core::{Core, Stepper},
+    inner::{ContextInner, Stepper},
 };
 use crate::{Error, Result};
 
@@ -30,8 +30,8 @@ impl StreamingContext {
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn run_to_end(&self) -> Result<()> {
-        let core = self.core();
-        let mut stepper = match core.stepper.try_lock() {
+        let inner = self.inner();
+        let mut stepper = match inner.stepper.try_lock() {
             Ok(stepper) => stepper,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => {
@@ -39,42 +39,42 @@ impl StreamingContext {
             }
         };
         let (pipelines, checked) = {
-            let mut life = core.lock();
-            if life.state != ContextState::Initialized {
+            let mut lifecycle = inner.lock();
+            if lifecycle.state != ContextState::Initialized {
                 return Err(Error::State(
                     "`run_to_end` needs a context that has not been started or run before: make a new one"
                         .into(),
                 ));
             }
-            life.state = ContextState::Active;
-            (std::mem::take(&mut life.pipelines), life.check())
+            lifecycle.state = ContextState::Active;
+            (std::mem::take(&mut lifecycle.pipelines), lifecycle.check())
         };
         let outcome = checked
-            .and_then(|()| core.is_exhausted())
-            .and_then(|_| core.go_on(true, 0))
-            .and_then(|(planned, next)| drain(core, stepper.insert(Stepper { pipelines, next, planned })));
+            .and_then(|()| inner.is_exhausted())
+            .and_then(|_| inner.go_on(true, 0))
+            .and_then(|(planned, next)| drain(inner, stepper.insert(Stepper { pipelines, next, planned })));
         drop(stepper);
-        core.stop(false);
-        let end = core.lock().failures.end().cloned();
+        inner.stop(false);
+        let end = inner.lock().failures.end().cloned();
         outcome.and(end.map_or(Ok(()), Err))
     }
 }
 
 /// Runs batches until nothing is left or one of them stops the context.
-fn drain(core: &Arc<Core>, stepper: &mut Stepper) -> Result<()> {
+fn drain(inner: &Arc<ContextInner>, stepper: &mut Stepper) -> Result<()> {
     let mut first = Ok(());
-    while !core.lock().stop_begun && !core.is_exhausted()? {
-        let outcome = core.step(stepper, 1, false);
-        if outcome.as_ref().is_err_and(|error| core.is_fatal(error)) {
+    while !inner.lock().stop_begun && !inner.is_exhausted()? {
+        let outcome = inner.step(stepper, 1, false);
+        if outcome.as_ref().is_err_and(|error| inner.is_fatal(error)) {
             // Nobody steps again; with a checkpoint, the next run goes on from it.
             return first.and(outcome);
         }
         first = first.and(outcome);
     }
-    first.and(core.config.reports.first().map_or(Ok(()), Err))
+    first.and(inner.config.reports.first().map_or(Ok(()), Err))
 }
 
-impl Core {
+impl ContextInner {
     /// Whether every source has given all that it has.
     fn is_exhausted(&self) -> Result<bool> {
         let inputs = self.lock().inputs.clone();
