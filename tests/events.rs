@@ -13,7 +13,7 @@ use dstream::{
     Config, ContextState,
     events::{BatchCompleted, Event, Listener},
     prelude::*,
-    receiver::{Receiver, ReceiverContext, Unlogged},
+    receiver::{Receiver, ReceiverContext, Volatile},
     testing::{Events, ManualClock, SimDisk, TestSource},
 };
 
@@ -150,7 +150,7 @@ fn a_failed_stage_is_told_with_its_place() {
 struct Flaky(u32);
 
 impl Receiver for Flaky {
-    type Block = Unlogged<Vec<u32>>;
+    type Block = Volatile<Vec<u32>>;
 
     fn name(&self) -> String {
         "flaky".to_owned()

@@ -15,7 +15,7 @@ use std::{
 
 use dstream::{
     prelude::*,
-    receiver::{Loggable, Receiver, ReceiverContext},
+    receiver::{Receiver, ReceiverContext, WalBlock},
     source::TextBlock,
 };
 
@@ -24,7 +24,7 @@ const LINE: &str = "the quick brown fox jumps over the lazy dog, again and again
 /// Stores as fast as it can.
 struct Flood<B>(fn(&ReceiverContext<B>) -> bool);
 
-impl<B: Loggable + 'static> Receiver for Flood<B> {
+impl<B: WalBlock + 'static> Receiver for Flood<B> {
     type Block = B;
 
     fn name(&self) -> String {

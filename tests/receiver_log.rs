@@ -16,7 +16,7 @@ use std::{
 use dstream::{
     StreamingContext,
     prelude::*,
-    receiver::{Loggable, Receiver, ReceiverContext, Unlogged},
+    receiver::{Receiver, ReceiverContext, Volatile, WalBlock},
     testing::ManualClock,
 };
 
@@ -30,7 +30,7 @@ struct Mail<B> {
     answers: Sender<bool>,
 }
 
-impl<B: Loggable + 'static> Receiver for Mail<B> {
+impl<B: WalBlock + 'static> Receiver for Mail<B> {
     type Block = B;
 
     fn name(&self) -> String {
@@ -109,7 +109,7 @@ struct Life {
 /// A program with one receiver of numbers.
 fn life<B>(checkpoint: &Path, receiver: Mail<B>, conf: Config, forget: Vec<String>) -> dstream::Result<Life>
 where
-    B: Loggable + 'static,
+    B: WalBlock + 'static,
     for<'a> B: dstream::source::Block<Record<'a> = u32>,
 {
     let (out, clock) = (Collected::new(), ManualClock::new(Time::from_millis(4_000_000_000_000)));
@@ -343,9 +343,9 @@ fn changed_types_are_an_error_before_anything_runs() -> dstream::Result<()> {
     let error = refusal(numbers(dir.path()));
     assert!(error.contains("block 0") && error.contains("/log-00000000000000000001`"), "{error}");
     assert!(error.contains(r#"forget = ["numbers"]"#), "{error}");
-    let (receiver, _sends) = mail::<Unlogged<Vec<u32>>>("numbers");
+    let (receiver, _sends) = mail::<Volatile<Vec<u32>>>("numbers");
     let error = refusal(life(dir.path(), receiver, Config::new(), vec![]));
-    assert!(error.contains("`Unlogged` now"), "{error}");
+    assert!(error.contains("`Volatile` now"), "{error}");
     let (receiver, _sends) = mail::<Vec<u32>>("numbers");
     let forgotten = life(dir.path(), receiver, Config::new(), vec!["numbers".to_owned()])?;
     forgotten.ssc.run_batches(1)?;
@@ -381,11 +381,11 @@ fn a_log_that_is_turned_off_is_read_and_not_written() -> dstream::Result<()> {
 #[test]
 fn what_is_not_for_the_log_is_not_in_it() -> dstream::Result<()> {
     let dir = folder();
-    let (receiver, sends) = mail::<Unlogged<Vec<u32>>>("numbers");
+    let (receiver, sends) = mail::<Volatile<Vec<u32>>>("numbers");
     let first = life(dir.path(), receiver, Config::new(), vec![])?;
-    sends.send(Unlogged(vec![1]));
+    sends.send(Volatile(vec![1]));
     first.ssc.run_batches(1)?;
-    sends.send(Unlogged(vec![2]));
+    sends.send(Volatile(vec![2]));
     first.ssc.stop();
     assert_eq!((first.out.values(), log_files(dir.path())), (vec![vec![1]], vec![]));
     Ok(())

@@ -4,7 +4,7 @@
 use dstream::{
     Bytes, Time,
     prelude::*,
-    receiver::Unlogged,
+    receiver::Volatile,
     record::Word,
     source::{Block, Limits, Source, Text, TextBlock},
 };
@@ -122,7 +122,7 @@ macro_rules! check {
 #[test]
 fn every_kind_of_block_has_the_same_pieces() -> dstream::Result<()> {
     check!(text());
-    check!(Blocks(vec![Unlogged(TextBlock::new(TEXT))]));
+    check!(Blocks(vec![Volatile(TextBlock::new(TEXT))]));
     check!(Blocks(vec![Whole(TextBlock::new(TEXT))]));
     check!(Blocks(vec![Owned(lines())]));
     check!(queue_stream(vec![lines()]));

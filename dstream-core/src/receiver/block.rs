@@ -14,10 +14,10 @@ use crate::{
 /// A [`Block`] that a receiver can put into the write-ahead log, and get back from there after a crash.
 ///
 /// Implemented for [`TextBlock`], and for a `Vec` of records that serde can write and read. What can't be
-/// written, or need not be since the receiver can ask for it again, is an [`Unlogged`] block.
+/// written, or need not be since the receiver can ask for it again, is a [`Volatile`] block.
 ///
 /// ```
-/// use dstream::{Bytes, receiver::Loggable, source::Block};
+/// use dstream::{Bytes, receiver::WalBlock, source::Block};
 ///
 /// /// A picture, as it was received.
 /// struct Picture(Bytes);
@@ -34,7 +34,7 @@ use crate::{
 ///     }
 /// }
 ///
-/// impl Loggable for Picture {
+/// impl WalBlock for Picture {
 ///     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
 ///         Ok(Some(self.0.clone()))
 ///     }
@@ -46,12 +46,12 @@ use crate::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "a receiver can't write `{Self}` to the log that keeps it over a crash",
-    label = "blocks of receivers must implement `dstream::receiver::Loggable`",
+    label = "blocks of receivers must implement `dstream::receiver::WalBlock`",
     note = "a `Vec` of records does if they can be serialised: write `#[derive(serde::Serialize, serde::Deserialize)]` above their type",
-    note = "records that can't be, or that the receiver can receive again, do without the log: `type Block = dstream::receiver::Unlogged<{Self}>;`",
+    note = "records that can't be, or that the receiver can receive again, do without the log: `type Block = dstream::receiver::Volatile<{Self}>;`",
     note = "a decoder for `socket_stream` can yield `dstream::Bytes`, and a `map` behind it makes records of them"
 )]
-pub trait Loggable: Block + Sized {
+pub trait WalBlock: Block + Sized {
     /// The block as bytes, `None` if it is not for the log; `Err` says what can't be written. Called once the
     /// block is complete, and before its records are read.
     fn to_log(&mut self) -> Result<Option<Bytes>, String>;
@@ -60,7 +60,7 @@ pub trait Loggable: Block + Sized {
     fn from_log(bytes: Bytes) -> Result<Self, String>;
 }
 
-impl Loggable for TextBlock {
+impl WalBlock for TextBlock {
     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
         Ok(Some(self.share()))
     }
@@ -73,7 +73,7 @@ impl Loggable for TextBlock {
 // With the names of fields, like state: a later version of a type can read what an earlier one has left in
 // the log.
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
+impl<T: Serialize + DeserializeOwned + Send> WalBlock for Vec<T> {
     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
         encode(self).map(|bytes| Some(bytes.into()))
     }
@@ -90,14 +90,14 @@ impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
 /// reads from a queue that keeps everything.
 ///
 /// ```
-/// use dstream::receiver::{Receiver, ReceiverContext, Unlogged};
+/// use dstream::receiver::{Receiver, ReceiverContext, Volatile};
 /// use std::{error::Error, net::TcpStream};
 ///
 /// /// Connections, which no disk can keep.
 /// struct Connections;
 ///
 /// impl Receiver for Connections {
-///     type Block = Unlogged<Vec<TcpStream>>;
+///     type Block = Volatile<Vec<TcpStream>>;
 ///
 ///     fn name(&self) -> String {
 ///         "connections".into()
@@ -112,9 +112,9 @@ impl<T: Serialize + DeserializeOwned + Send> Loggable for Vec<T> {
 /// }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Unlogged<B>(pub B);
+pub struct Volatile<B>(pub B);
 
-impl<B: Block> Block for Unlogged<B> {
+impl<B: Block> Block for Volatile<B> {
     type Record<'a>
         = B::Record<'a>
     where
@@ -153,7 +153,7 @@ impl<B: Block> Block for Unlogged<B> {
     }
 }
 
-impl<B: TextRecords> TextRecords for Unlogged<B> {
+impl<B: TextRecords> TextRecords for Volatile<B> {
     fn lines(&mut self) -> impl Iterator<Item = &str> {
         self.0.lines()
     }
@@ -167,13 +167,13 @@ impl<B: TextRecords> TextRecords for Unlogged<B> {
     }
 }
 
-impl<B: Block> Loggable for Unlogged<B> {
+impl<B: Block> WalBlock for Volatile<B> {
     fn to_log(&mut self) -> Result<Option<Bytes>, String> {
         Ok(None)
     }
 
-    fn from_log(_: Bytes) -> Result<Unlogged<B>, String> {
-        Err("the receiver's blocks are `Unlogged` now".to_owned())
+    fn from_log(_: Bytes) -> Result<Volatile<B>, String> {
+        Err("the receiver's blocks are `Volatile` now".to_owned())
     }
 }
 
@@ -193,7 +193,7 @@ enum Held<B> {
     InLog { log: LogReader, place: Place, weight: usize },
 }
 
-impl<B: Loggable> Received<B> {
+impl<B: WalBlock> Received<B> {
     pub(super) fn new(block: B, number: Option<u64>, permit: Arc<Permit>) -> Received<B> {
         Received { held: Held::Here { block, _permit: Some(permit) }, number }
     }
@@ -223,7 +223,7 @@ impl<B: Loggable> Received<B> {
     }
 }
 
-impl<B: Loggable> Block for Received<B> {
+impl<B: WalBlock> Block for Received<B> {
     type Record<'a>
         = B::Record<'a>
     where
@@ -283,7 +283,7 @@ impl<B: Loggable> Block for Received<B> {
     }
 }
 
-impl<B: Loggable + TextRecords> TextRecords for Received<B> {
+impl<B: WalBlock + TextRecords> TextRecords for Received<B> {
     fn lines(&mut self) -> impl Iterator<Item = &str> {
         self.block().lines()
     }

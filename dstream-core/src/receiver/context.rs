@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    block::{Loggable, Received, Unlogged},
+    block::{Received, Volatile, WalBlock},
     budget::{Budget, Permit, Quota},
     log::{Open, ReceiverLog},
 };
@@ -66,7 +66,7 @@ enum Logged {
     After(u64),
 }
 
-impl<B: Loggable + 'static> ReceiverContext<B> {
+impl<B: WalBlock + 'static> ReceiverContext<B> {
     pub(super) fn new(name: String, context: &SourceContext) -> Self {
         let stop = context.stopping.child_token();
         let budget = Budget::new(context.config.receiver_buffer_bytes, stop.clone());
@@ -84,7 +84,7 @@ impl<B: Loggable + 'static> ReceiverContext<B> {
     }
 }
 
-impl<B: Loggable> ReceiverContext<B> {
+impl<B: WalBlock> ReceiverContext<B> {
     /// Stores one partition: the reliable form. What it holds may be acknowledged to its sender once this
     /// returns `true`: with a checkpoint, it is in the log then, and survives a crash and a loss of power.
     ///
@@ -257,7 +257,7 @@ impl<B: Loggable> ReceiverContext<B> {
 
 impl<T: Send> ReceiverContext<Vec<T>>
 where
-    Vec<T>: Loggable,
+    Vec<T>: WalBlock,
 {
     /// Stores one record: the unreliable form, since a record is on its own, and not in the log, until its
     /// block is closed. Blocks are closed after [`Config::block_interval`](crate::Config::block_interval),
@@ -270,14 +270,14 @@ where
     }
 }
 
-impl<T: Send> ReceiverContext<Unlogged<Vec<T>>> {
+impl<T: Send> ReceiverContext<Volatile<Vec<T>>> {
     /// Stores one record, which is not for the log; else as for a block that is.
     pub fn store(&self, record: T) -> bool {
-        self.push(record, |block| &mut block.0, Unlogged)
+        self.push(record, |block| &mut block.0, Volatile)
     }
 }
 
-impl<B: Loggable> Shared<B> {
+impl<B: WalBlock> Shared<B> {
     fn log(&self) -> Option<&ReceiverLog> {
         self.context.log.as_ref().filter(|log| log.is_enabled())
     }
@@ -318,7 +318,7 @@ impl<B: Loggable> Shared<B> {
     }
 }
 
-impl<B: Loggable> Open for Shared<B> {
+impl<B: WalBlock> Open for Shared<B> {
     fn close(&self) {
         self.close_open(&mut self.lock());
     }

@@ -12,7 +12,7 @@ use std::{collections::VecDeque, error::Error as StdError, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-pub use block::{Loggable, Unlogged};
+pub use block::{Volatile, WalBlock};
 pub use context::ReceiverContext;
 pub use log::ReceiverLog;
 
@@ -76,8 +76,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// ```
 pub trait Receiver: Send + 'static {
     /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::source::TextBlock), or a type of its own;
-    /// [`Unlogged`] where a crash may lose them.
-    type Block: Loggable + 'static;
+    /// [`Volatile`] where a crash may lose them.
+    type Block: WalBlock + 'static;
 
     /// How messages name this receiver, with its address: `socket_text_stream(localhost:9999)`. After a
     /// restart, what is left of it in the log is found by this name.
@@ -125,7 +125,7 @@ pub enum ReceiverPlan {
         last: u64,
     },
     /// Blocks of which none is in the log: after a crash they are gone.
-    Unlogged,
+    Volatile,
 }
 
 impl<R: Receiver> fmt::Debug for ReceiverStream<R> {
@@ -169,7 +169,7 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         let numbers = || ready.iter().filter_map(|block| block.number);
         Ok(match numbers().next().zip(numbers().next_back()) {
             Some((first, last)) => Some(ReceiverPlan::Logged { first, last }),
-            None => (!ready.is_empty()).then_some(ReceiverPlan::Unlogged),
+            None => (!ready.is_empty()).then_some(ReceiverPlan::Volatile),
         })
     }
 
@@ -178,7 +178,7 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         // After a restart the first ones are those of the batch, and those behind them the next one's.
         let last = match plan {
             ReceiverPlan::Logged { last, .. } => Some(*last),
-            ReceiverPlan::Unlogged => None,
+            ReceiverPlan::Volatile => None,
         };
         let behind = ready.iter().position(|block| block.number > last).unwrap_or(ready.len());
         let blocks: Vec<_> = ready.drain(..behind).collect();

@@ -13,7 +13,7 @@ use crate::{
     handle::{ChainInput, SourceOf},
     plan::OpMeta,
     rdd::RddBlock,
-    receiver::{Loggable, Received, ReceiverStream, receiver_stream},
+    receiver::{Received, ReceiverStream, WalBlock, receiver_stream},
 };
 
 /// Any stream of owned records of type `T`: what a function takes that builds a part of a pipeline.
@@ -77,7 +77,7 @@ where
 
 impl<D: Decoder + Clone> RecordStream<D::Item> for SocketStream<D>
 where
-    Vec<D::Item>: Loggable + for<'a> Block<Record<'a> = D::Item>,
+    Vec<D::Item>: WalBlock + for<'a> Block<Record<'a> = D::Item>,
 {
     type From = FromReceiver;
     type Input = Input<ReceiverStream<Self>>;

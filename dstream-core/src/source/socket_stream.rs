@@ -8,7 +8,7 @@ use super::{
     Decoder,
     tcp::{Fault, Framing, Server},
 };
-use crate::receiver::{Loggable, Receiver, ReceiverContext};
+use crate::receiver::{Receiver, ReceiverContext, WalBlock};
 
 /// Connects to a TCP server and yields the records that `decoder` finds in what it sends.
 ///
@@ -30,7 +30,7 @@ use crate::receiver::{Loggable, Receiver, ReceiverContext};
 pub fn socket_stream<D>(host: impl Into<String>, port: u16, decoder: D) -> SocketStream<D>
 where
     D: Decoder + Clone,
-    Vec<D::Item>: Loggable,
+    Vec<D::Item>: WalBlock,
 {
     SocketStream { server: Server { host: host.into(), port }, decoder }
 }
@@ -50,7 +50,7 @@ impl<D> fmt::Debug for SocketStream<D> {
 
 impl<D: Decoder + Clone> Receiver for SocketStream<D>
 where
-    Vec<D::Item>: Loggable,
+    Vec<D::Item>: WalBlock,
 {
     type Block = Vec<D::Item>;
 
@@ -82,7 +82,7 @@ struct Frames<D> {
 
 impl<D: Decoder> Frames<D>
 where
-    Vec<D::Item>: Loggable,
+    Vec<D::Item>: WalBlock,
 {
     /// Stores all that `decode` yields, also if it fails in the end.
     fn store(
@@ -117,7 +117,7 @@ where
 
 impl<D: Decoder> Framing<Vec<D::Item>> for Frames<D>
 where
-    Vec<D::Item>: Loggable,
+    Vec<D::Item>: WalBlock,
 {
     fn space(&mut self) -> &mut [u8] {
         &mut self.space

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::receiver::{Loggable, ReceiverContext};
+use crate::receiver::{ReceiverContext, WalBlock};
 
 /// What ends the run of a receiver.
 pub(super) type Fault = Box<dyn StdError + Send + Sync>;
@@ -53,7 +53,7 @@ impl Server {
     }
 
     /// One connection, from its beginning to its end; that the server ends it is a fault too.
-    pub(super) fn receive<B: Loggable>(
+    pub(super) fn receive<B: WalBlock>(
         &self,
         name: &str,
         framing: &mut impl Framing<B>,
@@ -77,7 +77,7 @@ pub(super) enum End {
 }
 
 /// Reads until the other side closes the connection or the context stops. What came before a fault is stored.
-pub(super) fn receive<B: Loggable>(
+pub(super) fn receive<B: WalBlock>(
     stream: &mut TcpStream,
     framing: &mut impl Framing<B>,
     ctx: &ReceiverContext<B>,

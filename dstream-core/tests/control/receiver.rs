@@ -10,7 +10,7 @@ use std::{
 
 use dstream_core::{
     Config,
-    receiver::{Receiver, ReceiverContext, Unlogged, receiver_stream},
+    receiver::{Receiver, ReceiverContext, Volatile, receiver_stream},
     source::{Block, Source},
     testing::{ManualClock, next_batch},
 };
@@ -179,14 +179,14 @@ struct Flood {
 }
 
 impl Receiver for Flood {
-    type Block = Unlogged<Counted>;
+    type Block = Volatile<Counted>;
 
     fn name(&self) -> String {
         "flood".into()
     }
 
-    fn run(&mut self, ctx: &ReceiverContext<Unlogged<Counted>>) -> Outcome {
-        while ctx.store_block(Unlogged(Counted::new(&self.alive))) {
+    fn run(&mut self, ctx: &ReceiverContext<Volatile<Counted>>) -> Outcome {
+        while ctx.store_block(Volatile(Counted::new(&self.alive))) {
             self.stored.send(self.alive.load(Ordering::SeqCst))?;
         }
         Ok(())
