@@ -1,4 +1,5 @@
-//! Closure literals: which can be inlined into the loop of their stage, and which names they bind and use.
+//! Closure literals: whether they can be inlined into the loop of their stage, and the names they bind and
+//! use.
 //!
 //! A literal is inlined as `let <pattern> = <record>; <body>`, which lets borrowed records flow and keeps
 //! build times flat. One whose body could leave it early (`return`, `?`, `.await`, an outer `break`), and
@@ -11,21 +12,20 @@ use proc_macro2::{Group, Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Expr, ExprClosure, Lit, LitByte, LitStr, Pat, ReturnType, visit::Visit};
 
-use crate::share::written_in_order;
+use crate::common::in_source_order;
 
-/// How a closure is applied to a record: `before` comes first, then `value` is the result.
+/// The application of a closure to a record: the statements `before`, and then the result `value`.
 pub(crate) struct Applied {
     pub(crate) before: TokenStream,
     pub(crate) value: TokenStream,
 }
 
-/// How long the arguments of an inlined closure stay in scope.
+/// The scope of the arguments of an inlined closure.
 pub(crate) enum Scope<'a> {
-    /// As long as the expression, as in a call.
+    /// The expression, as in a call.
     Expression,
-    /// As long as the record that comes of it, so that the record may borrow from the one before. Closures
-    /// behind it may take these names from outside the pipeline: arguments of these names are kept apart from
-    /// them.
+    /// The rest of the loop body, so that the result may borrow from the record. Downstream closures may
+    /// capture these names from outside the pipeline; arguments with these names are made hygienic.
     Loop(&'a BTreeSet<String>),
 }
 
@@ -38,8 +38,8 @@ pub(crate) fn apply(f: &Expr, record: TokenStream, scope: Scope<'_>, span: Span)
     };
     let wide = match scope {
         Scope::Expression => None,
-        Scope::Loop(taken) => {
-            let clash: BTreeSet<String> = bound(f).intersection(taken).cloned().collect();
+        Scope::Loop(reserved_names) => {
+            let clash: BTreeSet<String> = bound(f).intersection(reserved_names).cloned().collect();
             let pattern = rename(pattern.to_token_stream(), &clash);
             pattern.zip(rename(body.clone(), &clash))
         }
@@ -123,8 +123,8 @@ fn inlinable(f: &Expr) -> Option<(&Pat, TokenStream)> {
 
 /// The literal that the record must contain, if a closure literal is `|record| record.contains("..")` to the
 /// letter.
-pub(crate) fn contained(f: &Expr) -> Option<LitStr> {
-    match asked(f, "contains")? {
+pub(crate) fn contained_literal(f: &Expr) -> Option<LitStr> {
+    match literal_argument(f, "contains")? {
         Lit::Str(part) if part.suffix().is_empty() => Some(part.clone()),
         Lit::Char(part) if part.suffix().is_empty() => {
             Some(LitStr::new(&part.value().to_string(), part.span()))
@@ -136,7 +136,7 @@ pub(crate) fn contained(f: &Expr) -> Option<LitStr> {
 /// The ASCII character at which the record is split, if a closure literal is `|record| record.split('c')` to
 /// the letter.
 pub(crate) fn split_at(f: &Expr) -> Option<LitByte> {
-    match asked(f, "split")? {
+    match literal_argument(f, "split")? {
         Lit::Char(at) if at.suffix().is_empty() => {
             let byte = u8::try_from(at.value()).ok().filter(u8::is_ascii)?;
             Some(LitByte::new(byte, at.span()))
@@ -145,8 +145,8 @@ pub(crate) fn split_at(f: &Expr) -> Option<LitByte> {
     }
 }
 
-/// The literal, if a closure literal is `|record| record.method(literal)` to the letter.
-fn asked<'a>(f: &'a Expr, method: &str) -> Option<&'a Lit> {
+/// The literal argument, if a closure literal is exactly `|record| record.method(literal)`.
+fn literal_argument<'a>(f: &'a Expr, method: &str) -> Option<&'a Lit> {
     let Expr::Closure(closure) = f else { return None };
     let (Some((Pat::Ident(param), _)), Expr::MethodCall(call)) = (inlinable(f), &*closure.body) else {
         return None;
@@ -154,11 +154,12 @@ fn asked<'a>(f: &'a Expr, method: &str) -> Option<&'a Lit> {
     let plain = param.by_ref.is_none() && param.mutability.is_none() && param.subpat.is_none();
     let asks = call.method == method && call.turbofish.is_none() && call.attrs.is_empty();
     let Expr::Path(receiver) = &*call.receiver else { return None };
-    // Words that stand in one text are looked up alike, also where a macro of the user has handed the closure on.
+    // Words that stand in one text are looked up alike, also where a macro of the user has handed the closure
+    // on.
     let of_it = receiver.path.get_ident().is_some_and(|receiver| {
         let (begin, end) = (closure.inputs_begin.span, closure.inputs_end.span);
         let text = [begin, param.ident.span(), end, receiver.span(), call.method.span()];
-        *receiver == param.ident && written_in_order(&text)
+        *receiver == param.ident && in_source_order(&text)
     });
     match (plain && asks && of_it, call.args.first()?, call.args.len()) {
         (true, Expr::Lit(literal), 1) => Some(&literal.lit),
@@ -191,15 +192,15 @@ pub(crate) fn takes_one_of_a_type(f: &Expr) -> bool {
     }
 }
 
-/// Whether control could leave the closure's body other than at its end.
+/// Finds whether control can leave a closure's body other than at its end.
 #[derive(Default)]
 struct Escapes {
     found: bool,
     loops: usize,
 }
 
-/// Macros of the standard library that expand to no jump.
-const CALM: [&str; 22] = [
+/// Macros of the standard library that never expand to a jump.
+const NON_DIVERGING: [&str; 22] = [
     "assert",
     "assert_eq",
     "assert_ne",
@@ -235,7 +236,7 @@ impl Visit<'_> for Escapes {
                 syn::visit::visit_expr_break(self, jump);
             }
             Expr::Continue(jump) => self.found |= self.loops == 0 || jump.label.is_some(),
-            // What is inside these leaves these, not us.
+            // A jump inside these leaves these, not the closure.
             Expr::Closure(_) | Expr::Async(_) | Expr::TryBlock(_) => {}
             Expr::ForLoop(_) | Expr::While(_) | Expr::Loop(_) => {
                 self.loops += 1;
@@ -249,8 +250,9 @@ impl Visit<'_> for Escapes {
     fn visit_item(&mut self, _: &syn::Item) {}
 
     fn visit_macro(&mut self, mac: &syn::Macro) {
-        let calm = mac.path.get_ident().is_some_and(|name| CALM.iter().any(|calm| name == calm));
-        self.found |= !calm || jumps(mac.tokens.clone());
+        let is_non_diverging =
+            mac.path.get_ident().is_some_and(|name| NON_DIVERGING.iter().any(|known| name == known));
+        self.found |= !is_non_diverging || jumps(mac.tokens.clone());
     }
 }
 
@@ -327,7 +329,7 @@ fn words(literal: &Literal) -> impl Iterator<Item = String> {
 }
 
 /// A name of the expansion: never in the way of the user's.
-pub(crate) fn local(prefix: &str, id: usize, span: Span) -> Ident {
+pub(crate) fn mixed_site_ident(prefix: &str, id: usize, span: Span) -> Ident {
     Ident::new(&format!("__ds_{prefix}{id}"), span.resolved_at(Span::mixed_site()))
 }
 
@@ -371,8 +373,9 @@ mod tests {
 
     #[test]
     fn knows_what_the_record_must_contain() {
-        let part =
-            |text: &str| syn::parse_str(text).ok().and_then(|f| contained(&f)).map(|part| part.value());
+        let part = |text: &str| {
+            syn::parse_str(text).ok().and_then(|f| contained_literal(&f)).map(|part| part.value())
+        };
         assert_eq!(part("|l| l.contains(\"a\\n\")").as_deref(), Some("a\n"));
         assert_eq!(part("move |l| l.contains('é')").as_deref(), Some("é"));
         for text in [

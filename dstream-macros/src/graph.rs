@@ -22,7 +22,7 @@ pub(crate) type NodeId = usize;
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     /// Whether the last stream is a value of the program's: the last node, if all is well.
-    pub(crate) hands_out: bool,
+    pub(crate) publishes: bool,
     /// Whether sources may be streams that another pipeline of the context hands out.
     extends: bool,
 }
@@ -122,7 +122,7 @@ impl Graph {
     }
 
     /// Names that closures of this node or behind it, in the same loop, may take from outside.
-    pub(crate) fn mentions_behind(&self, id: NodeId) -> BTreeSet<String> {
+    pub(crate) fn mentions_downstream(&self, id: NodeId) -> BTreeSet<String> {
         let mut words = BTreeSet::new();
         for (consumer, _) in &self.nodes[id].consumers {
             let node = &self.nodes[*consumer];
@@ -130,7 +130,7 @@ impl Graph {
                 words.extend(call.args.iter().flat_map(closure::mentions));
             }
             if !node.is_root() {
-                words.extend(self.mentions_behind(*consumer));
+                words.extend(self.mentions_downstream(*consumer));
             }
         }
         words
@@ -415,7 +415,7 @@ impl Build<'_> {
     fn publish(&mut self, end: NodeId, chain: &Chain) {
         let last = chain.calls.iter().rfind(|call| call.name != ops::NAMED.name);
         let output = last.and_then(|call| ops::find(&call.name)).is_some_and(|spec| spec.is_output());
-        self.graph.hands_out = !output;
+        self.graph.publishes = !output;
         let node = &self.graph.nodes[end];
         if output || node.is_poison() {
             return;

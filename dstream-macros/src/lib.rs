@@ -11,6 +11,7 @@
 mod ast;
 mod check;
 mod closure;
+mod common;
 mod derive;
 mod diag;
 mod duration;
@@ -22,7 +23,6 @@ mod names;
 mod ops;
 mod parse;
 mod root;
-mod share;
 mod stage;
 #[cfg(test)]
 mod tests;

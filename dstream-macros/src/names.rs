@@ -139,7 +139,7 @@ fn above(graph: &Graph, id: NodeId) -> impl Iterator<Item = NodeId> {
 /// Whether it is there for people only, as `cache` is: with and without it, a chain has the same name.
 fn is_forwarding(graph: &Graph, id: NodeId) -> bool {
     let node = &graph.nodes[id];
-    matches!(&node.kind, NodeKind::Op { spec, .. } if matches!(spec.kind, Kind::Same(_)))
+    matches!(&node.kind, NodeKind::Op { spec, .. } if matches!(spec.kind, Kind::PassThrough(_)))
         && node.inputs.len() == 1
 }
 

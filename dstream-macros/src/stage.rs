@@ -1,16 +1,16 @@
-//! Cuts the graph where data must be complete.
+//! Divides the graph into stages, at the operators that need a whole batch.
 //!
-//! A stage reads one root (a source, or the result of an operator that needs the whole batch) and is a tree:
-//! narrow operators in one loop, and a sink at each leaf. Streams that are used several times fork the tree,
-//! so that every record passes once. Unions join trees of several roots in the sinks behind them.
+//! A stage reads one root (a source, or the result of a wide operator) and is a tree: narrow operators in one
+//! loop, and a sink at each leaf. A stream with several consumers forks the tree, so every record is read
+//! once. A union receives the records of several stages in the sinks downstream of it.
 
 use crate::{
+    common,
     graph::{Graph, NodeId, NodeKind},
     ops::{Kind, OpSpec, Reads, Wide},
-    share,
 };
 
-/// One loop nest a partition.
+/// A stage: one loop nest over the blocks of a task.
 pub(crate) struct Stage {
     pub(crate) root: NodeId,
     /// The loop's operators and sinks, below the root.
@@ -19,7 +19,7 @@ pub(crate) struct Stage {
     pub(crate) sinks: Vec<Sink>,
 }
 
-/// One operator in a stage, on one way from the root.
+/// One operator of a stage, on one path from the root.
 pub(crate) struct Branch {
     pub(crate) node: NodeId,
     pub(crate) then: Then,
@@ -28,8 +28,8 @@ pub(crate) struct Branch {
 pub(crate) enum Then {
     /// A narrow operator, and what reads it.
     Narrow(Vec<Branch>),
-    /// The same record goes on to what reads it.
-    Same(Vec<Branch>),
+    /// The record is passed through to the consumers.
+    PassThrough(Vec<Branch>),
     /// The sink with this index in [`Stage::sinks`].
     Sink(usize),
 }
@@ -40,9 +40,8 @@ pub(crate) struct Sink {
     pub(crate) node: NodeId,
     /// Which of the node's inputs it feeds.
     pub(crate) port: usize,
-    /// Which input the way took at each union, from the sink to the root: sinks of one node put their records
-    /// together in this order.
-    pub(crate) way: Vec<usize>,
+    /// The input at each union on the path, from the sink to the root. It orders the sinks of one node.
+    pub(crate) path: Vec<usize>,
 }
 
 #[cfg(test)]
@@ -58,8 +57,8 @@ impl Stage {
             let texts: Vec<String> = branches
                 .iter()
                 .map(|branch| match &branch.then {
-                    Then::Narrow(behind) | Then::Same(behind) => {
-                        format!("{} > {}", name(branch.node), tree(behind, name))
+                    Then::Narrow(downstream) | Then::PassThrough(downstream) => {
+                        format!("{} > {}", name(branch.node), tree(downstream, name))
                     }
                     Then::Sink(_) => name(branch.node),
                 })
@@ -78,27 +77,27 @@ pub(crate) fn cut(graph: &Graph) -> Vec<Stage> {
         .collect()
 }
 
-/// `None` if all who read the root take it as a whole.
+/// The stage of a root; `None` if all its consumers read it as a whole.
 fn stage(graph: &Graph, root: NodeId) -> Option<Stage> {
     let mut sinks = Vec::new();
     let tree = branches(graph, root, &mut Vec::new(), &mut sinks);
     (!tree.is_empty()).then_some(Stage { root, tree, sinks })
 }
 
-/// What there is of an operator that needs the whole batch when it is done.
+/// What a wide operator yields.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Yields {
-    /// Its records.
+    /// All records, owned.
     Rdd,
-    /// A view, of which stages borrow.
+    /// A view of its state, which stages borrow from.
     View,
-    /// Both sides of a join, which a stage matches: nobody wants all matches as his own.
-    Sides,
-    /// How many matches a join has: nobody wants more of it.
+    /// The two sides of a join, whose matches a stage enumerates: no consumer needs all of them owned.
+    Unmatched,
+    /// The number of matches of a join: no consumer needs more.
     Length,
 }
 
-/// What there is of this operator, as those who read it want it.
+/// What an operator yields, which depends on its consumers.
 pub(crate) fn yields(graph: &Graph, id: NodeId) -> Yields {
     match &graph.nodes[id].kind {
         NodeKind::Op { spec, .. } if spec.yields_view() => return Yields::View,
@@ -110,11 +109,11 @@ pub(crate) fn yields(graph: &Graph, id: NodeId) -> Yields {
     } else if readers(graph, id).all(wants_length) {
         Yields::Length
     } else {
-        Yields::Sides
+        Yields::Unmatched
     }
 }
 
-/// The operators that read a node and are computed.
+/// The live consumers of a node.
 fn readers(graph: &Graph, id: NodeId) -> impl Iterator<Item = &'static OpSpec> {
     let nodes = graph.nodes[id].consumers.iter().map(|(reader, _)| &graph.nodes[*reader]);
     nodes.filter(|node| node.live).filter_map(|node| match &node.kind {
@@ -123,62 +122,61 @@ fn readers(graph: &Graph, id: NodeId) -> impl Iterator<Item = &'static OpSpec> {
     })
 }
 
-/// Whether an operator takes all records of its input as they are, owned.
+/// Whether an operator needs all records of its input, owned.
 fn wants_records(spec: &OpSpec) -> bool {
     match &spec.kind {
         Kind::Output(output) => output.whole,
         Kind::Wide(wide) => matches!(wide.reads, Reads::Whole),
-        Kind::Narrow(..) | Kind::Same(_) => false,
+        Kind::Narrow(..) | Kind::PassThrough(_) => false,
     }
 }
 
-/// Whether it only asks how many there are, where that is known.
+/// Whether an operator only needs the number of records, where that is known.
 fn wants_length(spec: &OpSpec) -> bool {
     matches!(&spec.kind, Kind::Wide(wide) if wide.reads.sink().is_some_and(|sink| sink.of_whole.is_some()))
 }
 
-/// Whether `reader` takes the finished batch of `input` as it is, without a stage between.
-pub(crate) fn taken_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool {
+/// Whether `reader` reads the finished batch of `input` directly, without a stage between them.
+pub(crate) fn reads_whole(graph: &Graph, reader: NodeId, input: NodeId) -> bool {
     let NodeKind::Op { spec: OpSpec { kind: Kind::Wide(_), .. }, .. } = &graph.nodes[input].kind else {
         return false;
     };
     let NodeKind::Op { spec, .. } = &graph.nodes[reader].kind else { return false };
     let yields = yields(graph, input);
     match &spec.kind {
-        // Of a view or a join, a stage owns only what the output needs.
+        // From a view or a join, a stage makes only those records owned that the output needs.
         Kind::Output(output) => output.whole || yields == Yields::Rdd,
         Kind::Wide(Wide { reads: Reads::Whole | Reads::View, .. }) => true,
-        Kind::Wide(_) => wants_length(spec) && yields != Yields::Sides,
-        Kind::Narrow(..) | Kind::Same(_) => false,
+        Kind::Wide(_) => wants_length(spec) && yields != Yields::Unmatched,
+        Kind::Narrow(..) | Kind::PassThrough(_) => false,
     }
 }
 
-/// Whether somebody takes all records of a view as they are, owned. The others take the length of it, or the
-/// view.
-pub(crate) fn taken_as_rdd(graph: &Graph, input: NodeId) -> bool {
+/// Whether a consumer of a view needs all its records owned. Others need its length, or the view.
+pub(crate) fn needs_rdd(graph: &Graph, input: NodeId) -> bool {
     readers(graph, input).any(wants_records)
 }
 
-fn branches(graph: &Graph, from: NodeId, way: &mut Vec<usize>, sinks: &mut Vec<Sink>) -> Vec<Branch> {
+fn branches(graph: &Graph, from: NodeId, path: &mut Vec<usize>, sinks: &mut Vec<Sink>) -> Vec<Branch> {
     let mut out = Vec::new();
     for (node, port) in &graph.nodes[from].consumers {
         let NodeKind::Op { spec, .. } = &graph.nodes[*node].kind else { continue };
         if !graph.nodes[*node].live
-            || taken_whole(graph, *node, from)
-            || share::alike(graph, *node)[0] != *node
+            || reads_whole(graph, *node, from)
+            || common::sharing_sinks(graph, *node)[0] != *node
         {
             continue;
         }
         let then = match spec.kind {
-            Kind::Narrow(..) => Then::Narrow(branches(graph, *node, way, sinks)),
-            Kind::Same(_) => {
-                way.push(*port);
-                let behind = branches(graph, *node, way, sinks);
-                way.pop();
-                Then::Same(behind)
+            Kind::Narrow(..) => Then::Narrow(branches(graph, *node, path, sinks)),
+            Kind::PassThrough(_) => {
+                path.push(*port);
+                let downstream = branches(graph, *node, path, sinks);
+                path.pop();
+                Then::PassThrough(downstream)
             }
             Kind::Wide(_) | Kind::Output(_) => {
-                sinks.push(Sink { node: *node, port: *port, way: way.iter().rev().copied().collect() });
+                sinks.push(Sink { node: *node, port: *port, path: path.iter().rev().copied().collect() });
                 Then::Sink(sinks.len() - 1)
             }
         };

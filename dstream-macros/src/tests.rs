@@ -205,7 +205,7 @@ fn the_page_of_operators_is_up_to_date() {
     );
     for spec in crate::ops::OPS {
         let kind = match spec.kind {
-            crate::ops::Kind::Narrow(..) | crate::ops::Kind::Same(_) => "in the loop",
+            crate::ops::Kind::Narrow(..) | crate::ops::Kind::PassThrough(_) => "in the loop",
             crate::ops::Kind::Wide(_) => "whole batch",
             crate::ops::Kind::Output(_) => "output",
         };

@@ -13,9 +13,9 @@ use syn::{Expr, visit::Visit};
 
 use crate::{
     closure,
+    common::same_tokens,
     graph::{Graph, NodeKind},
     ops::{Kind, OpSpec},
-    share::same_tokens,
 };
 
 /// The checks, which do nothing when the program runs.

@@ -5,9 +5,9 @@ use quote::{quote, quote_spanned};
 
 use super::{captures, meta, op, result, view};
 use crate::{
-    closure::local,
+    closure::mixed_site_ident,
     graph::{Graph, NodeId, NodeKind},
-    ops::{Asks, Flow, Fused, Kind, Nest, Op, Reads, Wide, collect},
+    ops::{BlockAccess, Flow, Fused, Kind, Nest, Op, Reads, Wide, collect},
     stage::{Branch, Sink, Stage, Then, Yields, yields},
 };
 
@@ -28,14 +28,14 @@ pub(super) fn stage(graph: &Graph, at: usize, stage: &Stage) -> TokenStream {
     let place = meta(root);
     let input = match &node.kind {
         NodeKind::Source { .. } => {
-            let input = local("in", root, span);
+            let input = mixed_site_ident("in", root, span);
             quote_spanned!(span => __ds_batch.blocks_of(&#input, &#place))
         }
         _ if yields(graph, root) == Yields::View => {
             let view = view(root, span);
             quote_spanned!(span => ::dstream::__private::StateView::blocks(&#view))
         }
-        _ if yields(graph, root) == Yields::Sides => {
+        _ if yields(graph, root) == Yields::Unmatched => {
             let sides = result(root, span);
             quote_spanned!(span => ::dstream::__private::Joined::blocks(#sides))
         }
@@ -43,15 +43,15 @@ pub(super) fn stage(graph: &Graph, at: usize, stage: &Stage) -> TokenStream {
             // Records are moved out of the last use of an Rdd, and cloned while an output still needs it.
             let rdd = result(root, span);
             let whole =
-                node.consumers.iter().any(|(reader, _)| crate::stage::taken_whole(graph, *reader, root));
+                node.consumers.iter().any(|(reader, _)| crate::stage::reads_whole(graph, *reader, root));
             let clone = whole.then(|| quote_spanned!(span => .clone()));
             quote_spanned!(span => ::dstream::__private::blocks(#rdd #clone))
         }
     };
     let sinks: TokenStream =
         stage.sinks.iter().enumerate().map(|(at, sink)| new_sink(graph, root, at, sink)).collect();
-    let record = local("r", root, span);
-    let records = asked(graph, &stage.tree, span);
+    let record = mixed_site_ident("r", root, span);
+    let records = block_access(graph, &stage.tree, span);
     let body = fork(graph, stage, &stage.tree, &Flow { record: record.clone(), moved: true });
     let names = |at| sink_name(root, at, span);
     let done = (0..stage.sinks.len()).rev().fold(quote!(()), |rest, at| {
@@ -87,17 +87,19 @@ pub(super) fn stage(graph: &Graph, at: usize, stage: &Stage) -> TokenStream {
     )
 }
 
-/// What the block is asked for.
-fn asked(graph: &Graph, tree: &[Branch], span: Span) -> TokenStream {
+/// The expression that reads the records of the block.
+fn block_access(graph: &Graph, tree: &[Branch], span: Span) -> TokenStream {
     if let [Branch { node, then }] = tree
         && let NodeKind::Op { spec, call } = &graph.nodes[*node].kind
     {
         match (&spec.kind, then) {
-            (Kind::Same(_), Then::Same(behind)) => return asked(graph, behind, span),
-            (Kind::Narrow(_, Asks::Texts), _) => {
+            (Kind::PassThrough(_), Then::PassThrough(downstream)) => {
+                return block_access(graph, downstream, span);
+            }
+            (Kind::Narrow(_, BlockAccess::Texts), _) => {
                 return quote_spanned!(span => ::dstream::__private::Block::texts(__ds_block));
             }
-            (Kind::Narrow(_, Asks::RecordsWith(part)), _) => {
+            (Kind::Narrow(_, BlockAccess::RecordsWith(part)), _) => {
                 if let Some(part) = part(&op(*node, call, graph)) {
                     return quote_spanned!(span => ::dstream::__private::Block::records_with(__ds_block, #part));
                 }
@@ -114,13 +116,13 @@ fn new_sink(graph: &Graph, root: NodeId, at: usize, sink: &Sink) -> TokenStream 
     let value = match &spec.kind {
         Kind::Wide(wide) => wide.reads.sink().map_or_else(|| collect(&op), |sink| (sink.new)(&op)),
         Kind::Output(output) => (output.sink)(&op),
-        Kind::Narrow(..) | Kind::Same(_) => return TokenStream::new(),
+        Kind::Narrow(..) | Kind::PassThrough(_) => return TokenStream::new(),
     };
     let name = sink_name(root, at, op.span());
     quote_spanned!(op.span() => let mut #name = #value;)
 }
 
-/// Hands a record to each branch; the last that needs it as a value may move it.
+/// Passes a record to each branch. The last branch that needs it as a value may move it.
 fn fork(graph: &Graph, stage: &Stage, tree: &[Branch], flow: &Flow) -> TokenStream {
     let last = tree.iter().rposition(|branch| needs_record(graph, branch));
     let branches = tree.iter().enumerate().map(|(at, branch)| {
@@ -134,7 +136,7 @@ fn fork(graph: &Graph, stage: &Stage, tree: &[Branch], flow: &Flow) -> TokenStre
 
 fn needs_record(graph: &Graph, branch: &Branch) -> bool {
     match (&branch.then, &graph.nodes[branch.node].kind) {
-        (Then::Same(behind), _) => behind.iter().any(|branch| needs_record(graph, branch)),
+        (Then::PassThrough(downstream), _) => downstream.iter().any(|branch| needs_record(graph, branch)),
         (_, NodeKind::Op { spec, .. }) => match &spec.kind {
             Kind::Wide(wide) => wide.reads.sink().is_none_or(|sink| sink.needs_record),
             _ => true,
@@ -149,9 +151,9 @@ fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStrea
     let mut op = op(branch.node, call, graph);
     let span = op.span();
     match (&spec.kind, &branch.then) {
-        (Kind::Narrow(fuse, _), Then::Narrow(behind)) => {
+        (Kind::Narrow(fuse, _), Then::Narrow(downstream)) => {
             let Fused { before, nest, out } = fuse(&op, flow);
-            let rest = fork(graph, stage, behind, &out);
+            let rest = fork(graph, stage, downstream, &out);
             match nest {
                 Nest::None => quote_spanned!(span => #before #rest),
                 Nest::If(condition) => quote_spanned!(span => #before if #condition { #rest }),
@@ -160,8 +162,8 @@ fn grow(graph: &Graph, stage: &Stage, branch: &Branch, flow: Flow) -> TokenStrea
                 }
             }
         }
-        (Kind::Same(_), Then::Same(behind)) => fork(graph, stage, behind, &flow),
-        (Kind::Wide(Wide { reads: Reads::Records(sink) | Reads::Sides(sink), .. }), Then::Sink(at)) => {
+        (Kind::PassThrough(_), Then::PassThrough(downstream)) => fork(graph, stage, downstream, &flow),
+        (Kind::Wide(Wide { reads: Reads::Records(sink) | Reads::JoinSides(sink), .. }), Then::Sink(at)) => {
             op.sink = sink_name(stage.root, *at, span);
             (sink.push)(&op, flow.value(span))
         }

@@ -28,13 +28,13 @@ pub(super) fn select(copy: &TokenStream, code: &TokenStream) -> TokenStream {
 }
 
 /// The statements against `DStream<T>`.
-pub(super) fn copy(pipeline: &Pipeline, hands_out: bool) -> TokenStream {
+pub(super) fn copy(pipeline: &Pipeline, publishes: bool) -> TokenStream {
     let site = Span::mixed_site();
     let mut names = HashSet::new();
     let last = pipeline.statements.len().wrapping_sub(1);
     let statements = pipeline.statements.iter().enumerate().map(|(at, statement)| {
         let chain = chain(&statement.chain, &names);
-        if hands_out && at == last {
+        if publishes && at == last {
             let value = if pipeline.context.is_some() { "handed_out" } else { "handed_out_with" };
             let value = Ident::new(value, site);
             return quote_spanned!(site => ::dstream::__private::#value(#chain));
@@ -47,7 +47,7 @@ pub(super) fn copy(pipeline: &Pipeline, hands_out: bool) -> TokenStream {
             several => quote_spanned!(site => let (#(#several),*) = #chain;),
         }
     });
-    let value = (!hands_out)
+    let value = (!publishes)
         .then(|| quote_spanned!(site => ::dstream::__private::not_compiled::<::dstream::StreamingContext>()));
     quote_spanned!(site => #(#statements)* #value)
 }

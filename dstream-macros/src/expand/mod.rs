@@ -10,13 +10,13 @@ use quote::{ToTokens, quote, quote_spanned};
 
 use crate::{
     ast::{Call, Pipeline},
-    closure::{local, moved},
+    closure::{mixed_site_ident, moved},
+    common,
     diag::Diags,
     duration::{self, duration},
     graph::{Graph, Node, NodeId, NodeKind},
     names,
     ops::{Arg, Keeps, Kind, Op, OpSpec, Reads, Wide},
-    share,
     stage::{self, Stage, Yields},
 };
 
@@ -26,7 +26,7 @@ pub(crate) fn expand(pipeline: &Pipeline, graph: &Graph, mut diags: Diags) -> To
     let builder = builder(pipeline, &mut diags);
     let code =
         if diags.is_empty() { program(pipeline, graph, &builder) } else { not_compiled(pipeline, graph) };
-    let copy = ide::copy(pipeline, graph.hands_out);
+    let copy = ide::copy(pipeline, graph.publishes);
     let select = ide::select(&copy, &code);
     let errors = diags.to_tokens();
     // The user's tokens come before any error, so that they stand at the same offset with and without one.
@@ -46,7 +46,7 @@ fn not_compiled(pipeline: &Pipeline, graph: &Graph) -> TokenStream {
         NodeKind::Source { expr, .. } if expr.clone().into_iter().count() > 1 => Some(expr),
         _ => None,
     });
-    let value = match (graph.hands_out, &pipeline.context) {
+    let value = match (graph.publishes, &pipeline.context) {
         (false, _) => quote!(::dstream::StreamingContext),
         (true, None) => quote!((::dstream::StreamingContext, ::dstream::StreamHandle<()>)),
         (true, Some(_)) => quote!(::dstream::StreamHandle<()>),
@@ -101,7 +101,7 @@ fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenSt
     let outputs = (0..graph.nodes.len()).filter(|id| graph.nodes[*id].is_output());
     let emitted: TokenStream = outputs.map(|id| emit(graph, id)).collect();
     let names: TokenStream = names::outputs(graph).map(|id| output(graph, id)).collect();
-    let (handle, finish) = handed_out(pipeline, graph);
+    let (handle, finish) = publish(pipeline, graph);
     let migrations = (0..graph.nodes.len()).filter_map(|id| migrate(graph, id));
     let captures = captures::checks(graph);
     let calls = graph.nodes.iter().filter_map(|node| match &node.kind {
@@ -130,11 +130,11 @@ fn program(pipeline: &Pipeline, graph: &Graph, builder: &TokenStream) -> TokenSt
     )
 }
 
-/// Makes the handle on the stream that a pipeline hands out, if it does, and the value of the whole.
-fn handed_out(pipeline: &Pipeline, graph: &Graph) -> (TokenStream, TokenStream) {
+/// Creates the handle on the stream that a pipeline publishes, if it does, and the value of the expansion.
+fn publish(pipeline: &Pipeline, graph: &Graph) -> (TokenStream, TokenStream) {
     let site = Span::mixed_site();
     let finish = quote_spanned!(site => __ds_builder.finish());
-    let Some((id, node)) = graph.nodes.iter().enumerate().next_back().filter(|_| graph.hands_out) else {
+    let Some((id, node)) = graph.nodes.iter().enumerate().next_back().filter(|_| graph.publishes) else {
         return (TokenStream::new(), finish);
     };
     let (meta, slide) = (meta(id), slide(graph, node.inputs[0], site));
@@ -181,12 +181,12 @@ fn meta(id: NodeId) -> TokenStream {
 }
 
 fn op<'a>(id: NodeId, call: &'a Call, graph: &Graph) -> Op<'a> {
-    let sink = local("s", id, call.name.span());
-    Op { id, call, taken: graph.mentions_behind(id), meta: meta(id), sink, port: 0 }
+    let sink = mixed_site_ident("s", id, call.name.span());
+    Op { id, call, reserved_names: graph.mentions_downstream(id), meta: meta(id), sink, port: 0 }
 }
 
-/// What a node holds between batches. A stream that nobody reads becomes a variable, so that the compiler's
-/// own `unused_variables` warns about it.
+/// The values that a node holds between batches. A stream that nobody reads becomes a variable, so that the
+/// compiler's own `unused_variables` warns about it.
 fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
     let unused = node.consumers.is_empty() && !node.is_output();
     let name = node.name.as_ref();
@@ -203,7 +203,7 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
             match name {
                 Some(name) if unused => quote_spanned!(span => let #name = #expr;),
                 _ => {
-                    let (input, place) = (local("in", id, span), meta(id));
+                    let (input, place) = (mixed_site_ident("in", id, span), meta(id));
                     let given = match &node.given {
                         Some(given) => quote_spanned!(span => ::core::option::Option::Some(#given)),
                         None => quote_spanned!(span => ::core::option::Option::None),
@@ -219,7 +219,7 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
             let value = match &spec.kind {
                 Kind::Wide(wide) if node.live => (wide.hoist)(&op),
                 Kind::Output(output) => (output.hoist)(&op),
-                Kind::Same(hoist) => {
+                Kind::PassThrough(hoist) => {
                     let warning =
                         name.filter(|_| unused).map(|name| quote_spanned!(op.span() => let #name = ();));
                     let code = hoist(&op);
@@ -229,7 +229,7 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
             };
             let value = value.map(|value| quote_spanned!(op.span() => let #hoisted = #value;));
             let policy =
-                (node.is_output() && !(graph.hands_out && id + 1 == graph.nodes.len())).then(|| policy(&op));
+                (node.is_output() && !(graph.publishes && id + 1 == graph.nodes.len())).then(|| policy(&op));
             let kept = match &spec.kind {
                 Kind::Wide(Wide { keep: Some(keep), .. }) if node.live => {
                     Some(keep_between(graph, &op, spec, *keep))
@@ -277,11 +277,11 @@ fn slides(graph: &Graph, id: NodeId) -> TokenStream {
 fn slide(graph: &Graph, id: NodeId, span: Span) -> TokenStream {
     match graph.nodes[id].slide {
         Some(source) if matches!(graph.nodes[source].kind, NodeKind::Source { .. }) => {
-            let input = local("in", source, span);
+            let input = mixed_site_ident("in", source, span);
             quote_spanned!(span => ::dstream::__private::ChainInput::slide(&#input))
         }
         Some(window) => {
-            let window = local("w", window, span);
+            let window = mixed_site_ident("w", window, span);
             quote_spanned!(span => ::core::option::Option::Some(#window.slide))
         }
         None => quote_spanned!(span => ::core::option::Option::None),
@@ -320,9 +320,8 @@ fn migrate(graph: &Graph, id: NodeId) -> Option<TokenStream> {
     Some(quote_spanned!(span => #operator.lock().migrate(#f);))
 }
 
-/// The step that has come of the sinks that feed an input of a node, from all stages, in the order of the
-/// unions between.
-fn fed(graph: &Graph, stages: &[Stage], id: NodeId, port: usize) -> TokenStream {
+/// The step of all sinks that feed an input of a node, from all stages, in the order of the unions between.
+fn input_step(graph: &Graph, stages: &[Stage], id: NodeId, port: usize) -> TokenStream {
     let span = graph.nodes[id].span().resolved_at(Span::mixed_site());
     let mut feeds: Vec<_> = stages
         .iter()
@@ -331,7 +330,7 @@ fn fed(graph: &Graph, stages: &[Stage], id: NodeId, port: usize) -> TokenStream 
         })
         .filter(|(sink, _)| (sink.node, sink.port) == (id, port))
         .collect();
-    feeds.sort_by(|(a, _), (b, _)| a.way.cmp(&b.way));
+    feeds.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
     // Where the streams do not fit each other, the error belongs to the union.
     let union = union_above(graph, graph.nodes[id].inputs[port]).resolved_at(Span::mixed_site());
     let several = feeds.len() > 1;
@@ -361,7 +360,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
     let NodeKind::Op { spec, call } = &node.kind else { return TokenStream::new() };
     let op = op(id, call, graph);
     let span = op.span();
-    let tasks = |port| fed(graph, stages, id, port);
+    let tasks = |port| input_step(graph, stages, id, port);
     let collected = |port| {
         let tasks = tasks(port);
         quote_spanned!(span => __ds_batch.collect(#tasks))
@@ -370,8 +369,8 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
     let mut before = TokenStream::new();
     let step = match &spec.kind {
         _ if !node.live => return TokenStream::new(),
-        Kind::Wide(Wide { reads: Reads::Records(sink) | Reads::Sides(sink), finish, .. }) => {
-            match sink.of_whole.filter(|_| stage::taken_whole(graph, id, node.inputs[0])) {
+        Kind::Wide(Wide { reads: Reads::Records(sink) | Reads::JoinSides(sink), finish, .. }) => {
+            match sink.of_whole.filter(|_| stage::reads_whole(graph, id, node.inputs[0])) {
                 Some(of_whole) => of_whole(&op, &whole(graph, node.inputs[0], span)),
                 None => match &sink.join {
                     Some(join) => {
@@ -385,7 +384,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         }
         Kind::Wide(Wide { reads: Reads::Whole, finish, .. }) => {
             let rdds = ports.map(|port| match node.inputs[port] {
-                input if stage::taken_whole(graph, id, input) => {
+                input if stage::reads_whole(graph, id, input) => {
                     let rdd = result(input, span);
                     quote_spanned!(span => ::core::clone::Clone::clone(&#rdd))
                 }
@@ -397,7 +396,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
             let view = view(node.inputs[0], span);
             finish(&op, &[quote!(#view)])
         }
-        Kind::Output(_) if !stage::taken_whole(graph, id, node.inputs[0]) => collected(0),
+        Kind::Output(_) if !stage::reads_whole(graph, id, node.inputs[0]) => collected(0),
         _ => return TokenStream::new(),
     };
     let (rdd, view, meta) = (result(id, span), view(id, span), &op.meta);
@@ -405,7 +404,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         return quote_spanned!(span => let (#rdd, #view) = #step;);
     }
     if spec.yields_view() {
-        let copy = stage::taken_as_rdd(graph, id)
+        let copy = stage::needs_rdd(graph, id)
             .then(|| quote_spanned!(span => let #rdd = ::dstream::__private::StateView::rdd(&#view);));
         return quote_spanned!(span => #before let #view = #step; #copy);
     }
@@ -413,7 +412,7 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
         _ if !spec.is_join() => step,
         Yields::Length => quote_spanned!(span => __ds_batch.join_count(&#meta, #step)),
         Yields::Rdd => quote_spanned!(span => __ds_batch.join_rdd(&#meta, #step)),
-        Yields::Sides | Yields::View => step,
+        Yields::Unmatched | Yields::View => step,
     };
     quote_spanned!(span => #before let #rdd = #step;)
 }
@@ -421,13 +420,13 @@ fn finish(graph: &Graph, stages: &[Stage], id: NodeId) -> TokenStream {
 /// What the tasks of an operator were put together to, as an expression. If others go on from there, too, the
 /// first of them keeps it in a variable, of which the last takes the value.
 fn joined(graph: &Graph, op: &Op<'_>, step: impl FnOnce() -> TokenStream) -> (TokenStream, TokenStream) {
-    let (span, alike) = (op.span(), share::alike(graph, op.id));
-    if alike.len() == 1 {
+    let (span, sharing_sinks) = (op.span(), common::sharing_sinks(graph, op.id));
+    if sharing_sinks.len() == 1 {
         return (TokenStream::new(), step());
     }
-    let kept = local("p", alike[0], span);
-    let made = (alike[0] == op.id).then(step).map(|step| quote_spanned!(span => let #kept = #step;));
-    match alike.last() == Some(&op.id) {
+    let kept = mixed_site_ident("p", sharing_sinks[0], span);
+    let made = (sharing_sinks[0] == op.id).then(step).map(|step| quote_spanned!(span => let #kept = #step;));
+    match sharing_sinks.last() == Some(&op.id) {
         true => (TokenStream::new(), quote!(#kept)),
         false => (made.unwrap_or_default(), quote_spanned!(span => ::core::clone::Clone::clone(&#kept))),
     }
@@ -435,7 +434,7 @@ fn joined(graph: &Graph, op: &Op<'_>, step: impl FnOnce() -> TokenStream) -> (To
 
 /// The variable that holds the finished step of node `id`.
 fn result(id: NodeId, span: Span) -> proc_macro2::Ident {
-    local("n", id, span)
+    mixed_site_ident("n", id, span)
 }
 
 /// The variable that holds all that node `id` has, of whatever type it is.
@@ -448,14 +447,14 @@ fn whole(graph: &Graph, id: NodeId, span: Span) -> proc_macro2::Ident {
 
 /// The variable that holds the state of node `id` after the batch.
 fn view(id: NodeId, span: Span) -> proc_macro2::Ident {
-    local("view", id, span)
+    mixed_site_ident("view", id, span)
 }
 
 /// The output as the batches and the checkpoints know it, by its name.
 fn output(graph: &Graph, id: NodeId) -> TokenStream {
     let (name, meta) = (names::output(graph, id), meta(id));
     let span = graph.nodes[id].span().resolved_at(Span::mixed_site());
-    let output = local("out", id, span);
+    let output = mixed_site_ident("out", id, span);
     quote_spanned!(span => let #output = __ds_builder.output(#name, &#meta);)
 }
 
@@ -467,13 +466,14 @@ fn emit(graph: &Graph, id: NodeId) -> TokenStream {
     let op = op(id, call, graph);
     let span = op.span();
     let input = graph.nodes[id].inputs[0];
-    let from = if stage::taken_whole(graph, id, input) { input } else { id };
+    let from = if stage::reads_whole(graph, id, input) { input } else { id };
     let from = result(from, span);
-    let (rdd, batch, policy) = (local("rdd", id, span), local("batch", id, span), op.policy());
-    if graph.hands_out && id + 1 == graph.nodes.len() {
+    let (rdd, batch, policy) =
+        (mixed_site_ident("rdd", id, span), mixed_site_ident("batch", id, span), op.policy());
+    if graph.publishes && id + 1 == graph.nodes.len() {
         return quote_spanned!(span => __ds_batch.publish(&#from, &__ds_publisher););
     }
     let emit = (output.emit)(&op, &rdd, &batch);
-    let output = local("out", id, span);
+    let output = mixed_site_ident("out", id, span);
     quote_spanned!(span => __ds_batch.output(&#output, &#from, &mut #policy, |#rdd, #batch| #emit);)
 }

@@ -6,9 +6,9 @@ use syn::Expr;
 
 use crate::{
     ast::Call,
+    common,
     graph::{Graph, NodeId, NodeKind},
     ops::{Arg, Keeps, Kind, OpSpec},
-    share,
     stage::{Branch, Stage, Then},
 };
 
@@ -37,9 +37,9 @@ fn operator(graph: &Graph, id: NodeId) -> TokenStream {
         NodeKind::Op { spec, call } => {
             let kind = match &spec.kind {
                 Kind::Narrow(..) => quote!(Narrow),
-                Kind::Same(_) => quote!(Forward),
+                Kind::PassThrough(_) => quote!(Forward),
                 Kind::Wide(_) => quote!(Wide),
-                Kind::Output(_) if graph.hands_out && id + 1 == graph.nodes.len() => quote!(Handle),
+                Kind::Output(_) if graph.publishes && id + 1 == graph.nodes.len() => quote!(Handle),
                 Kind::Output(_) => quote!(Output),
             };
             let keeps = match spec.keeps(call) {
@@ -73,9 +73,9 @@ fn operator(graph: &Graph, id: NodeId) -> TokenStream {
 pub(super) fn operators_of(graph: &Graph, tree: &[Branch], out: &mut Vec<NodeId>) {
     for branch in tree {
         let nodes = match &branch.then {
-            Then::Sink(_) => share::alike(graph, branch.node),
-            Then::Narrow(behind) | Then::Same(behind) => {
-                operators_of(graph, behind, out);
+            Then::Sink(_) => common::sharing_sinks(graph, branch.node),
+            Then::Narrow(downstream) | Then::PassThrough(downstream) => {
+                operators_of(graph, downstream, out);
                 vec![branch.node]
             }
         };
@@ -175,7 +175,7 @@ mod tests {
         diag::Diags,
         graph::{self, Graph, NodeKind},
         parse,
-        stage::{cut, taken_whole},
+        stage::{cut, reads_whole},
     };
 
     fn graph(program: &str) -> Graph {
@@ -303,7 +303,7 @@ mod tests {
             }
             for (id, node) in graph.nodes.iter().enumerate().filter(|(_, node)| node.live) {
                 let is_fed = of_stages.iter().any(|operators| operators.contains(&id));
-                let takes = node.inputs.iter().filter(|input| taken_whole(&graph, id, **input)).count();
+                let takes = node.inputs.iter().filter(|input| reads_whole(&graph, id, **input)).count();
                 match node.inputs.len() {
                     0 => prop_assert!(!is_fed),
                     // In a loop, or behind a whole result: one of both, and never nowhere.

@@ -9,7 +9,7 @@ pub(super) static CACHE: OpSpec = spec("cache", "cache()");
 pub(super) static PERSIST: OpSpec = spec("persist", "persist()");
 
 const fn spec(name: &'static str, usage: &'static str) -> OpSpec {
-    OpSpec { name, usage, forms: &[&[]], options: &[], kind: Kind::Same(warn), editor: plain_editor }
+    OpSpec { name, usage, forms: &[&[]], options: &[], kind: Kind::PassThrough(warn), editor: plain_editor }
 }
 
 /// The use of a deprecated item is the one warning that a macro can give at a place of its choice.

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote_spanned;
 
-use super::{Join, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, as_it_is, no_hoist, plain_editor};
+use super::{Join, Keeps, Kind, Op, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor, unchanged};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "count",
@@ -15,7 +15,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::Records(SINK),
-        finish: as_it_is,
+        finish: unchanged,
     }),
     editor: plain_editor,
 };

@@ -2,15 +2,15 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Asks, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
-use crate::closure::{Scope, contained};
+use super::{Arg, BlockAccess, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
+use crate::closure::{Scope, contained_literal};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "filter",
     usage: "filter(|record| ..)",
     forms: &[&[Arg::Closure(&[1])]],
     options: &[],
-    kind: Kind::Narrow(fuse, Asks::RecordsWith(|op| op.call.args.first().and_then(contained))),
+    kind: Kind::Narrow(fuse, BlockAccess::RecordsWith(|op| op.call.args.first().and_then(contained_literal))),
     editor: plain_editor,
 };
 

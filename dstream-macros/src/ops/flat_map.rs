@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::Expr;
 
-use super::{Arg, Asks, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
+use super::{Arg, BlockAccess, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 use crate::closure::split_at;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -12,7 +12,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     usage: "flat_map(|record| ..)",
     forms: &[&[Arg::Closure(&[1])]],
     options: &[],
-    kind: Kind::Narrow(fuse, Asks::Records),
+    kind: Kind::Narrow(fuse, BlockAccess::Records),
     editor: plain_editor,
 };
 

@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Asks, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
+use super::{Arg, BlockAccess, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 use crate::closure::Scope;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -10,7 +10,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
     usage: "inspect(|record| ..)",
     forms: &[&[Arg::Closure(&[1])]],
     options: &[],
-    kind: Kind::Narrow(fuse, Asks::Records),
+    kind: Kind::Narrow(fuse, BlockAccess::Records),
     editor: plain_editor,
 };
 

@@ -32,7 +32,7 @@ const fn spec(
                 let buckets = partitions(op);
                 Some(quote_spanned!(op.span() => ::dstream::__private::Join::new(#buckets)))
             },
-            reads: Reads::Sides(Sink {
+            reads: Reads::JoinSides(Sink {
                 new: |op| {
                     let (join, side) = (op.hoisted(), Ident::new(["left", "right"][op.port], op.span()));
                     quote_spanned!(op.span() => #join.#side(__ds_seed))

@@ -2,14 +2,14 @@
 
 use quote::quote_spanned;
 
-use super::{Asks, Flow, Fused, Kind, Nest, Op, OpSpec, combine_by_key::pair, plain_editor};
+use super::{BlockAccess, Flow, Fused, Kind, Nest, Op, OpSpec, combine_by_key::pair, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "keys",
     usage: "keys()",
     forms: &[&[]],
     options: &[],
-    kind: Kind::Narrow(fuse, Asks::Records),
+    kind: Kind::Narrow(fuse, BlockAccess::Records),
     editor: plain_editor,
 };
 

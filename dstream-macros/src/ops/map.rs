@@ -2,14 +2,14 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Asks, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
+use super::{Arg, BlockAccess, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "map",
     usage: "map(|record| ..)",
     forms: &[&[Arg::Closure(&[1])]],
     options: &[],
-    kind: Kind::Narrow(fuse, Asks::Records),
+    kind: Kind::Narrow(fuse, BlockAccess::Records),
     editor: plain_editor,
 };
 

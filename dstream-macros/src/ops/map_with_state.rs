@@ -4,8 +4,8 @@ use proc_macro2::Ident;
 use quote::{quote, quote_spanned};
 
 use super::{
-    Arg, Editor, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_it_is, group_by_key, no_hoist, partitions,
-    plain_editor, update_state_by_key::kept,
+    Arg, Editor, Keeps, Kind, OpSpec, Reads, Sink, Wide, group_by_key, no_hoist, partitions, plain_editor,
+    unchanged, update_state_by_key::kept,
 };
 use crate::{
     ast::Call,
@@ -52,7 +52,7 @@ pub(crate) static SNAPSHOTS: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::View,
-        finish: as_it_is,
+        finish: unchanged,
     }),
     editor: plain_editor,
 };

@@ -57,20 +57,20 @@ use syn::LitStr;
 
 use crate::{
     ast::Call,
-    closure::{Applied, Scope, apply, arity, callable, local},
+    closure::{Applied, Scope, apply, arity, callable, mixed_site_ident},
 };
 
-/// An operator: how it is called, and what it becomes.
+/// The specification of an operator: how it is called, and what it expands to.
 pub(crate) struct OpSpec {
     pub(crate) name: &'static str,
-    /// How it is called, for messages.
+    /// The form of a call, for messages.
     pub(crate) usage: &'static str,
-    /// Its overloads, told apart by the number of arguments.
+    /// Its overloads, which differ in the number of arguments.
     pub(crate) forms: &'static [&'static [Arg]],
     /// Its named options.
     pub(crate) options: &'static [&'static str],
     pub(crate) kind: Kind,
-    /// How an editor should read a call whose overloads one method can't have.
+    /// How the editor view writes a call whose overloads one method can't have.
     pub(crate) editor: fn(&Call) -> Editor,
 }
 
@@ -110,9 +110,9 @@ impl OpSpec {
         matches!(&self.kind, Kind::Wide(Wide { keeps: Keeps::State, .. } | Wide { reads: Reads::View, .. }))
     }
 
-    /// Whether its result is not matched yet.
+    /// Whether its result is a join, whose matches are not enumerated yet.
     pub(crate) fn is_join(&self) -> bool {
-        matches!(&self.kind, Kind::Wide(Wide { reads: Reads::Sides(_), .. }))
+        matches!(&self.kind, Kind::Wide(Wide { reads: Reads::JoinSides(_), .. }))
     }
 
     /// Whether nothing can follow it.
@@ -161,26 +161,26 @@ pub(crate) enum Arg {
 /// What an operator becomes in the expansion.
 pub(crate) enum Kind {
     /// Part of the loop.
-    Narrow(fn(&Op<'_>, Flow) -> Fused, Asks),
-    /// Hands on the records of its inputs: several loops then end in the sinks behind it. The code is put
-    /// where the pipeline is built.
-    Same(fn(&Op<'_>) -> TokenStream),
-    /// Ends a stage and yields the records of another.
+    Narrow(fn(&Op<'_>, Flow) -> Fused, BlockAccess),
+    /// Passes the records of its inputs through: several loops then end in the sinks downstream of it. The
+    /// code is put where the pipeline is built.
+    PassThrough(fn(&Op<'_>) -> TokenStream),
+    /// Needs a whole batch: it ends a stage, and its result is the root of another one.
     Wide(Wide),
-    /// Ends a stage for good.
+    /// Ends a stage, and has no result.
     Output(Output),
 }
 
-/// What an operator of the loop asks a block for, if nothing else reads the block.
-pub(crate) enum Asks {
+/// How a narrow operator reads a block, if nothing else does.
+pub(crate) enum BlockAccess {
     Records,
-    /// Lines that lie together may come as one text: they are cut in one pass, which finds their ends, too.
+    /// Contiguous lines may come as one text, which is then divided into lines and words in one pass.
     Texts,
     /// Records that do not contain this, a string literal, may be left out. All records if it is `None`.
     RecordsWith(fn(&Op<'_>) -> Option<LitStr>),
 }
 
-/// An operator that needs the whole batch.
+/// A wide operator, which needs the whole batch.
 pub(crate) struct Wide {
     pub(crate) keeps: Keeps,
     /// What it keeps, as an expression that is evaluated once, when the pipeline is built, and named
@@ -189,8 +189,8 @@ pub(crate) struct Wide {
     /// An expression that is evaluated once, when the pipeline is built, and named `op.hoisted()`.
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) reads: Reads,
-    /// The finished step, of type `Step<Rdd<_>>`, [a view](OpSpec::yields_view) or [both sides](Reads::Sides)
-    /// of a join, from a step of each input, as [`Reads`] has it.
+    /// The finished step, of type `Step<Rdd<_>>`, [a view](OpSpec::yields_view) or [both
+    /// sides](Reads::JoinSides) of a join, from a step of each input, as [`Reads`] has it.
     pub(crate) finish: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
 }
 
@@ -206,14 +206,14 @@ pub(crate) enum Keeps {
     Snapshots,
 }
 
-/// What an operator that needs the whole batch takes of each of its inputs.
+/// How a wide operator reads its inputs.
 pub(crate) enum Reads {
     /// Record by record, into a sink for each task; then the step of the tasks, or what [`Sink::join`] makes
     /// of it.
     Records(Sink),
-    /// The same of two inputs, whose records are matched where the result is read: that is a `Step<Joined<_,
-    /// _, _, _>>`.
-    Sides(Sink),
+    /// The two sides of a join, record by record. The result is a `Step<Joined<_, _, _, _>>`, whose matches
+    /// its consumer enumerates.
+    JoinSides(Sink),
     /// The batch as `Step<Rdd<_>>`.
     Whole,
     /// The state of the operator that it reads, as `Step<StateView<_, _>>`.
@@ -224,7 +224,7 @@ impl Reads {
     /// The sink of each task, if it takes its inputs record by record.
     pub(crate) fn sink(&self) -> Option<&Sink> {
         match self {
-            Reads::Records(sink) | Reads::Sides(sink) => Some(sink),
+            Reads::Records(sink) | Reads::JoinSides(sink) => Some(sink),
             Reads::Whole | Reads::View => None,
         }
     }
@@ -240,14 +240,14 @@ pub(crate) struct Sink {
     /// The finished step from an input that is there as a whole, be it an `Rdd` or a view, if that is less
     /// work.
     pub(crate) of_whole: Option<fn(&Op<'_>, &Ident) -> TokenStream>,
-    /// How the tasks are put together, where other operators can go on from there, too.
+    /// How the sinks of all tasks are merged, if operators can share the result.
     pub(crate) join: Option<Join>,
 }
 
-/// Puts the tasks of a sink together. Operators on the same stream that do it alike share the sinks and what
-/// comes of them.
+/// The merge of the sinks of all tasks. Operators on the same stream with equal merges share the sinks and
+/// the result.
 pub(crate) struct Join {
-    /// Joins of one kind with the same closures do it alike.
+    /// Merges of one kind with the same closures are equal.
     pub(crate) kind: &'static str,
     /// How many arguments, from the first on, are closures that the sinks or this use.
     pub(crate) closures: usize,
@@ -255,7 +255,7 @@ pub(crate) struct Join {
     pub(crate) step: fn(&Op<'_>, &[TokenStream]) -> TokenStream,
 }
 
-/// An operator that hands batches to the world.
+/// An output, which passes batches to other systems.
 pub(crate) struct Output {
     pub(crate) hoist: fn(&Op<'_>) -> Option<TokenStream>,
     pub(crate) sink: fn(&Op<'_>) -> TokenStream,
@@ -279,11 +279,11 @@ pub(crate) struct Editor {
 pub(crate) struct Op<'a> {
     pub(crate) id: usize,
     pub(crate) call: &'a Call,
-    /// The names that closures behind it, in the same loop, may take from outside the pipeline.
-    pub(crate) taken: BTreeSet<String>,
+    /// The names that downstream closures in the same loop may capture from outside the pipeline.
+    pub(crate) reserved_names: BTreeSet<String>,
     /// Where the operator is written, as an expression of type `OpMeta`.
     pub(crate) meta: TokenStream,
-    /// The sink of a task on this way through the graph, and which of the inputs it is for.
+    /// The sink of a task on this path through the graph, and the input that it belongs to.
     pub(crate) sink: Ident,
     pub(crate) port: usize,
 }
@@ -343,37 +343,37 @@ impl Op<'_> {
 
     /// The record that this operator yields.
     pub(crate) fn out(&self) -> Flow {
-        Flow { record: local("r", self.id, self.span()), moved: true }
+        Flow { record: mixed_site_ident("r", self.id, self.span()), moved: true }
     }
 
     /// The `WindowSpec` of a window.
     pub(crate) fn window(&self) -> Ident {
-        local("w", self.id, self.span())
+        mixed_site_ident("w", self.id, self.span())
     }
 
     /// What it keeps between batches.
     pub(crate) fn kept(&self) -> Ident {
-        local("kept", self.id, self.span())
+        mixed_site_ident("kept", self.id, self.span())
     }
 
     /// The same, until it is told how to convert what an older program has kept.
     pub(crate) fn kept_before(&self) -> Ident {
-        local("old", self.id, self.span())
+        mixed_site_ident("old", self.id, self.span())
     }
 
     /// The `OutputPolicy` of an output.
     pub(crate) fn policy(&self) -> Ident {
-        local("policy", self.id, self.span())
+        mixed_site_ident("policy", self.id, self.span())
     }
 
     /// What it needs of every batch.
     pub(crate) fn hoisted(&self) -> Ident {
-        local("h", self.id, self.span())
+        mixed_site_ident("h", self.id, self.span())
     }
 
     /// Applies the first argument to a record; what comes of it may borrow from the record.
     pub(crate) fn apply(&self, record: TokenStream) -> Applied {
-        self.apply_in(record, Scope::Loop(&self.taken))
+        self.apply_in(record, Scope::Loop(&self.reserved_names))
     }
 
     /// Applies the first argument to a record.
@@ -405,7 +405,7 @@ fn no_hoist(_: &Op<'_>) -> Option<TokenStream> {
 }
 
 /// Finishes an operator whose result is there already: what the tasks were put together to, or a view.
-fn as_it_is(_: &Op<'_>, step: &[TokenStream]) -> TokenStream {
+fn unchanged(_: &Op<'_>, step: &[TokenStream]) -> TokenStream {
     quote!(#(#step)*)
 }
 

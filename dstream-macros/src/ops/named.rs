@@ -10,6 +10,6 @@ pub(crate) static SPEC: OpSpec = OpSpec {
     forms: &[&[Arg::Value]],
     options: &[],
     // The records go on as they are; the graph has no node for it.
-    kind: Kind::Same(|_| TokenStream::new()),
+    kind: Kind::PassThrough(|_| TokenStream::new()),
     editor: plain_editor,
 };

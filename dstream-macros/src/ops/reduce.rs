@@ -2,7 +2,7 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Join, Keeps, Kind, OpSpec, Reads, Sink, Wide, as_it_is, no_hoist, plain_editor};
+use super::{Arg, Join, Keeps, Kind, OpSpec, Reads, Sink, Wide, no_hoist, plain_editor, unchanged};
 use crate::closure::callable;
 
 pub(super) static SPEC: OpSpec = OpSpec {
@@ -15,7 +15,7 @@ pub(super) static SPEC: OpSpec = OpSpec {
         keep: None,
         hoist: no_hoist,
         reads: Reads::Records(SINK),
-        finish: as_it_is,
+        finish: unchanged,
     }),
     editor: plain_editor,
 };

@@ -2,14 +2,14 @@
 
 use quote::quote_spanned;
 
-use super::{Arg, Asks, Flow, Fused, Kind, Op, OpSpec, plain_editor, words::for_each};
+use super::{Arg, BlockAccess, Flow, Fused, Kind, Op, OpSpec, plain_editor, words::for_each};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "split",
     usage: "split(b' ')",
     forms: &[&[Arg::Value]],
     options: &[],
-    kind: Kind::Narrow(fuse, Asks::Texts),
+    kind: Kind::Narrow(fuse, BlockAccess::Texts),
     editor: plain_editor,
 };
 

@@ -9,6 +9,6 @@ pub(super) static SPEC: OpSpec = OpSpec {
     usage: "union(other, ..)",
     forms: &[&[Arg::Streams]],
     options: &[],
-    kind: Kind::Same(|_| TokenStream::new()),
+    kind: Kind::PassThrough(|_| TokenStream::new()),
     editor: plain_editor,
 };

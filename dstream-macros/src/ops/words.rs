@@ -3,14 +3,14 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 
-use super::{Asks, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
+use super::{BlockAccess, Flow, Fused, Kind, Nest, Op, OpSpec, plain_editor};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "words",
     usage: "words()",
     forms: &[&[]],
     options: &[],
-    kind: Kind::Narrow(fuse, Asks::Texts),
+    kind: Kind::Narrow(fuse, BlockAccess::Texts),
     editor: plain_editor,
 };
 

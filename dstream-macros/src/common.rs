@@ -1,5 +1,5 @@
-//! Operators that put the records of a stream together alike: it is done once, and all go on from what comes
-//! of it.
+//! Common subexpression elimination: operators that aggregate the same stream in the same way share the sinks
+//! and the result of that.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -12,9 +12,9 @@ use crate::{
     stage,
 };
 
-/// The operators that share their sinks with `id`, itself among them, in the order of the program. The first
-/// one has the sinks.
-pub(crate) fn alike(graph: &Graph, id: NodeId) -> Vec<NodeId> {
+/// The operators that share the sinks of `id`, including itself, in the order of the program. The first one
+/// owns the sinks.
+pub(crate) fn sharing_sinks(graph: &Graph, id: NodeId) -> Vec<NodeId> {
     let (Some((join, call)), [input]) = (join(graph, id), graph.nodes[id].inputs.as_slice()) else {
         return vec![id];
     };
@@ -32,7 +32,7 @@ pub(crate) fn alike(graph: &Graph, id: NodeId) -> Vec<NodeId> {
     graph.nodes[*input].consumers.iter().map(|(reader, _)| *reader).filter(same).collect()
 }
 
-/// How a node puts records together, if it does that with sinks of its own.
+/// The join of a node, if it has sinks of its own that can be shared.
 fn join(graph: &Graph, id: NodeId) -> Option<(&'static Join, &Call)> {
     let node = &graph.nodes[id];
     match &node.kind {
@@ -42,19 +42,19 @@ fn join(graph: &Graph, id: NodeId) -> Option<(&'static Join, &Call)> {
                     kind: Kind::Wide(Wide { reads: Reads::Records(Sink { join: Some(join), .. }), .. }), ..
                 },
             call,
-        } if node.live && !stage::taken_whole(graph, id, node.inputs[0]) => Some((join, call)),
+        } if node.live && !stage::reads_whole(graph, id, node.inputs[0]) => Some((join, call)),
         _ => None,
     }
 }
 
-/// Whether two expressions are sure to have the same value: the same literal, path or closure. A call may
-/// give something else each time.
+/// Whether two expressions certainly have the same value: the same literal, path or closure. A call may
+/// return something different each time.
 fn same_value(a: &Expr, b: &Expr) -> bool {
     matches!(a, Expr::Closure(_) | Expr::Path(_) | Expr::Lit(_))
         && same_tokens(a.to_token_stream(), b.to_token_stream())
 }
 
-/// Whether two texts are sure to mean the same: also their words are looked up alike.
+/// Whether two token streams certainly mean the same: they are equal, and their identifiers resolve alike.
 pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
     let (mut a, mut b) = (a.into_iter(), b.into_iter());
     loop {
@@ -75,16 +75,16 @@ pub(crate) fn same_tokens(a: TokenStream, b: TokenStream) -> bool {
     }
 }
 
-/// Whether tokens stand in one text, one behind the other: not so where some of them were handed to a macro that has
-/// written the others.
-pub(crate) fn written_in_order(tokens: &[Span]) -> bool {
+/// Whether tokens stand in one text, one behind the other: not so where some of them were handed to a macro
+/// that has written the others.
+pub(crate) fn in_source_order(tokens: &[Span]) -> bool {
     tokens.windows(2).all(|pair| {
         let [a, b] = [pair[0], pair[1]];
         a.file() == b.file() && (a.end() <= b.start() && a.start() < b.start() || is_nowhere())
     })
 }
 
-/// Whether tokens have no place: outside of a compiler, as in the tests of this crate.
+/// Whether spans have no position: outside of a compiler, as in the tests of this crate.
 fn is_nowhere() -> bool {
     Span::call_site().start() == Span::call_site().end()
 }
