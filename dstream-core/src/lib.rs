@@ -7,6 +7,7 @@
 
 mod async_runtime;
 mod batch;
+mod block;
 pub mod checkpoint;
 pub mod clock;
 mod config;
@@ -15,16 +16,13 @@ mod error;
 pub mod events;
 pub mod exchange;
 mod exec;
-mod handle;
 mod inline_key;
-mod join;
 mod logs;
 pub mod ops;
 mod output;
 mod panics;
 pub mod plan;
 pub mod rdd;
-pub mod receiver;
 pub mod record;
 mod report;
 pub mod sink;
@@ -35,7 +33,6 @@ pub mod testing;
 mod threads;
 mod time;
 mod window;
-mod word;
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -47,8 +44,9 @@ pub use compact_str::CompactString;
 pub use config::{Config, OnFailure};
 pub use context::{ContextState, StreamingContext};
 pub use error::{Error, JobError, Result};
-pub use handle::StreamHandle;
+
 pub use ops::DStream;
 pub use rdd::Rdd;
 pub use record::{Data, Key, Record};
+pub use source::{handle::StreamHandle, receiver};
 pub use time::Time;

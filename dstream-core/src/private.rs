@@ -4,10 +4,9 @@
 pub use crate::ops::cache::not_needed;
 pub use crate::{
     batch::{Batch, Missing, Step},
+    block::Block,
     checkpoint::store::Storage,
     context::{Builder, Hoisted},
-    handle::{ChainInput, Publisher},
-    join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
     ops::{
         collect_to::{Collect, collect_to},
         count::Count,
@@ -29,12 +28,16 @@ pub use crate::{
         Keeps, OperatorKind,
         meta::{OpMeta, OperatorMeta, PipelineMeta, StageMeta},
     },
-    rdd::{Counted, records::RddBlock},
+    rdd::{
+        Counted,
+        join::{FullOuter, Inner, Join, JoinBlock, JoinForm, Joined, LeftOuter, RightOuter},
+        records::RddBlock,
+    },
     receiver::block::Received,
     sink::{ObjectFiles, TextFiles, policy::OutputPolicy},
     source::{
-        Block,
         any::{Borrowed, FromText, TextInput},
+        handle::{ChainInput, Publisher},
         input::Input,
         kind::FromHandle,
     },

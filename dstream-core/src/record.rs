@@ -5,6 +5,7 @@
 
 mod containers;
 mod foreign;
+mod word;
 
 use std::{
     borrow::Cow,
@@ -20,7 +21,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Time, inline_key::InlineKey};
 
-pub use crate::word::Word;
+pub use word::Word;
 
 /// Something that flows through a pipeline.
 ///

@@ -196,7 +196,7 @@ impl<T: Send + 'static> Source for TestSource<T> {
     }
 
     fn blocks(&mut self, _time: Time, _plan: &()) -> Result<Vec<Vec<T>>> {
-        Ok(crate::source::partition(std::mem::take(&mut self.planned)))
+        Ok(crate::block::partition(std::mem::take(&mut self.planned)))
     }
 
     fn can_replay(&self) -> bool {

@@ -12,10 +12,12 @@ use crate::{
     batch::{Batch, Pipeline},
     checkpoint::{Stateful, Storage},
     exchange::Part,
-    handle::{ChainInput, SourceOf},
     output::Output,
     plan::{Fact, OpMeta, PipelineMeta, PipelinePlan, WindowPlan},
-    source::IntoSource,
+    source::{
+        IntoSource,
+        handle::{ChainInput, ContextId, SourceOf},
+    },
     window::WindowSpec,
 };
 
@@ -93,7 +95,7 @@ impl Builder {
         let input = source.into_source();
         let own = input.name();
         let mut known = own.clone();
-        match self.context.as_ref().map(|context| input.register(context)) {
+        match self.context.as_ref().map(|context| input.register(context.id())) {
             Ok(Ok(Some(SourceOf(input)))) => {
                 known = self.full_name(name.unwrap_or(&own));
                 self.parts.sources.push(SourcePart { name: known.clone(), op: *op, input });
@@ -116,7 +118,7 @@ impl Builder {
     /// The handle on a stream with this slide; `None` is the batch interval.
     pub fn publish<T>(&mut self, op: &OpMeta, slide: Option<Duration>) -> StreamHandle<T> {
         self.parts.publishes = true;
-        let context = self.context.as_ref().map(StreamingContext::id).unwrap_or_default();
+        let context = self.context.as_ref().map_or_else(|_| ContextId::unique(), StreamingContext::id);
         StreamHandle::new(context, *op, slide.unwrap_or(self.interval()))
     }
 
@@ -272,7 +274,7 @@ mod tests {
     use crate::{
         Rdd,
         batch::Missing,
-        sink::OutputPolicy,
+        sink::policy::OutputPolicy,
         window::{CountByWindow, tests::OP},
     };
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Config, Error, OnFailure, Result, Time,
     async_runtime::AsyncRuntime,
-    batch::{OutputLog, Pipeline},
+    batch::{OutputLog, OutputScope, Pipeline},
     checkpoint::Storage,
     clock::{CancellationToken, Stopwatch},
     events::{Bus, ContextStarted, ContextStopped},
@@ -30,8 +30,7 @@ use crate::{
     panics::panic_text,
     plan::{OpMeta, PipelinePlan, Plan},
     receiver::{Log, ReceiverLog},
-    sink::OutputScope,
-    source::{AnyInput, Limits, SourceContext},
+    source::{AnyInput, Limits, SourceContext, handle::ContextId},
     table::random_seed,
     threads::{ThreadPanic, Threads},
 };
@@ -49,6 +48,7 @@ const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 pub(super) static ACTIVE: Mutex<Option<Weak<ContextInner>>> = Mutex::new(None);
 
 pub(super) struct ContextInner {
+    pub(super) id: ContextId,
     pub(super) interval: Duration,
     pub(super) config: Config,
     pub(super) exec: Executor,
@@ -172,6 +172,7 @@ impl ContextInner {
             async_runtime: Arc::default(),
         };
         Ok(ContextInner {
+            id: ContextId::unique(),
             interval: batch,
             exec: Executor::new(config.threads, config.partitions)?,
             zero: OnceLock::new(),

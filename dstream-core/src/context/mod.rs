@@ -20,7 +20,7 @@ mod watch;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, TryLockError, Weak},
+    sync::{Arc, PoisonError, TryLockError},
     time::Duration,
 };
 
@@ -37,6 +37,7 @@ use crate::{
     events::Listener,
     exchange::{Part, own_groups},
     plan::Plan,
+    source::handle::ContextId,
 };
 
 /// Where a context is in its life. There is no way back.
@@ -84,16 +85,6 @@ pub enum ContextState {
 #[derive(Clone)]
 pub struct StreamingContext {
     handle: Arc<Handle>,
-}
-
-/// Which context something belongs to.
-#[derive(Clone, Default)]
-pub(crate) struct ContextId(Weak<ContextInner>);
-
-impl PartialEq for ContextId {
-    fn eq(&self, other: &ContextId) -> bool {
-        self.0.ptr_eq(&other.0)
-    }
 }
 
 /// Counts the user's handles; threads of the context hold its core.
@@ -377,7 +368,7 @@ impl StreamingContext {
     }
 
     pub(crate) fn id(&self) -> ContextId {
-        ContextId(Arc::downgrade(self.inner()))
+        self.inner().id
     }
 
     fn inner(&self) -> &Arc<ContextInner> {

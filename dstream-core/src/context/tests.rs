@@ -20,11 +20,12 @@ use super::{
 use crate::{
     Config, Error, Result, Time,
     batch::Pipeline,
+    block::Block,
     output::Output,
     plan::{OpMeta, StageMeta},
     receiver::{Receiver, ReceiverContext, receiver_stream},
-    sink::OutputPolicy,
-    source::{Block, Input, Limits, Source, SourceContext},
+    sink::policy::OutputPolicy,
+    source::{Input, Limits, Source, SourceContext},
     testing::{Collected, ManualClock, TestSource},
 };
 

@@ -8,10 +8,11 @@ use std::{
 use super::{behind::Standing, inner::Lifecycle};
 use crate::{
     Config, Error, Time,
+    batch::StageInput,
     clock::{Clock, Stopwatch},
     events::{
         BatchCompleted, BatchPlanned, BatchStarted, BatchesBehind, BatchesCaughtUp, Bus, CheckpointWritten,
-        InputInfo, KeptInfo, OutputCompleted, StageInput,
+        InputInfo, KeptInfo, OutputCompleted,
     },
     plan::OperatorKind,
 };

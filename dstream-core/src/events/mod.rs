@@ -40,14 +40,12 @@
 //! ```
 
 mod bus;
-mod measure;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
 pub(crate) use bus::Bus;
-pub(crate) use measure::{OutputWatch, StageInput, StageWatch};
 
 use crate::{Time, plan::Plan};
 

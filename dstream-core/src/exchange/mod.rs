@@ -27,8 +27,7 @@
 pub(crate) mod loopback;
 #[cfg(test)]
 mod restarts;
-mod round;
-mod wire;
+pub(crate) mod wire;
 
 use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
 
@@ -36,7 +35,6 @@ use bytes::Bytes;
 
 use crate::{Error, Result, Time};
 
-pub(crate) use round::Exchanges;
 pub(crate) use wire::{Wire, chunks_of, collect_seq};
 
 /// Into how many groups keys are divided: many more than there are processes, and the same in every program,

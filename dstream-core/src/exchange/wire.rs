@@ -45,21 +45,21 @@ impl<T: Serialize + DeserializeOwned + Send> Wire for Vec<T> {
 
 /// What a message is about; both sides must agree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// In milliseconds since the epoch.
-    pub(super) batch: u64,
-    pub(super) step: u32,
-    pub(super) operator: String,
-    pub(super) buckets: u64,
-    pub(super) seed: u64,
+    pub(crate) batch: u64,
+    pub(crate) step: u32,
+    pub(crate) operator: String,
+    pub(crate) buckets: u64,
+    pub(crate) seed: u64,
     /// A checksum of the name of the type that is exchanged.
-    pub(super) types: u32,
+    pub(crate) types: u32,
     /// Why the sender has nothing: its own input failed.
-    pub(super) failed: Option<String>,
+    pub(crate) failed: Option<String>,
 }
 
 /// Writes what the tasks of this process have for one bucket, but for what is nothing.
-pub(super) fn encode_tasks<E: Wire>(mut tasks: Vec<E>) -> Result<Vec<u8>, String> {
+pub(crate) fn encode_tasks<E: Wire>(mut tasks: Vec<E>) -> Result<Vec<u8>, String> {
     tasks.retain(|task| !task.is_nothing());
     if tasks.is_empty() {
         return Ok(Vec::new());
@@ -68,7 +68,7 @@ pub(super) fn encode_tasks<E: Wire>(mut tasks: Vec<E>) -> Result<Vec<u8>, String
 }
 
 /// Reads what [`encode_tasks`] wrote.
-pub(super) fn decode_tasks<E: Wire>(bytes: &[u8]) -> Result<Vec<E>, String> {
+pub(crate) fn decode_tasks<E: Wire>(bytes: &[u8]) -> Result<Vec<E>, String> {
     if bytes.is_empty() {
         return Ok(Vec::new());
     }
@@ -80,7 +80,7 @@ pub(super) fn decode_tasks<E: Wire>(bytes: &[u8]) -> Result<Vec<E>, String> {
 }
 
 /// A whole message.
-pub(super) fn frame<'a>(
+pub(crate) fn frame<'a>(
     header: &Header,
     parts: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Result<Bytes, String> {
@@ -101,7 +101,7 @@ pub(super) fn frame<'a>(
 }
 
 /// Takes a message apart; `Err` says what is wrong with it, to be read behind "process 1".
-pub(super) fn unframe(mut message: Bytes) -> Result<(Header, Vec<Bytes>), String> {
+pub(crate) fn unframe(mut message: Bytes) -> Result<(Header, Vec<Bytes>), String> {
     const DAMAGED: &str = "has sent a message that arrived damaged";
     let take = |message: &mut Bytes, n: usize| {
         (message.len() >= n).then(|| message.split_to(n)).ok_or_else(|| DAMAGED.to_owned())

@@ -1,4 +1,4 @@
-//! `join` and its outer forms; [`crate::join`] has what runs beneath them.
+//! `join` and its outer forms; [`crate::rdd::join`] has what runs beneath them.
 
 use crate::{DStream, Key, Record};
 

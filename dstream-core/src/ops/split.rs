@@ -2,7 +2,7 @@
 
 use wide::u8x16;
 
-use crate::{DStream, inline_key::InlineKey, record::Word, source::Text};
+use crate::{DStream, block::Text, inline_key::InlineKey, record::Word};
 
 impl<T: AsRef<str>> DStream<T> {
     /// The pieces of each text between the bytes `separator`, as [`str::split`] has them: two separators in a
@@ -256,7 +256,7 @@ mod tests {
     use super::{super::words::words, *};
     use crate::{
         Key,
-        source::{Block, TextBlock},
+        block::{Block, TextBlock},
     };
 
     fn check(text: &str, separator: u8) {

@@ -6,6 +6,7 @@
 mod actions;
 mod counted;
 mod files;
+pub(crate) mod join;
 mod lazy;
 mod ops;
 mod pairs;
@@ -16,7 +17,7 @@ mod shuffle;
 
 use std::{collections::HashMap, fmt, hash::Hash, sync::Arc};
 
-use crate::{Record, Result, source::Block};
+use crate::{Record, Result, block::Block};
 
 pub use actions::RddActions;
 pub use counted::Counted;
@@ -131,7 +132,7 @@ impl<T> Rdd<T> {
     /// assert_eq!(nums.filter(|n| n % 7 == 0).count(), 14);
     /// ```
     pub fn parallelize(records: Vec<T>) -> Rdd<T> {
-        Rdd::from_partitions(crate::source::partition(records))
+        Rdd::from_partitions(crate::block::partition(records))
     }
 
     /// The records of blocks, a partition each, read in parallel: what the connectors make an `Rdd` of, for

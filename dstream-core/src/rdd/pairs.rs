@@ -3,7 +3,7 @@
 use super::{Rdd, RddActions, RddOps, shuffle};
 use crate::{
     Key, Record,
-    join::{FullOuter, Inner, LeftOuter, RightOuter},
+    rdd::join::{FullOuter, Inner, LeftOuter, RightOuter},
     record::{Pair, Portable},
 };
 

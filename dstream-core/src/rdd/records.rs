@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, vec};
 
 use super::{Rdd, RddActions, RddOps};
-use crate::source::Block;
+use crate::block::Block;
 
 impl<T: Clone + Send + Sync> RddOps for Rdd<T> {
     type Item = T;

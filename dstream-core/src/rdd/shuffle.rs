@@ -12,7 +12,7 @@ use super::{
 use crate::{
     Key, Record,
     exec::{self, transpose},
-    join::{Join, JoinForm, Joined},
+    rdd::join::{Join, JoinForm, Joined},
     record::{Pair, Portable},
     table::{
         self, Chunks, CombineByKey, Entry, GroupSink, HasLen, PartialBucket, Scatter, Table, entries, merge,

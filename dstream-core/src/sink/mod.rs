@@ -102,7 +102,6 @@ pub use async_sink::{Async, AsyncSink};
 pub use error::{SinkError, Transient};
 pub use files::{ObjectFiles, TextFiles};
 pub use on_error::OnError;
-pub(crate) use policy::{OutputPolicy, OutputScope};
 pub use retry::Retry;
 pub(crate) use write::OpenSink;
 pub(crate) use write::write_batch;

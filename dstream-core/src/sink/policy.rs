@@ -5,24 +5,11 @@ use std::sync::Arc;
 use super::{Inner, OnError, Retry, SinkBatch, SinkContext, SinkError};
 use crate::{
     Rdd, Result,
-    async_runtime::AsyncRuntime,
-    batch::{Batch, Missing, Step},
-    clock::{CancellationToken, Clock},
+    batch::{Batch, Missing, OutputScope, OutputWatch, Step},
     events::OutputRetried,
+    output::Output,
     plan::OpMeta,
 };
-
-/// What an output needs of the context, and finds in it when it first runs.
-pub(crate) struct OutputScope {
-    pub(crate) application: String,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// Is set when no batch is waited for any more.
-    pub(crate) abandoned: CancellationToken,
-    /// Whether batches are run by the clock; else somebody steps them.
-    pub(crate) started: bool,
-    /// Where async outputs run.
-    pub(crate) runtime: Arc<AsyncRuntime>,
-}
 
 /// The options of an output, and what it has of its context.
 #[derive(Debug)]
@@ -113,6 +100,40 @@ impl<T> OutputPolicy<T> {
             }
         }
         Ok(())
+    }
+}
+
+impl Batch<'_> {
+    /// Runs one output, if its input is due. Its failure is noted and the outputs after it still run.
+    ///
+    /// `emit` is called again after an error that may pass, as the policy says.
+    pub fn output<T>(
+        &mut self,
+        output: &Output,
+        input: &Step<Rdd<T>>,
+        policy: &mut OutputPolicy<T>,
+        emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
+    ) {
+        let op = &output.op;
+        if self.is_output_done(&output.name) {
+            return;
+        }
+        let watch = OutputWatch::start(self, &output.name, input.as_ref().err());
+        let outcome = match input {
+            Ok(rdd) => policy.run(self, (&output.name, op), rdd, emit),
+            Err(inherited) => Err(inherited.clone()),
+        };
+        if let Some(watch) = watch {
+            self.output_watched(watch.done(
+                self,
+                input.as_ref().map_or(0, |_| policy.attempts()),
+                outcome.as_ref().err(),
+            ));
+        }
+        match outcome {
+            Ok(()) => self.output_done(&output.name),
+            Err(missing) => self.fail(missing),
+        }
     }
 }
 

@@ -8,12 +8,12 @@ use super::{
     kind::{FromHandle, FromReceiver, FromSource},
 };
 use crate::{
-    Data, Result, StreamHandle, StreamingContext,
+    Data, Result, StreamHandle,
     batch::{Batch, Step},
-    handle::{ChainInput, SourceOf},
     plan::OpMeta,
     rdd::RddBlock,
     receiver::{Received, ReceiverStream, WalBlock, receiver_stream},
+    source::handle::{ChainInput, ContextId, SourceOf},
 };
 
 /// Any stream of owned records of type `T`: what a function takes that builds a part of a pipeline.
@@ -209,7 +209,7 @@ impl<F: ChainInput<Block: TextRecords>> ChainInput for TextInput<F> {
         self.0.name()
     }
 
-    fn register(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
+    fn register(&self, context: ContextId) -> Result<Option<SourceOf>> {
         self.0.register(context)
     }
 

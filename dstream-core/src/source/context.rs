@@ -46,7 +46,7 @@ impl SourceContext {
 
     /// Reports that records were lost, such as those of a file that can't be read: in the log, to
     /// [`Config::on_report`], and as the result of [`run_to_end`](crate::StreamingContext::run_to_end). The
-    /// batch does not fail. An error of [`Block::open`](crate::source::Block::open) is reported by itself.
+    /// batch does not fail. An error of [`Block::open`](crate::block::Block::open) is reported by itself.
     pub fn report(&self, error: Error) {
         self.config.reports.report(error);
     }

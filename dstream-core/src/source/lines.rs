@@ -5,9 +5,8 @@ use bytes::BytesMut;
 use super::{
     TextBlock,
     tcp::{Fault, Framing},
-    text::line_count,
 };
-use crate::{clock::Throttled, receiver::ReceiverContext};
+use crate::{block::line_count, clock::Throttled, receiver::ReceiverContext};
 
 /// Finds whole lines in what is read, without copying them.
 ///

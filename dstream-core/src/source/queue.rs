@@ -3,7 +3,7 @@
 use std::{fmt, iter::Peekable};
 
 use super::{Limits, Source};
-use crate::{Result, Time};
+use crate::{Result, Time, block::partition};
 
 /// A stream whose `k`-th batch is the `k`-th item of `batches`, and that is empty afterwards.
 ///
@@ -142,31 +142,4 @@ impl<T: Send + 'static> Source for QueueStream<T> {
     fn is_exhausted(&mut self) -> Option<bool> {
         Some(self.left.is_empty() && self.batches.peek().is_none())
     }
-}
-
-/// Cuts a batch into up to 16 partitions of at least 1,024 records, in order.
-pub(crate) fn partition<T>(batch: Vec<T>) -> Vec<Vec<T>> {
-    if batch.is_empty() {
-        return Vec::new();
-    }
-    let size = partition_size(batch.len());
-    if batch.len() <= size {
-        return vec![batch];
-    }
-    let mut parts = Vec::with_capacity(batch.len().div_ceil(size));
-    let mut rest = batch.into_iter();
-    loop {
-        let part: Vec<T> = rest.by_ref().take(size).collect();
-        if part.is_empty() {
-            return parts;
-        }
-        parts.push(part);
-    }
-}
-
-/// How many of `records` records go into one partition.
-pub(super) fn partition_size(records: usize) -> usize {
-    const SMALLEST: usize = 1024;
-    const MOST: usize = 16;
-    records.div_ceil(MOST).max(SMALLEST)
 }

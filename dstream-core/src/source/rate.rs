@@ -4,8 +4,8 @@ use std::{ops::Range, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Block, Checkpointed, Limits, Source, SourceContext, queue::partition_size};
-use crate::{Result, Time, checkpoint::Stateful};
+use super::{Block, Checkpointed, Limits, Source, SourceContext};
+use crate::{Result, Time, block::partition_size, checkpoint::Stateful};
 
 /// A counter that makes `rows_per_second` records a second, for demonstrations and measurements: 0, 1, 2 and
 /// so on.

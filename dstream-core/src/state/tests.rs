@@ -8,7 +8,7 @@ use super::{map_with_state::MapWithState, update::UpdateStateByKey, *};
 use crate::{
     CompactString, Rdd,
     batch::{Batch, Missing, Step},
-    source::Block,
+    block::Block,
     table::{GroupPartial, GroupSink, Grouped},
     window::tests::{OP, Store, batch, seconds},
 };

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use super::Bucket;
-use crate::{
-    Key, Rdd, Record, batch::Step, exec::run, rdd::Counted, record::Data, source::Block, table::FEW,
-};
+use crate::{Key, Rdd, Record, batch::Step, block::Block, exec::run, rdd::Counted, record::Data, table::FEW};
 
 /// All keys of a state with what is known of them, after a batch.
 ///

@@ -4,9 +4,10 @@ use std::{collections::BTreeMap, fmt::Debug, sync::mpsc, thread, time::Duration}
 
 use crate::{
     Config, Error, Record, Result, Time,
+    block::Block,
     checkpoint::{Changes, Stateful, decode},
     clock::{Clock, Stopwatch, SystemClock},
-    source::{Block, Limits, Source, SourceContext},
+    source::{Limits, Source, SourceContext},
     testing::ManualClock,
 };
 
@@ -49,7 +50,7 @@ impl Arrived for usize {
 ///
 /// * a plan is small, and is the same when it has been written and read;
 /// * its blocks have the same records in a new instance that has the state of then. A block that can't be
-///   opened is an error of the check, also one that a batch would [leave out](crate::source::Block::open);
+///   opened is an error of the check, also one that a batch would [leave out](crate::block::Block::open);
 /// * such an instance goes on behind that batch: it leaves nothing out, and has nothing twice;
 /// * limits are kept, or not looked at, and lose nothing;
 /// * a stop returns, also while nothing arrives; what a stopped source still has is had by one more plan.

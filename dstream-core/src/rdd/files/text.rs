@@ -13,11 +13,11 @@ use compact_str::CompactString;
 use super::folder;
 use crate::{
     Error, Rdd, Record, Result,
+    block::{Block, TextBlock},
     rdd::{
         RddOps,
         run::{FEW, run_items},
     },
-    source::{Block, TextBlock},
 };
 
 /// A record that can be a line of a text file: every [`Record`] that is `Debug`.

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{FileStream, FoundFile, PIECE, open::is_compressed, pieces::Pieces};
-use crate::{Error, Result, source::Block};
+use crate::{Error, Result, block::Block};
 
 /// The records of `length` bytes each out of the files that appear in a folder, or in the folders that match
 /// a pattern.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{FileStream, FoundFile, OpenFile};
-use crate::{Result, panics::panic_text, source::Block};
+use crate::{Result, block::Block, panics::panic_text};
 
 /// The records that `reader` finds in the files that appear in a folder, or in the folders that match a
 /// pattern.

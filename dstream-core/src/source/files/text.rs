@@ -11,7 +11,7 @@ use std::{
 use super::{FileStream, FoundFile, PIECE, open::is_compressed, pieces::Pieces};
 use crate::{
     Result,
-    source::{Block, Text, TextBlock},
+    block::{Block, Text, TextBlock},
 };
 
 /// The lines of the text files that appear in a folder, or in the folders that match a pattern such as

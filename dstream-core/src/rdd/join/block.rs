@@ -11,8 +11,8 @@ use std::{
 use super::{Join, JoinForm};
 use crate::{
     Key,
+    block::Block,
     record::Data,
-    source::Block,
     table::{JoinTable, NO_MATCH, PROBE_GROUP, ProbeResult, recycle},
 };
 

@@ -13,12 +13,12 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{
-    Exchange, ExchangeError, ExchangeStep, own_groups, owned_buckets,
-    wire::{Header, Wire, decode_tasks, encode_tasks, frame, unframe},
-};
+use super::{Batch, Missing, Step};
 use crate::{
-    batch::{Batch, Missing, Step},
+    exchange::{
+        Exchange, ExchangeError, ExchangeStep, own_groups, owned_buckets,
+        wire::{Header, Wire, decode_tasks, encode_tasks, frame, unframe},
+    },
     exec::{run, transpose},
     plan::OpMeta,
 };

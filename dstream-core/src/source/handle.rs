@@ -3,20 +3,35 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use crate::{
-    Error, JobError, Rdd, Result, StreamingContext, Time,
+    Error, JobError, Rdd, Result, Time,
     batch::{Batch, Missing, Step},
-    context::ContextId,
+    block::Block,
     plan::OpMeta,
     rdd::RddBlock,
     record::Data,
-    source::{AnyInput, Block, Input, IntoSource, Source, kind::FromHandle},
+    source::{AnyInput, Input, IntoSource, Source, kind::FromHandle},
     time::millis,
 };
+
+/// Tells the contexts of a process apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ContextId(u64);
+
+impl ContextId {
+    /// An identity that no other context has.
+    pub(crate) fn unique() -> ContextId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        ContextId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// A handle on a stream that a pipeline publishes: the value of its last expression, if no `;` follows it.
 ///
@@ -217,7 +232,7 @@ pub trait ChainInput: Send + 'static {
     fn name(&self) -> String;
 
     /// Registers the input with a context: returns the source to add, or `None` for a stream of the context.
-    fn register(&self, context: &StreamingContext) -> Result<Option<SourceOf>>;
+    fn register(&self, context: ContextId) -> Result<Option<SourceOf>>;
 
     /// The blocks of the running batch.
     fn blocks(&self, batch: &Batch<'_>, op: &OpMeta) -> Step<Vec<Self::Block>>;
@@ -235,7 +250,7 @@ impl<S: Source> ChainInput for Input<S> {
         AnyInput::name(self).to_owned()
     }
 
-    fn register(&self, _: &StreamingContext) -> Result<Option<SourceOf>> {
+    fn register(&self, _: ContextId) -> Result<Option<SourceOf>> {
         Ok(Some(SourceOf(Arc::new(self.clone()))))
     }
 
@@ -252,8 +267,8 @@ impl<T: Data> ChainInput for StreamHandle<T> {
         self.shared.op.name.to_owned()
     }
 
-    fn register(&self, context: &StreamingContext) -> Result<Option<SourceOf>> {
-        if self.shared.context == context.id() {
+    fn register(&self, context: ContextId) -> Result<Option<SourceOf>> {
+        if self.shared.context == context {
             return Ok(None);
         }
         let OpMeta { name, file, line, .. } = self.shared.op;
@@ -293,5 +308,21 @@ impl<T> IntoSource<FromHandle> for &StreamHandle<T> {
 
     fn into_source(self) -> StreamHandle<T> {
         self.clone()
+    }
+}
+
+impl Batch<'_> {
+    /// The blocks of an input in this batch.
+    pub fn blocks_of<I: ChainInput>(&self, input: &I, op: &OpMeta) -> Step<Vec<I::Block>> {
+        input.blocks(self, op)
+    }
+
+    /// Publishes a stream to its handles. A batch that runs again is published again, since handles do not
+    /// survive a restart.
+    pub fn publish<T>(&mut self, input: &Step<Rdd<T>>, publisher: &Publisher<T>) {
+        publisher.publish(self, input);
+        if let Err(missing) = input {
+            self.fail(missing.clone());
+        }
     }
 }

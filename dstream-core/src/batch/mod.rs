@@ -1,22 +1,28 @@
 //! One run of a pipeline over one batch: stages, what failed, and where.
 
+mod exchange;
+mod watch;
+
 use std::{
     error::Error as StdError,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{
-    Config, Error, JobError, Rdd, Result, Time,
-    events::{Bus, OutputCompleted, OutputWatch, StageInput, StageWatch},
-    exchange::Exchanges,
+    Config, Error, JobError, Time,
+    async_runtime::AsyncRuntime,
+    block::Block,
+    clock::{CancellationToken, Clock},
+    events::{Bus, OutputCompleted},
     exec::run,
-    handle::{ChainInput, Publisher},
-    output::Output,
     panics::{Caught, catch},
     plan::{OpMeta, StageMeta},
-    sink::{OutputPolicy, OutputScope, SinkBatch, SinkError},
-    source::Block,
 };
+
+use exchange::Exchanges;
+pub(crate) use watch::OutputWatch;
+pub(crate) use watch::StageInput;
+use watch::StageWatch;
 
 /// What a step of a batch yields: a value, or why there is none.
 ///
@@ -30,6 +36,18 @@ pub enum Missing {
     NotDue,
     /// Something failed.
     Failed(Box<JobError>),
+}
+
+/// What an output needs of the context, and finds in it when it first runs.
+pub(crate) struct OutputScope {
+    pub(crate) application: String,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Is set when no batch is waited for any more.
+    pub(crate) abandoned: CancellationToken,
+    /// Whether batches are run by the clock; else somebody steps them.
+    pub(crate) started: bool,
+    /// Where async outputs run.
+    pub(crate) runtime: Arc<AsyncRuntime>,
 }
 
 /// Which outputs of a batch have run; a batch that runs again does not repeat them.
@@ -159,11 +177,6 @@ impl<'a> Batch<'a> {
         self.seed ^ self.time.as_millis() ^ process << 48
     }
 
-    /// The blocks of an input in this batch.
-    pub fn blocks_of<I: ChainInput>(&self, input: &I, op: &OpMeta) -> Step<Vec<I::Block>> {
-        input.blocks(self, op)
-    }
-
     /// Runs `body` over the blocks, a task for each group of neighbouring blocks, with the number of the
     /// task; the results are in the order of the blocks.
     ///
@@ -253,45 +266,19 @@ impl<'a> Batch<'a> {
         catch(step).map_err(|caught| Missing::Failed(Box::new(self.locate(ops, caught))))
     }
 
-    /// Runs one output, if its input is due. Its failure is noted and the outputs after it still run.
-    ///
-    /// `emit` is called again after an error that may pass, as the policy says.
-    pub fn output<T>(
-        &mut self,
-        output: &Output,
-        input: &Step<Rdd<T>>,
-        policy: &mut OutputPolicy<T>,
-        emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
-    ) {
-        let (time, op) = (self.time, &output.op);
-        if self.log.is_done(time, &output.name) {
-            return;
-        }
-        let watch = OutputWatch::start(self, &output.name, input.as_ref().err());
-        let outcome = match input {
-            Ok(rdd) => policy.run(self, (&output.name, op), rdd, emit),
-            Err(inherited) => Err(inherited.clone()),
-        };
-        if let Some(watch) = watch {
-            self.run.push(watch.done(
-                self,
-                input.as_ref().map_or(0, |_| policy.attempts()),
-                outcome.as_ref().err(),
-            ));
-        }
-        match outcome {
-            Ok(()) => self.log.done(time, &output.name),
-            Err(missing) => self.fail(missing),
-        }
+    /// Whether the output has run in this batch, before a restart.
+    pub(crate) fn is_output_done(&self, output: &str) -> bool {
+        self.log.is_done(self.time, output)
     }
 
-    /// Publishes a stream to its handles. A batch that runs again is published again, since handles do not
-    /// survive a restart.
-    pub fn publish<T>(&mut self, input: &Step<Rdd<T>>, publisher: &Publisher<T>) {
-        publisher.publish(self, input);
-        if let Err(missing) = input {
-            self.fail(missing.clone());
-        }
+    /// The output has run in this batch.
+    pub(crate) fn output_done(&self, output: &str) {
+        self.log.done(self.time, output);
+    }
+
+    /// Listeners will be told of this output when the batch is done.
+    pub(crate) fn output_watched(&mut self, completed: OutputCompleted) {
+        self.run.push(completed);
     }
 
     pub(crate) fn output_scope(&self) -> OutputScope {
@@ -310,7 +297,7 @@ impl<'a> Batch<'a> {
         self.config.partitions
     }
 
-    fn fail(&mut self, missing: Missing) {
+    pub(crate) fn fail(&mut self, missing: Missing) {
         match missing {
             Missing::Failed(failure) => {
                 self.config.reports.failed(&failure);

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::budget::Permit;
 use crate::{
     Bytes, Error, Result,
+    block::{Block, Text, TextBlock},
     checkpoint::{LogReader, Place, decode, encode},
-    source::{Block, Text, TextBlock, TextRecords},
+    source::TextRecords,
 };
 
 /// A [`Block`] that a receiver can put into the write-ahead log, and get back from there after a crash.

@@ -13,11 +13,12 @@ use std::{
 use super::*;
 use crate::{
     Bytes, Config,
+    block::Block,
     checkpoint::{
         CheckpointError, IntoCheckpointStore, LocalDir, StoreLock,
         sim::{Faults, Rng, SimFs},
     },
-    source::{AnyInput, Block, SourceContext},
+    source::{AnyInput, SourceContext},
     testing::{ManualClock, next_batch},
 };
 

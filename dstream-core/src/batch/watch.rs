@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Bus, OutputCompleted, OutputStarted, StageCompleted};
+use super::{Batch, Missing};
 use crate::{
     JobError, Time,
-    batch::{Batch, Missing},
     clock::Stopwatch,
+    events::{Bus, OutputCompleted, OutputStarted, StageCompleted},
     plan::StageMeta,
 };
 

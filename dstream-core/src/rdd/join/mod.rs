@@ -17,11 +17,11 @@ use crate::{
     __private::SameKey,
     Key, Rdd,
     batch::{Batch, Step},
+    block::Block,
     exec::transpose,
     plan::OpMeta,
     rdd::run_items,
     record::{Data, Portable},
-    source::Block,
     table::{BufferPool, Chunks, FEW, HasLen, JoinTable, JoinTablePool, Scatter, entries},
 };
 use block::{BuildSide, count};

@@ -75,7 +75,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Ok::<(), dstream::Error>(())
 /// ```
 pub trait Receiver: Send + 'static {
-    /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::source::TextBlock), or a type of its own;
+    /// The partitions that it makes: `Vec<T>`, [`TextBlock`](crate::block::TextBlock), or a type of its own;
     /// [`Volatile`] where a crash may lose them.
     type Block: WalBlock + 'static;
 

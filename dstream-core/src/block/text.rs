@@ -61,7 +61,7 @@ impl TextBlock {
         }
     }
 
-    pub(super) fn received(bytes: BytesMut) -> TextBlock {
+    pub(crate) fn received(bytes: BytesMut) -> TextBlock {
         TextBlock { bytes: Raw::Received(bytes), replaced: String::new() }
     }
 
@@ -79,7 +79,7 @@ impl TextBlock {
     /// Takes in `more` if it lies right behind this block in memory, as the pieces of one receive buffer do,
     /// so that nothing is copied, or if both are so small that a copy costs less than one more block. Gives
     /// it back if not, or if it would lengthen the last line.
-    pub(super) fn extend(&mut self, more: BytesMut) -> Option<BytesMut> {
+    pub(crate) fn extend(&mut self, more: BytesMut) -> Option<BytesMut> {
         const SMALL_PIECE: usize = 4 << 10;
         const SMALL_BLOCK: usize = 64 << 10;
         match &mut self.bytes {
@@ -126,7 +126,7 @@ impl Block for TextBlock {
 }
 
 /// How many lines these bytes have.
-pub(super) fn line_count(bytes: &[u8]) -> u64 {
+pub(crate) fn line_count(bytes: &[u8]) -> u64 {
     let ends = memchr::memchr_iter(b'\n', bytes).count() as u64;
     ends + u64::from(bytes.last().is_some_and(|last| *last != b'\n'))
 }
