@@ -51,7 +51,7 @@ pub(crate) struct OutputScope {
 }
 
 /// Which outputs of a batch have run; a batch that runs again does not repeat them.
-pub(crate) trait OutputLog: Sync {
+pub(crate) trait OutputProgress: Sync {
     fn is_done(&self, time: Time, output: &str) -> bool;
     fn done(&self, time: Time, output: &str);
     /// Whether outputs of the batch may have run in an earlier process.
@@ -68,7 +68,7 @@ pub struct Batch<'a> {
     zero: Time,
     seed: u64,
     config: &'a Config,
-    log: &'a dyn OutputLog,
+    log: &'a dyn OutputProgress,
     failures: Vec<JobError>,
     /// The pipeline that runs.
     pipeline: usize,
@@ -98,7 +98,7 @@ impl<'a> Batch<'a> {
         zero: Time,
         seed: u64,
         config: &'a Config,
-        log: &'a dyn OutputLog,
+        log: &'a dyn OutputProgress,
     ) -> Batch<'a> {
         Batch {
             time,
@@ -412,10 +412,10 @@ impl From<Box<JobError>> for Error {
 
 /// For tests of one operator: no output has run.
 #[cfg(test)]
-pub(crate) struct NothingDone;
+pub(crate) struct NoProgress;
 
 #[cfg(test)]
-impl OutputLog for NothingDone {
+impl OutputProgress for NoProgress {
     fn is_done(&self, _: Time, _: &str) -> bool {
         false
     }

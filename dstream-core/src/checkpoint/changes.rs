@@ -1,4 +1,4 @@
-//! What changed in an operator's state, as bytes.
+//! The changelog of an operator: what changed in its state, as bytes.
 
 use std::{fmt, ops::Range};
 
@@ -6,7 +6,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::encode::encode_to;
 
-/// A batch's changes of one operator: keys that were put with their values, and keys that were deleted.
+/// The changelog of one operator for one batch: keys that were put with their values, and keys that were
+/// deleted.
 ///
 /// Keys and values are written with the names of their fields, so that a later version of a type can read
 /// them; a key must be written alike whenever it is the same. Nothing is checked here: what can't be written
@@ -27,12 +28,12 @@ struct Entry {
 }
 
 impl Changes {
-    /// No changes yet.
+    /// Creates an empty changelog.
     pub fn new() -> Changes {
         Changes::default()
     }
 
-    /// The entry of `key` is `value` from now on.
+    /// Sets the value of `key`.
     pub fn put<K: Serialize + ?Sized, V: Serialize + ?Sized>(&mut self, key: &K, value: &V) {
         let start = self.bytes.len();
         if let Some(key) = self.write(key, start) {
@@ -44,7 +45,7 @@ impl Changes {
         }
     }
 
-    /// There is no entry of `key` from now on.
+    /// Deletes the entry of `key`.
     pub fn delete<K: Serialize + ?Sized>(&mut self, key: &K) {
         let start = self.bytes.len();
         if let Some(key) = self.write(key, start) {
@@ -52,7 +53,7 @@ impl Changes {
         }
     }
 
-    /// There are no entries at all from now on, but for those that are put after this.
+    /// Deletes all entries, and drops the changes so far.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.entries.clear();
@@ -60,7 +61,7 @@ impl Changes {
         self.cleared = true;
     }
 
-    /// Adds what changed after these changes.
+    /// Appends later changes.
     pub fn append(&mut self, mut later: Changes) {
         if later.cleared {
             *self = later;
@@ -77,7 +78,7 @@ impl Changes {
         self.entries.is_empty() && !self.cleared && self.failed.is_none()
     }
 
-    /// How many keys were put or deleted.
+    /// The number of puts and deletes.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -86,12 +87,12 @@ impl Changes {
         self.cleared
     }
 
-    /// Why something could not be written.
+    /// The first error of an encoding, if there was one.
     pub(super) fn failure(&self) -> Option<&str> {
         self.failed.as_deref()
     }
 
-    /// Puts the entries in the order of their keys, of each key the last.
+    /// Sorts the entries by key, and keeps only the last one of each key.
     pub(super) fn sort(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         let key = |e: &Entry| bytes.get(e.key_range()).unwrap_or_default();
@@ -107,7 +108,7 @@ impl Changes {
         self.bytes = bytes;
     }
 
-    /// Keys with their values, or `None` for a deleted one.
+    /// The keys with their values; `None` for a deleted key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
         let bytes = |range| self.bytes.get::<Range<usize>>(range).unwrap_or_default();
         self.entries.iter().map(move |e| {
@@ -116,8 +117,7 @@ impl Changes {
         })
     }
 
-    /// Appends what `value` is written as and returns its length; if that fails, nothing stays behind
-    /// `start`.
+    /// Appends the encoded value and returns its length. On an error, everything after `start` is removed.
     fn write<T: Serialize + ?Sized>(&mut self, value: &T, start: usize) -> Option<usize> {
         let before = self.bytes.len();
         match encode_to(&mut self.bytes, value) {
@@ -149,7 +149,7 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// The key or value that was put in [`Changes`]; `Err` says what does not fit.
+/// Decodes a key or value that was put into [`Changes`]; `Err` says what does not fit.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut rest = bytes;
     let value = rmp_serde::from_read(&mut rest).map_err(|e| e.to_string())?;

@@ -19,7 +19,7 @@ use super::{
     recovery::{list, readable},
     segment::SegmentWriter,
     store::{StoreLock, delete},
-    writer::{Kept, Policy},
+    writer::{Policy, RetainedCheckpoint},
 };
 
 /// Something to do.
@@ -34,7 +34,7 @@ pub(super) enum Job {
     },
     /// Deletes what none of these checkpoints needs.
     Collect {
-        kept: Vec<Kept>,
+        kept: Vec<RetainedCheckpoint>,
         /// What is no newer than this stays.
         spare: Option<u64>,
     },
@@ -213,7 +213,7 @@ impl Worker {
         Ok(Segment { object, entries, bytes, fresh, instead })
     }
 
-    fn collect(&mut self, kept: &[Kept], spare: Option<u64>) -> Result<(), CheckpointError> {
+    fn collect(&mut self, kept: &[RetainedCheckpoint], spare: Option<u64>) -> Result<(), CheckpointError> {
         // What is newer belongs to a commit or a merge that has not ended.
         let Some(newest) = kept.last().map(|kept| kept.number) else { return Ok(()) };
         self.lock.check(&*self.store)?;

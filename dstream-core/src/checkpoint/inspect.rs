@@ -41,7 +41,7 @@ pub fn inspect_checkpoint(dir: &Path, out: &mut dyn Write) -> Result<(), Checkpo
     let Some(recovered) = Recovered::find(&store, &names)? else {
         return writeln!(out, "no checkpoint in `{}`", store.describe("")).map_err(failed);
     };
-    for passed in recovered.passed_over() {
+    for passed in recovered.skipped() {
         writeln!(out, "passed over: {}", passed.error).map_err(failed)?;
     }
     writeln!(out, "\nthe program goes on from `{}`", recovered.file()).map_err(failed)?;

@@ -48,7 +48,7 @@ impl<T> Migration<T> {
     }
 
     /// What will be read was written with the fingerprint `stored`; that of the program is `own`.
-    pub(crate) fn found(&mut self, stored: &str, own: &str) {
+    pub(crate) fn begin_restore(&mut self, stored: &str, own: &str) {
         self.all_old = stored != own && self.old.as_ref().is_some_and(|old| old.fingerprint == stored);
     }
 
@@ -69,7 +69,7 @@ impl<T> Migration<T> {
     }
 
     /// Whether a value was of the older type. The checkpoint must then be written anew.
-    pub(crate) fn converted(&self) -> bool {
+    pub(crate) fn is_converted(&self) -> bool {
         self.converted
     }
 }
@@ -91,14 +91,14 @@ mod tests {
     #[test]
     fn the_fingerprint_tells() {
         let mut migration = cents();
-        migration.found("cents", "euros");
+        migration.begin_restore("cents", "euros");
         assert_eq!(migration.read(&written(150u64)), Ok(1.5));
-        assert!(migration.converted());
+        assert!(migration.is_converted());
         for (stored, own) in [("euros", "euros"), ("cents", "cents"), ("another", "euros")] {
             let mut migration = cents();
-            migration.found(stored, own);
+            migration.begin_restore(stored, own);
             assert_eq!(migration.read(&written(150u64)), Ok(150.0), "{stored} {own}");
-            assert!(!migration.converted());
+            assert!(!migration.is_converted());
         }
     }
 
@@ -106,11 +106,11 @@ mod tests {
     #[test]
     fn where_it_does_not_tell_the_value_does() {
         let mut migration = Migration::from::<u64, _>("old".into(), |old: u64| (old, String::from("new")));
-        migration.found("state", "state");
+        migration.begin_restore("state", "state");
         assert_eq!(migration.read(&written((1u64, "today"))), Ok((1, "today".into())));
-        assert!(!migration.converted());
+        assert!(!migration.is_converted());
         assert_eq!(migration.read(&written(7u64)), Ok((7, "new".into())));
-        assert!(migration.converted());
+        assert!(migration.is_converted());
         let error = migration.read(&written("text")).err().unwrap_or_default();
         assert!(error.contains("`migrate` expects `u64`"), "{error}");
     }
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn without_a_function_nothing_is_converted() {
         let mut migration = Migration::<u64>::default();
-        migration.found("a", "b");
+        migration.begin_restore("a", "b");
         assert_eq!(migration.read(&written(7u8)), Ok(7));
         assert!(migration.read(&written("text")).is_err_and(|error| !error.contains("migrate")));
     }

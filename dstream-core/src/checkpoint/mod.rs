@@ -42,44 +42,43 @@ pub(crate) use recovery::Restored;
 pub(crate) use recovery::{Recovered, Session, Slot};
 pub(crate) use store::Storage;
 #[cfg(test)]
-pub(crate) use wal::Found;
+pub(crate) use wal::RecoveredBlock;
 pub(crate) use wal::{
-    LogBlock, LogOptions, LogPosition, LogReader, Place, UsedUp, WriteAheadLog, log_reaches,
+    BlockLocation, LogBlock, LogOptions, LogPosition, LogReader, ReceiverOffset, WriteAheadLog, log_reaches,
 };
 pub(crate) use writer::{Checkpointer, Policy};
 
 /// What an operator or a source keeps between batches. A checkpoint holds it as a map from keys to values,
 /// both in bytes.
 pub trait Stateful: Send {
-    /// The types that are kept, as a person reads them; compared on recovery. By convention from
+    /// The types of the keys and values, in a readable form; compared on recovery. By convention from
     /// [`type_name`](std::any::type_name).
     fn fingerprint(&self) -> String;
 
-    /// Writes what changed since the last call.
+    /// Adds the changes since the last call to the changelog of the next commit.
     fn changes(&mut self, out: &mut Changes);
 
-    /// The fingerprint of the entries that are about to come back.
-    fn found(&mut self, _fingerprint: &str) {}
+    /// Called before the entries are restored, with the fingerprint that they were written with.
+    fn begin_restore(&mut self, _fingerprint: &str) {}
 
-    /// Takes back one entry of a checkpoint, as it was put last; called once for every entry there is, in no
-    /// order that means anything. `Err` says what does not fit.
+    /// Restores one entry, as it was put last. Called once for each entry of the checkpoint, in arbitrary
+    /// order. `Err` says what does not fit.
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String>;
 
-    /// All entries are back.
-    fn restored(&mut self) -> Result<(), String> {
+    /// Called when all entries are restored.
+    fn finish_restore(&mut self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Whether entries came back as another type than they were written in. The next changes then begin with
-    /// a [`clear`](Changes::clear), and until they are written, the checkpoint keeps the fingerprint of the
-    /// entries that it has.
-    fn converted(&self) -> bool {
+    /// Whether entries were converted to another type than they were written in. The next changes must then
+    /// begin with a [`clear`](Changes::clear). Until these are written, the checkpoint keeps the old
+    /// fingerprint.
+    fn is_converted(&self) -> bool {
         false
     }
 
-    /// How many keys it has, or how many records or partial results, for people who watch it. It is asked
-    /// after each batch, if somebody listens, so it must be cheap. `None`, the default, if nobody counts
-    /// them.
+    /// The number of keys, records or partial results, for monitoring. It is called after each batch if there
+    /// is a listener, so it must be cheap. `None`, the default, if they are not counted.
     fn keys(&self) -> Option<u64> {
         None
     }

@@ -15,7 +15,7 @@ use super::{
     store::StoreLock,
     tail::{ENTRY, Tail},
     wal::LOG_PREFIX,
-    writer::{Kept, Policy},
+    writer::{Policy, RetainedCheckpoint},
 };
 
 type Result<T, E = CheckpointError> = std::result::Result<T, E>;
@@ -39,14 +39,14 @@ pub(crate) struct Recovered {
     /// Other manifests that can be read, the oldest first.
     older: Vec<(u64, Manifest)>,
     /// Newer checkpoints that are not whole, the newest first.
-    passed_over: Vec<PassedOver>,
+    skipped: Vec<SkippedCheckpoint>,
     /// Merged objects that are damaged, in place of which others are read.
     replaced: Vec<CheckpointError>,
 }
 
 /// A checkpoint that is not whole.
 #[derive(Debug)]
-pub(crate) struct PassedOver {
+pub(crate) struct SkippedCheckpoint {
     pub(super) number: u64,
     /// What is wrong with it, or with what it needs.
     pub(crate) error: CheckpointError,
@@ -80,7 +80,7 @@ pub(crate) struct Restored {
 impl Session {
     /// Looks for the newest whole checkpoint, and reads all of it once to know that it is whole.
     ///
-    /// Newer ones that are damaged are in [`Recovered::passed_over`]. If there are files but no whole
+    /// Newer ones that are damaged are in [`Recovered::skipped`]. If there are files but no whole
     /// checkpoint, that is an error: a program starts empty only where there is nothing.
     pub(crate) fn open(store: Arc<dyn CheckpointStore>) -> Result<Session> {
         let lock = Arc::from(store.lock()?);
@@ -130,7 +130,9 @@ impl Session {
         };
         let stored = self.recovered.iter().flat_map(Recovered::operators);
         let converting: BTreeMap<_, _> = stored
-            .filter(|stored| operators.iter().any(|slot| slot.name == stored.name && slot.state.converted()))
+            .filter(|stored| {
+                operators.iter().any(|slot| slot.name == stored.name && slot.state.is_converted())
+            })
             .map(|stored| (stored.name.clone(), stored.fingerprint.clone()))
             .collect();
         let described = operators.iter().map(|slot| Operator {
@@ -143,23 +145,25 @@ impl Session {
             described.iter().map(|o| o.name.clone()).filter(|o| !restored.continued.contains(o)).collect();
         restored.new.retain(|name| !restored.forgotten.contains(name));
 
-        let (mut segments, mut kept, mut doubtful) = (Vec::new(), Vec::new(), None);
+        let (mut segments, mut kept, mut unreadable) = (Vec::new(), Vec::new(), None);
         if let Some(recovered) = self.recovered {
-            kept.extend(recovered.older.iter().map(|(number, manifest)| Kept::new(*number, manifest)));
-            kept.push(Kept::new(recovered.number, &recovered.manifest));
-            doubtful = recovered.passed_over.iter().map(|passed| passed.number).max();
+            kept.extend(
+                recovered.older.iter().map(|(number, manifest)| RetainedCheckpoint::new(*number, manifest)),
+            );
+            kept.push(RetainedCheckpoint::new(recovered.number, &recovered.manifest));
+            unreadable = recovered.skipped.iter().map(|passed| passed.number).max();
             segments = recovered.manifest.segments;
         }
-        let begun = restored.continued.iter().cloned().collect();
+        let initialized = restored.continued.iter().cloned().collect();
         let start = super::writer::Start {
             next: self.next,
             operators: described,
             converting,
-            begun,
+            initialized,
             segments,
             tail,
             kept,
-            doubtful,
+            unreadable,
         };
         Ok((Checkpointer::start(self.store, self.lock, policy, start), restored))
     }
@@ -188,8 +192,8 @@ impl Recovered {
     }
 
     /// Newer checkpoints that are not whole, and why.
-    pub(crate) fn passed_over(&self) -> &[PassedOver] {
-        &self.passed_over
+    pub(crate) fn skipped(&self) -> &[SkippedCheckpoint] {
+        &self.skipped
     }
 
     #[cfg(test)]
@@ -199,7 +203,7 @@ impl Recovered {
 
     /// How many commits newer ones there were at most, of those that can be seen.
     pub(crate) fn commits_behind(&self) -> u64 {
-        self.passed_over.first().map_or(0, |newest| newest.number - self.number)
+        self.skipped.first().map_or(0, |newest| newest.number - self.number)
     }
 
     pub(super) fn segments(&self) -> &[Segment] {
@@ -212,7 +216,7 @@ impl Recovered {
         };
         let mut checkpoints: Vec<_> = numbers(Kind::Checkpoint).map(|(_, number)| number).collect();
         checkpoints.sort_unstable();
-        let mut passed_over = Vec::new();
+        let mut skipped = Vec::new();
         while let Some(number) = checkpoints.pop() {
             let object = object_name(Kind::Checkpoint, number);
             match whole(store, &object) {
@@ -226,24 +230,24 @@ impl Recovered {
                         file,
                         manifest,
                         older: older.collect(),
-                        passed_over,
+                        skipped,
                         replaced,
                     }));
                 }
                 Err(error @ CheckpointError::Damaged { .. }) => {
                     let progress = Manifest::read(store, &object).ok().map(|manifest| manifest.progress);
-                    passed_over.push(PassedOver { number, error, progress });
+                    skipped.push(SkippedCheckpoint { number, error, progress });
                 }
                 // What can't be read now may be whole: to pass it over would lose what it holds.
                 Err(error) => return Err(error),
             }
         }
-        let mut problems: Vec<_> = passed_over.iter().map(|passed| passed.error.to_string()).collect();
+        let mut problems: Vec<_> = skipped.iter().map(|passed| passed.error.to_string()).collect();
         // Several checkpoints often need the same file.
         problems.dedup();
         problems.extend(names.iter().filter_map(|name| match parse_name(name) {
             None => Some(format!("`{}` is no checkpoint", store.describe(name))),
-            Some((Kind::Merged, _)) if passed_over.is_empty() => {
+            Some((Kind::Merged, _)) if skipped.is_empty() => {
                 Some(format!("`{}` has no checkpoint that refers to it", store.describe(name)))
             }
             Some(_) => None,
@@ -281,7 +285,7 @@ impl Recovered {
             what,
         };
         for slot in slots.values_mut() {
-            slot.state.found(stored.get(slot.name).map_or("", |stored| &stored.fingerprint));
+            slot.state.begin_restore(stored.get(slot.name).map_or("", |stored| &stored.fingerprint));
         }
         let mut entries = 0;
         merge(store, &self.manifest.segments, |operator, key, value| {
@@ -295,7 +299,7 @@ impl Recovered {
             Ok(())
         })?;
         for slot in slots.values_mut() {
-            slot.state.restored().map_err(|what| unfit(slot, what))?;
+            slot.state.finish_restore().map_err(|what| unfit(slot, what))?;
         }
         Ok(Restored { continued, new: Vec::new(), forgotten, entries })
     }

@@ -1,8 +1,8 @@
-//! The write-ahead log of receivers: blocks that were acknowledged, until a checkpoint has what came of them.
+//! The files of the write-ahead log, which holds acknowledged blocks until a checkpoint covers them.
 //!
-//! Blocks are appended to numbered files. A file that could not be written to its end is left as it is, and
-//! the next one says how much of it counts; only at the very end of the log, where nothing was acknowledged,
-//! may a frame be torn.
+//! Blocks are appended to numbered files. After a failed append, a new file is started, whose first frame
+//! says how many bytes of the previous one are valid. A torn frame is allowed only at the very end of the
+//! log, where nothing was acknowledged.
 
 use std::{
     fmt,
@@ -25,45 +25,45 @@ use crate::{Time, clock::Clock};
 
 type Result<T, E = CheckpointError> = std::result::Result<T, E>;
 
-/// Begins the payload of the first frame: which file was written before, and how many bytes of it count.
+/// Begins the payload of the first frame: the previous file, and how many bytes of it are valid.
 const BEFORE: u8 = b'P';
-/// Begins the payload of all others: blocks that were appended together.
+/// Begins the payload of all other frames: blocks that were appended together.
 const BLOCKS: u8 = b'R';
 
-/// A block for the log.
+/// A block to append to the log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct LogBlock {
     /// The receiver that it came from.
     pub(crate) stream: Arc<str>,
     /// The number that the receiver gave it.
     pub(crate) block: u64,
-    /// What is in it.
+    /// The encoded records.
     pub(crate) bytes: Bytes,
 }
 
-/// A block that was found in the log.
+/// A block that was recovered from the log.
 #[derive(Clone, Debug)]
-pub(crate) struct Found {
+pub(crate) struct RecoveredBlock {
     /// The receiver that it came from.
     pub(crate) stream: String,
     /// The number that the receiver gave it.
     pub(crate) block: u64,
-    /// Where the append begins that has brought it: reading has to begin there to find it again.
+    /// The start of the append that wrote it: reading must begin there to recover it again.
     pub(crate) before: LogPosition,
-    /// Where its bytes are.
-    pub(crate) place: Place,
+    /// The location of its bytes.
+    pub(crate) place: BlockLocation,
 }
 
-/// Where the bytes of a block are.
+/// The location of the bytes of a block.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct BlockLocation {
     file: u64,
     offset: u64,
     length: u64,
     checksum: u32,
 }
 
-/// Reads blocks that were found.
+/// Reads recovered blocks.
 #[derive(Clone, Debug)]
 pub(crate) struct LogReader {
     store: Arc<dyn CheckpointStore>,
@@ -71,7 +71,7 @@ pub(crate) struct LogReader {
 
 impl LogReader {
     /// The bytes of a block.
-    pub(crate) fn read(&self, place: Place) -> Result<Bytes> {
+    pub(crate) fn read(&self, place: BlockLocation) -> Result<Bytes> {
         let name = file_name(place.file);
         let mut bytes = Vec::new();
         let mut read =
@@ -89,34 +89,34 @@ impl LogReader {
     }
 
     /// The store, or an object in it, for a message.
-    pub(crate) fn describe(&self, place: Option<Place>) -> String {
+    pub(crate) fn describe(&self, place: Option<BlockLocation>) -> String {
         self.store.describe(&place.map_or_else(String::new, |place| file_name(place.file)))
     }
 }
 
-/// What a checkpoint says of a receiver's part of the log.
+/// The progress of a receiver in the log, as a checkpoint stores it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) struct UsedUp {
-    /// The first block that is in no finished batch.
+pub(crate) struct ReceiverOffset {
+    /// The number of the first block that is in no finished batch.
     pub(crate) next: u64,
-    /// Where that block is, or will be, or an earlier place.
+    /// A position at or before that block.
     pub(crate) position: LogPosition,
 }
 
-impl UsedUp {
+impl ReceiverOffset {
     /// For a checkpoint.
     pub(crate) fn to_bytes(self) -> Bytes {
         [&self.next.to_le_bytes()[..], &self.position.to_bytes()].concat().into()
     }
 
     /// From a checkpoint; `None` if these are not its bytes.
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<UsedUp> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<ReceiverOffset> {
         let (next, position) = bytes.split_first_chunk()?;
-        Some(UsedUp { next: u64::from_le_bytes(*next), position: LogPosition::from_bytes(position)? })
+        Some(ReceiverOffset { next: u64::from_le_bytes(*next), position: LogPosition::from_bytes(position)? })
     }
 }
 
-/// A place between two appends. Later places are greater.
+/// A position between two appends. Positions are ordered.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(crate) struct LogPosition {
     file: u64,
@@ -139,7 +139,7 @@ impl LogPosition {
     }
 }
 
-/// When a new file is begun.
+/// When the log rotates to a new file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LogOptions {
     /// At this many bytes.
@@ -170,29 +170,29 @@ pub(crate) struct WriteAheadLog {
     clock: Arc<dyn Clock>,
     options: LogOptions,
     current: Option<Current>,
-    /// The last file, and how many bytes of it count.
+    /// The last file, and how many bytes of it are valid.
     before: LogPosition,
-    /// The highest number of a file that there is.
+    /// The highest number of an existing file.
     highest: u64,
-    /// Files with lower numbers are gone.
+    /// Files with lower numbers are deleted.
     cleaned: u64,
 }
 
-/// The file that is appended to.
+/// The file that is being written.
 struct Current {
     file: FrameWriter<Box<dyn Appender>>,
     since: Time,
 }
 
 impl WriteAheadLog {
-    /// Opens the log, and gives `each` all blocks after `from`, in the order in which they were appended. A
-    /// log that is not there is made with its first block.
+    /// Opens the log, and calls `each` for all blocks after `from`, in the order of the appends. A log that
+    /// does not exist is created with its first block.
     pub(crate) fn open(
         store: Arc<dyn CheckpointStore>,
         clock: Arc<dyn Clock>,
         options: LogOptions,
         from: Option<LogPosition>,
-        each: &mut dyn FnMut(Found),
+        each: &mut dyn FnMut(RecoveredBlock),
     ) -> Result<WriteAheadLog> {
         let mut log = WriteAheadLog {
             store,
@@ -327,7 +327,7 @@ impl WriteAheadLog {
         &self,
         numbers: &[u64],
         from: Option<LogPosition>,
-        each: &mut dyn FnMut(Found),
+        each: &mut dyn FnMut(RecoveredBlock),
     ) -> Result<LogPosition> {
         // From the last file back: each says which one is before it, and how much of that counts.
         let mut chain: Vec<(u64, Option<u64>)> = Vec::new();
@@ -397,7 +397,7 @@ impl WriteAheadLog {
         number: u64,
         from: u64,
         end: Option<u64>,
-        each: &mut dyn FnMut(Found),
+        each: &mut dyn FnMut(RecoveredBlock),
     ) -> Result<u64, ReadError> {
         let name = file_name(number);
         let mut frames = FrameReader::new(self.store.get(&name)?, Kind::Log, &name)?;
@@ -484,7 +484,7 @@ fn file_name(number: u64) -> String {
     format!("{LOG_PREFIX}{number:020}")
 }
 
-fn blocks(payload: &[u8], before: LogPosition) -> Option<Vec<Found>> {
+fn blocks(payload: &[u8], before: LogPosition) -> Option<Vec<RecoveredBlock>> {
     let mut rest = payload.strip_prefix(&[BLOCKS])?;
     let mut blocks = Vec::new();
     while !rest.is_empty() {
@@ -494,8 +494,8 @@ fn blocks(payload: &[u8], before: LogPosition) -> Option<Vec<Found>> {
         let length = take_number(&mut rest)?;
         let offset = payload_at(before.offset) + (payload.len() - rest.len()) as u64;
         let checksum = crc32fast::hash(take_bytes(&mut rest, length)?);
-        let place = Place { file: before.file, offset, length, checksum };
-        blocks.push(Found { stream, block, before, place });
+        let place = BlockLocation { file: before.file, offset, length, checksum };
+        blocks.push(RecoveredBlock { stream, block, before, place });
     }
     Some(blocks)
 }

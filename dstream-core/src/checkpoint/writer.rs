@@ -1,4 +1,4 @@
-//! Writing checkpoints.
+//! The writer of checkpoints: it commits the changelogs of all operators, and schedules compaction.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -17,26 +17,26 @@ use super::{
     segment::{SegmentWriter, entry_bytes, measure},
     store::StoreLock,
     tail::{ENTRY, Tail},
-    wal::{LogPosition, UsedUp},
+    wal::{LogPosition, ReceiverOffset},
 };
 use crate::threads::Threads;
 
-/// How checkpoints are kept.
+/// The retention and compaction policy of checkpoints.
 #[derive(Clone, Debug)]
 pub(crate) struct Policy {
-    /// How many checkpoints can be gone back to.
+    /// The number of checkpoints that are retained.
     pub(crate) keep: usize,
-    /// From how many segments on some are merged.
+    /// The number of segments from which on some are merged.
     pub(crate) max_segments: usize,
-    /// Changes of fewer bytes than this are no reason to write the base again.
+    /// The size of the changes, in bytes, below which the base is not rewritten.
     pub(crate) min_bytes: u64,
-    /// Up to how many bytes the newest changes are written again with each checkpoint.
+    /// The maximal size of the tail in bytes: the newest changes, which each commit repeats.
     pub(crate) tail_bytes: u64,
-    /// How many segments may be in one file alone before they are merged, so that each is in two.
+    /// The number of segments that may exist in one file only, before they are merged so that each is in two.
     pub(crate) max_single: usize,
-    /// Whether segments are merged by a thread of their own; a simulation wants every call in its order.
+    /// Whether segments are merged on a background thread; a simulation needs every call in order.
     pub(crate) background: bool,
-    /// What starts that thread.
+    /// Starts that thread.
     pub(crate) threads: Threads,
 }
 
@@ -74,60 +74,61 @@ pub(crate) struct Checkpointer {
     store: Arc<dyn CheckpointStore>,
     policy: Policy,
     operators: Vec<Operator>,
-    /// Operators whose entries in `segments` are still of an older type, and the fingerprint of that. It is
-    /// what a manifest says until they have written themselves anew.
+    /// Operators whose entries in `segments` still have an older type, with its fingerprint. Manifests state
+    /// it until the operators have rewritten their entries.
     converting: BTreeMap<String, String>,
-    /// Operators whose entries in `segments` count.
-    begun: BTreeSet<String>,
-    /// Changes that no checkpoint holds yet: those of a commit that failed belong to the next.
-    carried: BTreeMap<String, Changes>,
+    /// Operators whose entries in `segments` are valid.
+    initialized: BTreeSet<String>,
+    /// Changes that are not committed yet: those of a failed commit belong to the next one.
+    uncommitted: BTreeMap<String, Changes>,
     segments: Vec<Segment>,
-    /// What the segments from this one on come to, if that is little.
+    /// The merged content of the segments from `tail_from` on, if it is small.
     tail: Tail,
     tail_from: usize,
-    /// The newest checkpoints, the newest last.
-    kept: VecDeque<Kept>,
-    /// The newest checkpoint that could not be read. It is left alone until enough newer ones stand.
-    doubtful: Option<u64>,
+    /// The retained checkpoints, the newest last.
+    kept: VecDeque<RetainedCheckpoint>,
+    /// The newest checkpoint that could not be read. It is not deleted until enough newer ones exist.
+    unreadable: Option<u64>,
     numbers: Arc<AtomicU64>,
     housekeeper: Housekeeper,
-    /// After a merge that failed: how many segments there must be for the next attempt.
-    patience: usize,
+    /// After a failed merge: the number of segments at which it is attempted again.
+    min_segments_to_merge: usize,
     // Dropped after the housekeeper has ended.
     lock: Arc<dyn StoreLock>,
 }
 
-/// A checkpoint that can be gone back to, and the objects that it needs.
+/// A retained checkpoint, and the objects that it needs.
 #[derive(Clone, Debug)]
-pub(super) struct Kept {
+pub(super) struct RetainedCheckpoint {
     pub(super) number: u64,
     pub(super) objects: BTreeSet<String>,
-    /// From where on it needs the log of receivers; `None` if from its beginning.
+    /// The position from which on it needs the write-ahead log; `None` for its beginning.
     log: Option<LogPosition>,
 }
 
-impl Kept {
-    pub(super) fn new(number: u64, manifest: &Manifest) -> Kept {
+impl RetainedCheckpoint {
+    pub(super) fn new(number: u64, manifest: &Manifest) -> RetainedCheckpoint {
         let all = manifest.segments.iter().flat_map(|s| s.instead.iter().chain([s]));
         let mut objects: BTreeSet<_> = all.map(|s| s.object.clone()).collect();
         objects.insert(object_name(Kind::Checkpoint, number));
-        let used_up = manifest.progress.wal.values();
-        let log = used_up.map(|bytes| Some(UsedUp::from_bytes(bytes)?.position)).min().flatten();
-        Kept { number, objects, log }
+        let receiver_offsets = manifest.progress.wal.values();
+        let log =
+            receiver_offsets.map(|bytes| Some(ReceiverOffset::from_bytes(bytes)?.position)).min().flatten();
+        RetainedCheckpoint { number, objects, log }
     }
 }
 
-/// Where writing begins.
+/// The state from which a [`Checkpointer`] starts.
 pub(super) struct Start {
     pub(super) next: u64,
     pub(super) operators: Vec<Operator>,
     pub(super) converting: BTreeMap<String, String>,
-    pub(super) begun: BTreeSet<String>,
+    pub(super) initialized: BTreeSet<String>,
     pub(super) segments: Vec<Segment>,
-    /// What all segments come to, if that is little.
+    /// The merged content of all segments, if it is small.
     pub(super) tail: Option<Tail>,
-    pub(super) kept: Vec<Kept>,
-    pub(super) doubtful: Option<u64>,
+    pub(super) kept: Vec<RetainedCheckpoint>,
+    pub(super) unreadable: Option<u64>,
 }
 
 impl Checkpointer {
@@ -137,7 +138,7 @@ impl Checkpointer {
         policy: Policy,
         start: Start,
     ) -> Checkpointer {
-        let Start { next, operators, converting, begun, segments, tail, kept, doubtful } = start;
+        let Start { next, operators, converting, initialized, segments, tail, kept, unreadable } = start;
         let numbers = Arc::new(AtomicU64::new(next));
         let housekeeper = Housekeeper::new(store.clone(), lock.clone(), numbers.clone(), &policy);
         Checkpointer {
@@ -145,25 +146,25 @@ impl Checkpointer {
             policy,
             operators,
             converting,
-            begun,
-            carried: BTreeMap::new(),
+            initialized,
+            uncommitted: BTreeMap::new(),
             tail_from: if tail.is_some() { 0 } else { segments.len() },
             tail: tail.unwrap_or_default(),
             segments,
             kept: kept.into(),
-            doubtful,
+            unreadable,
             numbers,
             housekeeper,
-            patience: 0,
+            min_segments_to_merge: 0,
             lock,
         }
     }
 
-    /// Writes a checkpoint: how far the program is, and what changed since the last one. When this returns, a
-    /// program that is started anew goes on from here. Returns how many bytes that were, but for the framing.
+    /// Commits a checkpoint: the progress of the program, and the changes since the last commit. When this
+    /// returns, a restart resumes from here. Returns the number of bytes without framing.
     ///
     /// If it fails, the changes are kept for the next commit, which may succeed unless a sync has failed.
-    /// Nothing that is waiting for this checkpoint may be acknowledged then.
+    /// Nothing that waits for this checkpoint may be acknowledged then.
     pub(crate) fn commit(
         &mut self,
         progress: Progress,
@@ -173,9 +174,9 @@ impl Checkpointer {
             if self.operators.iter().all(|o| o.name != name) {
                 return Err(CheckpointError::Invalid(format!("`{name}` is no operator of this checkpoint")));
             }
-            self.carried.entry(name).or_default().append(later);
+            self.uncommitted.entry(name).or_default().append(later);
         }
-        for (operator, changes) in &mut self.carried {
+        for (operator, changes) in &mut self.uncommitted {
             if let Some(what) = changes.failure() {
                 return Err(CheckpointError::Unwritable {
                     operator: operator.clone(),
@@ -185,7 +186,7 @@ impl Checkpointer {
             changes.sort();
         }
         self.lock.check(&*self.store)?;
-        self.adopt();
+        self.adopt_merged();
 
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let object = object_name(Kind::Checkpoint, number);
@@ -194,7 +195,7 @@ impl Checkpointer {
         segments.extend(self.segment(&object, in_tail));
         let writer = concat!("dstream ", env!("CARGO_PKG_VERSION")).to_owned();
         let mut converting = self.converting.clone();
-        converting.retain(|name, _| !self.carried.get(name).is_some_and(Changes::is_cleared));
+        converting.retain(|name, _| !self.uncommitted.get(name).is_some_and(Changes::is_cleared));
         let operators = self.operators.iter().map(|operator| Operator {
             fingerprint: converting.get(&operator.name).unwrap_or(&operator.fingerprint).clone(),
             ..operator.clone()
@@ -203,14 +204,14 @@ impl Checkpointer {
         let encoded = rmp_serde::to_vec_named(&manifest)
             .map_err(|e| CheckpointError::Unwritable { operator: "manifest".into(), what: e.to_string() })?;
         let failed = |e| CheckpointError::io(format_args!("writing `{}`", self.store.describe(&object)), e);
-        let (_, bytes) = measure(self.carried.values());
+        let (_, bytes) = measure(self.uncommitted.values());
         self.store.put(&object, &mut |out| {
             let mut file = SegmentWriter::new(out, Kind::Checkpoint, &object).map_err(failed)?;
             file.manifest(&encoded).map_err(failed)?;
             if in_tail {
                 self.tail.each(|operator, key, value| file.entry(operator, key, value).map_err(failed))?;
             } else {
-                for (operator, changes) in &self.carried {
+                for (operator, changes) in &self.uncommitted {
                     for (key, value) in changes.iter() {
                         file.entry(operator, key, value).map_err(failed)?;
                     }
@@ -220,10 +221,10 @@ impl Checkpointer {
             Ok(())
         })?;
 
-        self.carried.clear();
+        self.uncommitted.clear();
         self.converting = converting;
-        self.begun.extend(self.operators.iter().map(|o| o.name.clone()));
-        self.kept.push_back(Kept::new(number, &manifest));
+        self.initialized.extend(self.operators.iter().map(|o| o.name.clone()));
+        self.kept.push_back(RetainedCheckpoint::new(number, &manifest));
         while self.kept.len() > self.policy.keep.max(1) {
             self.kept.pop_front();
         }
@@ -231,12 +232,12 @@ impl Checkpointer {
         if !in_tail {
             self.tail_from = self.segments.len();
         }
-        self.tidy();
+        self.start_housekeeping();
         Ok(bytes + encoded.len() as u64)
     }
 
-    /// From where on the log of receivers is needed to go back to any checkpoint that is kept; `None` if from
-    /// its beginning.
+    /// The position from which on the retained checkpoints need the write-ahead log; `None` for its
+    /// beginning.
     pub(crate) fn log_needed(&self) -> Option<LogPosition> {
         self.kept.iter().map(|kept| kept.log).min().flatten()
     }
@@ -244,11 +245,11 @@ impl Checkpointer {
     /// Takes the carried changes into the tail if they are few, and begins a new one if it has grown too
     /// large. Returns whether the tail is what is to be written.
     fn extend_tail(&mut self) -> bool {
-        let size = Tail::size_of(&self.carried);
+        let size = Tail::size_of(&self.uncommitted);
         let limit = self.policy.tail_bytes;
-        let new = || self.operators.iter().map(|o| &o.name).filter(|name| !self.begun.contains(*name));
+        let new = || self.operators.iter().map(|o| &o.name).filter(|name| !self.initialized.contains(*name));
         if size <= limit {
-            self.tail.apply(&self.carried, new(), self.tail_from == 0);
+            self.tail.apply(&self.uncommitted, new(), self.tail_from == 0);
             if self.tail.size() <= limit {
                 return true;
             }
@@ -257,7 +258,7 @@ impl Checkpointer {
         self.tail_from = self.segments.len();
         self.tail = Tail::default();
         if size <= limit {
-            self.tail.apply(&self.carried, new(), self.tail_from == 0);
+            self.tail.apply(&self.uncommitted, new(), self.tail_from == 0);
         }
         size <= limit
     }
@@ -282,16 +283,17 @@ impl Checkpointer {
                 ..Segment::default()
             });
         }
-        let new = self.operators.iter().map(|o| &o.name).filter(|name| !self.begun.contains(*name));
-        let cleared = self.carried.iter().filter(|(_, changes)| changes.is_cleared()).map(|(name, _)| name);
+        let new = self.operators.iter().map(|o| &o.name).filter(|name| !self.initialized.contains(*name));
+        let cleared =
+            self.uncommitted.iter().filter(|(_, changes)| changes.is_cleared()).map(|(name, _)| name);
         let fresh: BTreeSet<_> = new.chain(cleared).cloned().collect();
-        let (entries, bytes) = measure(self.carried.values());
+        let (entries, bytes) = measure(self.uncommitted.values());
         let fresh = fresh.into_iter().collect();
         Some(Segment { object, entries, bytes, fresh, ..Segment::default() })
     }
 
-    /// Puts a segment that was merged meanwhile in the place of what it was merged of.
-    fn adopt(&mut self) {
+    /// Replaces segments by the one that the background thread has merged them into.
+    fn adopt_merged(&mut self) {
         match self.housekeeper.finished() {
             Some(Ok(Compaction { replaced, merged })) => {
                 let same = |window: &[Segment]| window.iter().map(|s| &s.object).eq(&replaced);
@@ -299,34 +301,34 @@ impl Checkpointer {
                     self.segments.splice(at..at + replaced.len(), [merged]);
                     self.tail_from -= replaced.len() - 1;
                 }
-                self.patience = 0;
+                self.min_segments_to_merge = 0;
             }
             Some(Err(error)) => {
-                // The state is whole without it, only in more pieces.
+                // The checkpoint is complete without the merge, but in more segments.
                 crate::logs::error!("the state of the checkpoint could not be merged: {error}");
-                self.patience = self.segments.len() + 8;
+                self.min_segments_to_merge = self.segments.len() + 8;
             }
             None => {}
         }
     }
 
-    /// Has what is not needed any more deleted, and segments merged if there are too many.
-    fn tidy(&mut self) {
+    /// Starts the deletion of objects that are no longer needed, and a merge if there are too many segments.
+    fn start_housekeeping(&mut self) {
         let oldest = self.kept.front().map_or(0, |kept| kept.number);
-        self.doubtful = self.doubtful.filter(|number| *number >= oldest);
+        self.unreadable = self.unreadable.filter(|number| *number >= oldest);
         self.housekeeper
-            .run(Job::Collect { kept: self.kept.iter().cloned().collect(), spare: self.doubtful });
-        let may_merge = !self.housekeeper.is_merging() && self.segments.len() >= self.patience;
+            .run(Job::Collect { kept: self.kept.iter().cloned().collect(), spare: self.unreadable });
+        let may_merge = !self.housekeeper.is_merging() && self.segments.len() >= self.min_segments_to_merge;
         // The tail is written anew with each commit.
         let settled = self.segments.get(..self.tail_from).unwrap_or_default();
-        if let Some(from) = due(settled, &self.policy).filter(|_| may_merge) {
+        if let Some(from) = merge_start(settled, &self.policy).filter(|_| may_merge) {
             let segments = settled.get(from..).unwrap_or_default().to_vec();
             let operators = self.operators.iter().map(|o| o.name.clone()).collect();
             self.housekeeper.run(Job::Merge { segments, whole: from == 0, operators });
         }
     }
 
-    /// Waits until all segments that are being merged are.
+    /// Waits until the running merge has ended.
     #[cfg(test)]
     pub(super) fn settle(&self) {
         self.housekeeper.settle();
@@ -338,17 +340,17 @@ impl Checkpointer {
     }
 }
 
-/// From which segment on all should be merged to one.
+/// The index of the first segment to merge, if a merge is due. All later ones are merged with it.
 ///
-/// All of them when the changes have become as large as the base: what was written for a byte of state is
-/// then at most about doubled. Else, when there are too many, those from the oldest on that is no larger than
-/// what follows it, so that a large segment is not written again for a few small ones.
-fn due(segments: &[Segment], policy: &Policy) -> Option<usize> {
+/// All segments are merged when the changes have become as large as the base, which about doubles the write
+/// amplification at most. Else, if there are too many segments, the merge starts at the oldest one that is no
+/// larger than all later ones together, so that a large segment is not rewritten for a few small ones.
+fn merge_start(segments: &[Segment], policy: &Policy) -> Option<usize> {
     let single = segments.iter().rposition(|s| !s.instead.is_empty()).map_or(0, |at| at + 1);
     // An entry costs something even if it is empty.
     let sizes: Vec<u64> = segments.iter().map(|s| s.bytes + ENTRY * s.entries).collect();
-    let (base, log) = sizes.split_first().filter(|(_, log)| !log.is_empty())?;
-    if log.iter().sum::<u64>() >= (*base).max(policy.min_bytes) {
+    let (base, changes) = sizes.split_first().filter(|(_, changes)| !changes.is_empty())?;
+    if changes.iter().sum::<u64>() >= (*base).max(policy.min_bytes) {
         return Some(0);
     }
     let mut later: u64 = sizes.iter().sum();

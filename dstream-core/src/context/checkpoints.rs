@@ -27,14 +27,14 @@ use crate::{
         Storage,
     },
     config::UNNAMED,
-    receiver::Log,
+    receiver::SharedWal,
     source::AnyInput,
 };
 
 /// The checkpoints of a context.
 pub(super) struct Checkpoints {
     // Closed before the folder is free for another program.
-    log: OpenLog,
+    log: OpenWal,
     writer: Checkpointer,
     progress: Progress,
     /// What has changed, until it is handed to the writer.
@@ -77,7 +77,7 @@ impl Frozen {
 /// A folder that this program has, before the sources start.
 pub(super) struct Opened {
     // Closed before the folder is free.
-    pub(super) log: OpenLog,
+    pub(super) log: OpenWal,
     session: Session,
     policy: Policy,
     /// Receivers whose blocks of the batch that had begun are not all in the log, and need not be.
@@ -85,17 +85,17 @@ pub(super) struct Opened {
 }
 
 /// The log; it is closed when this is dropped, although a receiver that has not stopped may still have it.
-pub(super) struct OpenLog(Arc<Log>);
+pub(super) struct OpenWal(Arc<SharedWal>);
 
-impl Deref for OpenLog {
-    type Target = Arc<Log>;
+impl Deref for OpenWal {
+    type Target = Arc<SharedWal>;
 
-    fn deref(&self) -> &Arc<Log> {
+    fn deref(&self) -> &Arc<SharedWal> {
         &self.0
     }
 }
 
-impl Drop for OpenLog {
+impl Drop for OpenWal {
     fn drop(&mut self) {
         self.0.close();
     }
@@ -110,18 +110,18 @@ impl Opened {
             let lifecycle = inner.lock();
             (lifecycle.name.clone(), lifecycle.forget.clone())
         };
-        let (mut used_up, mut older) = (BTreeMap::new(), false);
+        let (mut receiver_offsets, mut older) = (BTreeMap::new(), false);
         if let Some(recovered) = session.recovered() {
             check(recovered.progress(), &name, inner.interval, &storage.store.describe(""))?;
             older = check_older(inner, storage, recovered)?;
-            used_up.clone_from(&recovered.progress().wal);
+            receiver_offsets.clone_from(&recovered.progress().wal);
         }
-        let log = Log::open(session.lock(), storage, &inner.config, &used_up, &forget, older)?;
+        let log = SharedWal::open(session.lock(), storage, &inner.config, &receiver_offsets, &forget, older)?;
         let pending = session.recovered().and_then(|recovered| recovered.progress().pending.first());
         let receivers = pending.iter().flat_map(|batch| batch.inputs.keys());
-        let given_up = receivers.filter(|name| older && log.lacks(name)).cloned().collect();
+        let given_up = receivers.filter(|name| older && log.is_missing_block(name)).cloned().collect();
         let policy = Policy { threads: inner.config.runtime.clone(), ..storage.policy.clone() };
-        Ok(Opened { log: OpenLog(Arc::new(log)), session, policy, given_up })
+        Ok(Opened { log: OpenWal(Arc::new(log)), session, policy, given_up })
     }
 
     /// The seed of the hash in the checkpoint to go on from.
@@ -219,7 +219,7 @@ impl Checkpoints {
                 Some(resumed)
             }
         };
-        progress.wal = log.used_up();
+        progress.wal = log.receiver_offsets();
         let checkpoints = Checkpoints {
             log,
             writer,
@@ -305,7 +305,7 @@ impl Checkpoints {
             return;
         }
         if succeeded {
-            self.progress.wal = self.log.used_up();
+            self.progress.wal = self.log.receiver_offsets();
             self.progress.batch_time = time;
             self.progress.pending.clear();
             self.changes.extend(changes);

@@ -14,18 +14,18 @@ pub(super) struct GivenUp {
     pub(super) running: bool,
     /// Sources that hold something which no batch has.
     pub(super) pending: Vec<String>,
-    pub(super) kept: Kept,
+    pub(super) recoverable: Recoverable,
 }
 
 /// What a restart has of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(super) enum Recoverable {
     /// There is no checkpoint.
     Nothing,
     /// There is a checkpoint, and receivers write no log.
     Checkpoint,
     /// There is a checkpoint, and the log of the receivers.
-    Log,
+    Wal,
 }
 
 impl GivenUp {
@@ -66,13 +66,13 @@ impl fmt::Display for GivenUp {
             part(f)?;
             write!(f, "what {} still holds", self.pending.join(" and "))?;
         }
-        f.write_str(match self.kept {
-            Kept::Nothing => "; it is lost, since there is no checkpoint",
-            Kept::Checkpoint => {
+        f.write_str(match self.recoverable {
+            Recoverable::Nothing => "; it is lost, since there is no checkpoint",
+            Recoverable::Checkpoint => {
                 "; a restart reads it again where its source can be read again, and what receivers had is lost: \
                  their log is off (`Config::write_ahead_log`)"
             }
-            Kept::Log => {
+            Recoverable::Wal => {
                 "; a restart processes it, from the receivers' log and from sources that can be read again"
             }
         })
@@ -91,12 +91,17 @@ mod tests {
     fn says_how_many_batches_what_they_had_and_what_becomes_of_it() {
         let batches = vec![Time::from_millis(1_000), Time::from_millis(2_000)];
         let inputs = vec![input("a", 2, 100), input("b", 0, 0), input("a", 1, 50)];
-        let mut given_up =
-            GivenUp { batches, inputs, running: false, pending: Vec::new(), kept: Kept::Nothing };
+        let mut given_up = GivenUp {
+            batches,
+            inputs,
+            running: false,
+            pending: Vec::new(),
+            recoverable: Recoverable::Nothing,
+        };
         let text = given_up.to_string();
         assert!(text.starts_with("2 batches that have not begun ("), "{text}");
         assert!(text.contains("), with 3 blocks of a (about 150 bytes); it is lost"), "{text}");
-        given_up = GivenUp { batches: Vec::new(), running: true, kept: Kept::Log, ..given_up };
+        given_up = GivenUp { batches: Vec::new(), running: true, recoverable: Recoverable::Wal, ..given_up };
         let text = given_up.to_string();
         assert!(text.starts_with("the batch that still runs; a restart processes it"), "{text}");
         given_up = GivenUp { running: false, pending: vec!["a".into(), "b".into()], ..given_up };

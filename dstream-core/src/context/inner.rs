@@ -12,7 +12,7 @@ use super::{
     checkpoints::{Checkpoints, Opened, Resumed, sources},
     failures::Failures,
     generator::{self, Generator},
-    given_up::{GivenUp, Kept},
+    given_up::{GivenUp, Recoverable},
     hoisted::Operator,
     planners::Planners,
     signals,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Config, Error, OnFailure, Result, Time,
     async_runtime::AsyncRuntime,
-    batch::{OutputLog, OutputScope, Pipeline},
+    batch::{OutputProgress, OutputScope, Pipeline},
     checkpoint::Storage,
     clock::{CancellationToken, Stopwatch},
     events::{Bus, ContextStarted, ContextStopped},
@@ -29,7 +29,7 @@ use crate::{
     output::Output,
     panics::panic_text,
     plan::{OpMeta, PipelinePlan, Plan},
-    receiver::{Log, ReceiverLog},
+    receiver::{ReceiverLog, SharedWal},
     source::{AnyInput, Limits, SourceContext, handle::ContextId},
     table::random_seed,
     threads::{ThreadPanic, Threads},
@@ -230,7 +230,7 @@ impl ContextInner {
         }
     }
 
-    fn start_inputs(&self, log: Option<&Arc<Log>>, to_end: bool) -> Result<()> {
+    fn start_inputs(&self, log: Option<&Arc<SharedWal>>, to_end: bool) -> Result<()> {
         let inputs = sources(&self.lock());
         for (name, input) in inputs {
             input.start(&SourceContext {
@@ -508,13 +508,13 @@ impl ContextInner {
 
     fn given_up(&self, batches: Vec<Time>, running: bool, pending: Vec<String>) -> GivenUp {
         let lifecycle = self.lock();
-        let kept = match (&lifecycle.checkpoint, self.config.write_ahead_log) {
-            (None, _) => Kept::Nothing,
-            (Some(_), false) => Kept::Checkpoint,
-            (Some(_), true) => Kept::Log,
+        let recoverable = match (&lifecycle.checkpoint, self.config.write_ahead_log) {
+            (None, _) => Recoverable::Nothing,
+            (Some(_), false) => Recoverable::Checkpoint,
+            (Some(_), true) => Recoverable::Wal,
         };
         let inputs = batches.iter().flat_map(|batch| lifecycle.inputs_of(*batch)).collect();
-        GivenUp { batches, inputs, running, pending, kept }
+        GivenUp { batches, inputs, running, pending, recoverable }
     }
 
     fn graceful_stop_timeout(&self) -> Duration {
@@ -594,7 +594,7 @@ impl ContextInner {
     }
 }
 
-impl OutputLog for ContextInner {
+impl OutputProgress for ContextInner {
     fn is_done(&self, time: Time, output: &str) -> bool {
         self.lock_checkpoints().as_ref().is_some_and(|checkpoints| checkpoints.is_done(time, output))
     }

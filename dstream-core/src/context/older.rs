@@ -5,16 +5,16 @@ use std::fmt::Display;
 use super::{checkpoints::sources, inner::ContextInner};
 use crate::{
     Result, Time,
-    checkpoint::{CheckpointError, Progress, Recovered, Storage, UsedUp, log_reaches},
+    checkpoint::{CheckpointError, Progress, ReceiverOffset, Recovered, Storage, log_reaches},
 };
 
 /// Where newer checkpoints are damaged: nothing is said if running the batch that had begun once more gives
 /// all that they had, over the same records. Else that is an error, unless `Config::accept_older_checkpoint`
 /// allows it; then `true`: records of receivers may be missing.
 pub(super) fn check_older(inner: &ContextInner, storage: &Storage, recovered: &Recovered) -> Result<bool> {
-    let [newest, ..] = recovered.passed_over() else { return Ok(false) };
+    let [newest, ..] = recovered.skipped() else { return Ok(false) };
     let (ours, interval) = (recovered.progress(), inner.interval);
-    let mut damaged: Vec<_> = recovered.passed_over().iter().map(|p| p.error.to_string()).collect();
+    let mut damaged: Vec<_> = recovered.skipped().iter().map(|p| p.error.to_string()).collect();
     damaged.dedup();
     let begun = ours.pending.first();
     let same_batch = begun.is_some_and(|begun| match &newest.progress {
@@ -76,9 +76,9 @@ fn losses(
     for (name, input) in &sources {
         let in_plan = ours.pending.first().is_some_and(|batch| batch.inputs.contains_key(name));
         let listed = recovered.operators().iter().any(|o| o.kind == "source" && o.name == *name);
-        let logged = ours.wal.get(name).and_then(|bytes| UsedUp::from_bytes(bytes));
+        let logged = ours.wal.get(name).and_then(|bytes| ReceiverOffset::from_bytes(bytes));
         let in_log = match logged.filter(|_| in_plan || inner.config.write_ahead_log) {
-            Some(used_up) => log_reaches(&*storage.store, used_up.position)?,
+            Some(receiver_offsets) => log_reaches(&*storage.store, receiver_offsets.position)?,
             None => false,
         };
         let in_batch = if logged.is_some() { in_log } else { input.can_replay() };

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     Config, Rdd,
-    batch::{Batch, NothingDone, Step},
+    batch::{Batch, NoProgress, Step},
     checkpoint::{Changes, Stateful, decode},
     state::{StateView, update::UpdateStateByKey},
     table::{CombineByKey, GroupSink},
@@ -101,12 +101,12 @@ fn life(
                     if first > 1 {
                         for (operator, entries) in program.operators().into_iter().zip(entries) {
                             entries.iter().for_each(|(key, value)| operator.restore(key, value).unwrap());
-                            operator.restored().unwrap();
+                            operator.finish_restore().unwrap();
                         }
                     }
                     let zero = Time::from_millis(7_000);
                     let yields = (first..).zip(batches).map(|(number, pairs)| {
-                        let batch = Batch::new(zero + seconds(number), zero, 0, &config, &NothingDone);
+                        let batch = Batch::new(zero + seconds(number), zero, 0, &config, &NoProgress);
                         let cut = |at: usize| at * pairs.len() / processes;
                         let yields = program.step(&batch, &pairs[cut(process)..cut(process + 1)].to_vec());
                         for (operator, own) in program.operators().into_iter().zip(&mut own) {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Bucket, InitialState, StateView,
-    store::{Held, Stores},
+    store::{KeyState, StateTables},
 };
 use crate::{
     Key, Rdd, Time,
@@ -88,7 +88,7 @@ impl<S> State<S> {
 /// The state of one `map_with_state`.
 #[derive(Debug)]
 pub struct MapWithState<K, S> {
-    stores: Stores<K, S>,
+    stores: StateTables<K, S>,
     timeout: Option<Duration>,
     /// One for each bucket.
     deadlines: Vec<Mutex<Deadlines>>,
@@ -102,7 +102,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
     /// Nothing is known, in `buckets` tables. With a `timeout`, a key for which nothing came for longer is
     /// removed.
     pub fn new(buckets: usize, timeout: Option<Duration>) -> Self {
-        MapWithState { stores: Stores::new(buckets), timeout, deadlines: Vec::new() }
+        MapWithState { stores: StateTables::new(buckets), timeout, deadlines: Vec::new() }
     }
 
     /// The state before the first batch, as if it had come with that.
@@ -217,7 +217,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable, U> Calls<'_, K, S, U> {
         f: impl Fn(Time, &K, Option<V>, &mut State<S>) -> I,
     ) {
         let (time, table) = (self.time, &mut self.bucket.keys);
-        let indices = keys.intern_into(table, || Held::new(None, time));
+        let indices = keys.intern_into(table, || KeyState::new(None, time));
         let known = |at: &u32| table.at(*at as usize).is_some_and(|(_, held)| held.state.is_some());
         let known: Vec<bool> = indices.iter().map(known).collect();
         for task in tasks {
@@ -291,17 +291,17 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for MapWithState<K, S> 
         self.stores.restore(key, value)
     }
 
-    fn found(&mut self, fingerprint: &str) {
-        self.stores.found(fingerprint);
+    fn begin_restore(&mut self, fingerprint: &str) {
+        self.stores.begin_restore(fingerprint);
     }
 
-    fn restored(&mut self) -> Result<(), String> {
-        self.stores.restored();
+    fn finish_restore(&mut self) -> Result<(), String> {
+        self.stores.finish_restore();
         Ok(())
     }
 
-    fn converted(&self) -> bool {
-        self.stores.converted()
+    fn is_converted(&self) -> bool {
+        self.stores.is_converted()
     }
 
     fn keys(&self) -> Option<u64> {

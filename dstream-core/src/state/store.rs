@@ -1,4 +1,4 @@
-//! The tables of a state, how a batch goes over them, and how they are checkpointed.
+//! The hash tables of keyed state, and their changelog for checkpoints.
 
 use std::{any::type_name, sync::Arc};
 
@@ -15,102 +15,102 @@ use crate::{
     table::{Table, entries_of},
 };
 
-/// The state of one operator.
+/// The keyed state of one operator, one table a bucket.
 #[derive(Debug)]
-pub(super) struct Stores<K, S> {
-    wanted: usize,
-    /// Made at the first batch, since only a batch knows the seed. A view shares them until the batch ends.
+pub(super) struct StateTables<K, S> {
+    num_buckets: usize,
+    /// Created in the first batch, which has the seed of the hash. A view shares them until the batch ends.
     buckets: Vec<Arc<Bucket<K, S>>>,
     initial: Vec<(K, S)>,
-    /// What came back from a checkpoint, until the first batch.
-    back: Vec<(K, S, Time)>,
-    /// Whether something came back, be it nothing at all: there is no initial state then.
+    /// The entries from a checkpoint, until the first batch.
+    restored_entries: Vec<(K, S, Time)>,
+    /// Whether the state was restored, possibly empty: then there is no initial state.
     restored: bool,
     migration: Migration<(S, Time)>,
-    /// Why there is no right state any more.
-    broken: Option<Missing>,
+    /// The failure after which the state is no longer correct.
+    failed_with: Option<Missing>,
 }
 
-/// The keys of one bucket.
+/// The keys of one bucket, with their states.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket<K, S> {
-    pub(super) keys: Table<K, Held<S>>,
-    /// What the checkpoint has not been told yet. Without a checkpoint nobody asks, and there is none.
-    log: Option<Log<K>>,
+    pub(super) keys: Table<K, KeyState<S>>,
+    /// The changes since the last checkpoint; `None` before the first one.
+    changelog: Option<Changelog<K>>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Held<S> {
-    /// Empty only while the user's function has it.
+pub(super) struct KeyState<S> {
+    /// `None` only while the user's function has it.
     pub(super) state: Option<S>,
     /// The batch that last refreshed it.
     pub(super) seen: Time,
     pub(super) touched: bool,
-    /// Whether a record of the batch has refreshed it. Nothing between batches.
+    /// Whether a record of the running batch has refreshed it.
     pub(super) fresh: bool,
 }
 
 #[derive(Debug, Clone)]
-struct Log<K> {
+struct Changelog<K> {
     /// Indices; those of removed keys may be among them.
     touched: Vec<u32>,
     removed: Vec<K>,
 }
 
-impl<S> Held<S> {
+impl<S> KeyState<S> {
     /// A key that is new in the batch at `seen`.
     pub(super) fn new(state: Option<S>, seen: Time) -> Self {
-        Held { state, seen, touched: false, fresh: false }
+        KeyState { state, seen, touched: false, fresh: false }
     }
 }
 
 impl<K: Key<Owned = K> + Data, S: Data> Bucket<K, S> {
-    /// Whether a checkpoint wants to know what changes.
-    pub(super) fn is_logged(&self) -> bool {
-        self.log.is_some()
+    /// Whether changes are tracked for a checkpoint.
+    pub(super) fn is_tracked(&self) -> bool {
+        self.changelog.is_some()
     }
 
-    /// Notes that a key has another state or another time.
+    /// Records that the state or the time of a key has changed.
     pub(super) fn touch(&mut self, index: usize) {
-        if let Some(log) = &mut self.log
+        if let Some(changelog) = &mut self.changelog
             && let Some((_, held)) = self.keys.at_mut(index)
             && !std::mem::replace(&mut held.touched, true)
         {
-            log.touched.push(index as u32);
+            changelog.touched.push(index as u32);
         }
     }
 
-    /// Takes a key out.
+    /// Removes a key.
     pub(super) fn remove(&mut self, index: usize) {
-        if let Some(log) = &mut self.log
+        if let Some(changelog) = &mut self.changelog
             && let Some((key, _)) = self.keys.at(index)
         {
-            log.removed.push(key.clone());
+            changelog.removed.push(key.clone());
         }
         self.keys.remove(index);
     }
 
-    /// Gives up the room of removed keys if they are many: the new index of each old one, if they changed.
+    /// Frees the memory of removed keys if they are many. If so, returns the new index of each old one.
     pub(super) fn compact(&mut self) -> Option<Vec<u32>> {
         let moved = self.keys.compact()?;
-        if let Some(log) = &mut self.log {
-            // The index of a removed key becomes that of another, which knows whether it was touched itself.
-            log.touched.iter_mut().for_each(|index| *index = moved[*index as usize]);
+        if let Some(changelog) = &mut self.changelog {
+            // The index of a removed key may now be that of another key, which knows whether it was touched.
+            changelog.touched.iter_mut().for_each(|index| *index = moved[*index as usize]);
         }
         Some(moved)
     }
 }
 
-impl<K, S> Stores<K, S> {
+impl<K, S> StateTables<K, S> {
     pub(super) fn new(buckets: usize) -> Self {
-        Stores {
-            wanted: buckets,
+        StateTables {
+            num_buckets: buckets,
             buckets: Vec::new(),
             initial: Vec::new(),
-            back: Vec::new(),
+            restored_entries: Vec::new(),
             restored: false,
             migration: Migration::default(),
-            broken: None,
+            failed_with: None,
         }
     }
 
@@ -119,12 +119,11 @@ impl<K, S> Stores<K, S> {
     }
 }
 
-impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
+impl<K: Key<Owned = K> + Data, S: Data> StateTables<K, S> {
     /// Runs `work` over every bucket with its part of the input.
     ///
-    /// A batch that is lost to the state, be it by its input or by the user's function, breaks it: whatever
-    /// it yielded from then on would be wrong. All later batches have the same failure, until the program is
-    /// started again and goes on from its last checkpoint.
+    /// If the input or the user's function fails, the batch is lost to the state, and all later results would
+    /// be wrong. So later batches fail with the same error, until a restart resumes from the last checkpoint.
     pub(super) fn step<I: Send, O: Send>(
         &mut self,
         batch: &Batch<'_>,
@@ -133,33 +132,33 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         small: impl FnOnce(&Self) -> bool,
         work: impl Fn(&mut Bucket<K, S>, I) -> O + Sync,
     ) -> Step<Vec<O>> {
-        let input = match (input, &self.broken) {
+        let input = match (input, &self.failed_with) {
             (Err(Missing::NotDue), _) => return Err(Missing::NotDue),
-            (_, Some(broken)) => return Err(broken.clone()),
+            (_, Some(failed_with)) => return Err(failed_with.clone()),
             (Ok(input), None) => input,
-            (Err(failed), None) => return Err(self.break_with(batch, failed)),
+            (Err(failed), None) => return Err(self.fail(batch, failed)),
         };
         self.open(batch);
         let small = small(self);
         let out = run(self.buckets.iter_mut().zip(input).collect(), small, |(bucket, input)| {
             batch.guard(std::slice::from_ref(op), || work(Arc::make_mut(bucket), input))
         });
-        out.into_iter().collect::<Step<Vec<O>>>().map_err(|failed| self.break_with(batch, failed))
+        out.into_iter().collect::<Step<Vec<O>>>().map_err(|failed| self.fail(batch, failed))
     }
 
-    fn break_with(&mut self, batch: &Batch<'_>, failed: Missing) -> Missing {
+    fn fail(&mut self, batch: &Batch<'_>, failed: Missing) -> Missing {
         if let Missing::Failed(failure) = &failed {
             batch.lose(failure);
         }
-        self.broken.insert(failed).clone()
+        self.failed_with.insert(failed).clone()
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub(super) fn live(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.keys.live()).sum()
     }
 
-    /// All keys with their states, shared with this until the next batch.
+    /// A view of all keys with their states, which shares the tables until the next batch.
     pub(super) fn view(&self) -> StateView<K, S> {
         StateView::new(self.buckets.clone())
     }
@@ -169,40 +168,44 @@ impl<K: Key<Owned = K> + Data, S: Data> Stores<K, S> {
         self.buckets.iter_mut().map(Arc::make_mut).for_each(work);
     }
 
-    /// Whether the first batch is still to come.
+    /// Whether no batch has run yet.
     pub(super) fn is_new(&self) -> bool {
         self.buckets.is_empty()
     }
 
-    /// Makes the buckets, with what a checkpoint had; the initial state, if there was none.
+    /// Creates the buckets with the entries of a checkpoint, or with the initial state if there was none.
     pub(super) fn open(&mut self, batch: &Batch<'_>) {
         if !self.is_new() {
             return;
         }
-        let owned = batch.owned(self.wanted);
-        let mut buckets: Vec<_> =
-            (0..self.wanted).map(|_| Bucket { keys: Table::new(batch.seed()), log: None }).collect();
+        let owned = batch.owned(self.num_buckets);
+        let mut buckets: Vec<_> = (0..self.num_buckets)
+            .map(|_| Bucket { keys: Table::new(batch.seed()), changelog: None })
+            .collect();
         let initial =
             std::mem::take(&mut self.initial).into_iter().map(|(key, state)| (key, state, batch.time()));
-        let mut back = std::mem::take(&mut self.back);
+        let mut restored_entries = std::mem::take(&mut self.restored_entries);
         if !self.restored {
-            back.extend(initial);
+            restored_entries.extend(initial);
         }
-        // In the order in which they will time out.
-        back.sort_by_key(|(_, _, seen)| *seen);
-        let back = back.into_iter().map(|(key, state, seen)| (key, Held::new(Some(state), seen)));
+        // In the order of their timeouts.
+        restored_entries.sort_by_key(|(_, _, seen)| *seen);
+        let restored_entries =
+            restored_entries.into_iter().map(|(key, state, seen)| (key, KeyState::new(Some(state), seen)));
         let mut foreign = false;
-        for (at, entries) in entries_of(batch.seed(), back, self.wanted).into_iter().enumerate() {
+        for (at, entries) in
+            entries_of(batch.seed(), restored_entries, self.num_buckets).into_iter().enumerate()
+        {
             if !owned.contains(&at) {
                 foreign |= !entries.is_empty();
                 continue;
             }
             entries.into_iter().for_each(|entry| buckets[at].keys.merge(entry, |_, last| last));
         }
-        // What was converted, or held keys that other processes own now, is written anew.
-        if self.restored && !self.migration.converted() && !foreign {
-            let log = || Log { touched: Vec::new(), removed: Vec::new() };
-            buckets.iter_mut().for_each(|bucket| bucket.log = Some(log()));
+        // Converted entries, and those of keys that other processes own now, are rewritten as a whole.
+        if self.restored && !self.migration.is_converted() && !foreign {
+            let changelog = || Changelog { touched: Vec::new(), removed: Vec::new() };
+            buckets.iter_mut().for_each(|bucket| bucket.changelog = Some(changelog()));
         }
         self.buckets = buckets.into_iter().map(Arc::new).collect();
     }
@@ -213,41 +216,41 @@ fn fingerprint<K, S>() -> String {
 }
 
 /// The parts of [`Stateful`](crate::checkpoint::Stateful) of both operators.
-impl<K: Key<Owned = K> + Portable, S: Portable> Stores<K, S> {
+impl<K: Key<Owned = K> + Portable, S: Portable> StateTables<K, S> {
     pub(super) fn fingerprint(&self) -> String {
         fingerprint::<K, S>()
     }
 
-    /// Takes states of an older type back, too.
+    /// Sets how states of an older type are converted.
     pub(super) fn migrate<Old: DeserializeOwned>(&mut self, f: impl Fn(Old) -> S + Send + 'static) {
         let convert = move |(old, seen): (Old, Time)| (f(old), seen);
         self.migration = Migration::from::<Old, _>(fingerprint::<K, Old>(), convert);
     }
 
-    pub(super) fn found(&mut self, stored: &str) {
-        self.migration.found(stored, &self.fingerprint());
+    pub(super) fn begin_restore(&mut self, stored: &str) {
+        self.migration.begin_restore(stored, &self.fingerprint());
     }
 
-    pub(super) fn converted(&self) -> bool {
-        self.migration.converted()
+    pub(super) fn is_converted(&self) -> bool {
+        self.migration.is_converted()
     }
 
-    /// Tells a checkpoint of the keys that were touched or removed; the first time, of all keys.
+    /// Writes the touched and removed keys to a changelog; all keys the first time.
     pub(super) fn changes(&mut self, out: &mut Changes) {
-        if self.broken.is_some() || self.is_new() {
-            // What is broken must not reach the disk: the last good state is there.
+        if self.failed_with.is_some() || self.is_new() {
+            // An incorrect state must not reach the disk, which has the last correct one.
             return;
         }
-        if self.buckets.iter().all(|bucket| bucket.log.is_none()) {
+        if self.buckets.iter().all(|bucket| bucket.changelog.is_none()) {
             out.clear();
         }
         self.each(|bucket| {
-            let Bucket { keys, log } = bucket;
-            match log {
-                Some(log) => {
-                    // Before the others: a key that came again is there.
-                    log.removed.drain(..).for_each(|key| out.delete(&key));
-                    for index in log.touched.drain(..) {
+            let Bucket { keys, changelog } = bucket;
+            match changelog {
+                Some(changelog) => {
+                    // Deletes come first: a removed key may have been inserted again.
+                    changelog.removed.drain(..).for_each(|key| out.delete(&key));
+                    for index in changelog.touched.drain(..) {
                         if let Some((key, held)) = keys.at_mut(index as usize)
                             && std::mem::take(&mut held.touched)
                         {
@@ -257,7 +260,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stores<K, S> {
                 }
                 None => {
                     keys.iter().for_each(|(key, held)| out.put(key, &(&held.state, held.seen)));
-                    *log = Some(Log { touched: Vec::new(), removed: Vec::new() });
+                    *changelog = Some(Changelog { touched: Vec::new(), removed: Vec::new() });
                 }
             }
         });
@@ -266,11 +269,11 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stores<K, S> {
     pub(super) fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
         let key = decode(key)?;
         let (state, seen) = self.migration.read(value)?;
-        self.back.push((key, state, seen));
+        self.restored_entries.push((key, state, seen));
         Ok(())
     }
 
-    pub(super) fn restored(&mut self) {
+    pub(super) fn finish_restore(&mut self) {
         self.restored = true;
     }
 }

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     Bucket, InitialState, StateView,
-    store::{Held, Stores},
+    store::{KeyState, StateTables},
 };
 use crate::{
     Key, Time,
@@ -20,13 +20,13 @@ use crate::{
 /// The state of one `update_state_by_key`.
 #[derive(Debug)]
 pub struct UpdateStateByKey<K, S> {
-    stores: Stores<K, S>,
+    stores: StateTables<K, S>,
 }
 
 impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
     /// Nothing is known, in `buckets` tables.
     pub fn new(buckets: usize) -> Self {
-        UpdateStateByKey { stores: Stores::new(buckets) }
+        UpdateStateByKey { stores: StateTables::new(buckets) }
     }
 
     /// The state before the first batch.
@@ -72,7 +72,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> UpdateStateByKey<K, S> {
     ) -> Step<StateView<K, S>> {
         let few = input.as_ref().is_ok_and(|groups| groups.len() < FEW);
         let input = input.map(Grouped::into_buckets);
-        let small = |stores: &Stores<K, S>| few && stores.live() < FEW;
+        let small = |stores: &StateTables<K, S>| few && stores.live() < FEW;
         self.stores
             .step(batch, op, input, small, |bucket, groups| update(bucket, batch.time(), &groups, &f))?;
         Ok(self.stores.view())
@@ -89,12 +89,12 @@ fn update<K, S, V>(
     S: Portable,
 {
     // By the index of the key: where its values are.
-    let indices = groups.keys().intern_into(&mut bucket.keys, || Held::new(None, time));
+    let indices = groups.keys().intern_into(&mut bucket.keys, || KeyState::new(None, time));
     let mut news = vec![0..0; bucket.keys.len()];
     iter::zip(indices, groups.ranges()).for_each(|(at, values)| news[at as usize] = values);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for at in 0..bucket.keys.len() {
-        let logged = bucket.is_logged();
+        let logged = bucket.is_tracked();
         let Some((key, held)) = bucket.keys.at_mut(at) else { continue };
         let new = news.get(at).map_or(&[][..], |range| &groups.values()[range.clone()]);
         let old = held.state.take();
@@ -142,17 +142,17 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for UpdateStateByKey<K,
         self.stores.restore(key, value)
     }
 
-    fn found(&mut self, fingerprint: &str) {
-        self.stores.found(fingerprint);
+    fn begin_restore(&mut self, fingerprint: &str) {
+        self.stores.begin_restore(fingerprint);
     }
 
-    fn restored(&mut self) -> Result<(), String> {
-        self.stores.restored();
+    fn finish_restore(&mut self) -> Result<(), String> {
+        self.stores.finish_restore();
         Ok(())
     }
 
-    fn converted(&self) -> bool {
-        self.stores.converted()
+    fn is_converted(&self) -> bool {
+        self.stores.is_converted()
     }
 
     fn keys(&self) -> Option<u64> {

@@ -1,14 +1,14 @@
-//! What a state operator yields: its tables, borrowed.
+//! The result of a state operator: a view of its tables, which stages borrow from.
 
 use std::sync::Arc;
 
 use super::Bucket;
 use crate::{Key, Rdd, Record, batch::Step, block::Block, exec::run, rdd::Counted, record::Data, table::FEW};
 
-/// All keys of a state with what is known of them, after a batch.
+/// A view of all keys with their states after a batch.
 ///
-/// It shares the tables of the operator. When the next batch changes them in place nobody may hold a view any
-/// more; if somebody does, the tables are copied first.
+/// It shares the tables of the operator. They are copied on write if a view still exists when the next batch
+/// changes them.
 #[derive(Debug)]
 pub struct StateView<K, S> {
     buckets: Vec<Arc<Bucket<K, S>>>,
@@ -40,7 +40,7 @@ impl<K: Key<Owned = K> + Data, S: Data> StateView<K, S> {
         Ok(full.map(|bucket| StateBlock(Arc::clone(bucket))).collect())
     }
 
-    /// A copy, for who needs all records as their own: a partition a bucket.
+    /// Materialises all records, for consumers that need owned ones: one partition a bucket.
     pub fn rdd(view: &Step<Self>) -> Step<Rdd<(K, S)>> {
         let view = view.as_ref().map_err(Clone::clone)?;
         let small = view.size() < FEW as u64;
@@ -57,7 +57,7 @@ fn pairs<K, S>(bucket: &Bucket<K, S>) -> impl Iterator<Item = (&K, &S)> {
     bucket.keys.iter().filter_map(|(key, held)| held.state.as_ref().map(|state| (key, state)))
 }
 
-/// One bucket of a [`StateView`], on its way into a stage.
+/// One bucket of a [`StateView`], as the block of a stage.
 #[derive(Debug)]
 pub struct StateBlock<K, S>(Arc<Bucket<K, S>>);
 

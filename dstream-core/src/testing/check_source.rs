@@ -257,9 +257,9 @@ impl<S: Source> Started<S> {
         let (Some(entries), Some(state)) = (entries, self.source.state()) else { return Ok(()) };
         let refused = |what: String| broken("its state is read by a new instance", what);
         let fingerprint = state.fingerprint();
-        Stateful::found(state, &fingerprint);
+        Stateful::begin_restore(state, &fingerprint);
         entries.iter().try_for_each(|(key, value)| state.restore(key, value)).map_err(refused)?;
-        state.restored().map_err(refused)?;
+        state.finish_restore().map_err(refused)?;
         self.state.clone_from(entries);
         Ok(())
     }

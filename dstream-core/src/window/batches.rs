@@ -203,7 +203,7 @@ impl<P> WindowBatches<P> {
 
     /// Completes a restore: `merge` combines the parts that several processes have of a batch, in their
     /// order. Unless the checkpoint is `unchanged`, all batches are written to it again.
-    pub(super) fn restored(&mut self, unchanged: bool, merge: impl Fn(P, P) -> P) {
+    pub(super) fn finish_restore(&mut self, unchanged: bool, merge: impl Fn(P, P) -> P) {
         let mut restoring = std::mem::take(&mut self.restoring);
         restoring.sort_by_key(|(stored, _)| *stored);
         for (StoredBatch { time, .. }, partial) in restoring {

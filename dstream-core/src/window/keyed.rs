@@ -194,8 +194,8 @@ where
         });
     }
 
-    fn found(&mut self, stored: &str) {
-        self.migration.found(stored, &fingerprint::<K, V>());
+    fn begin_restore(&mut self, stored: &str) {
+        self.migration.begin_restore(stored, &fingerprint::<K, V>());
     }
 
     fn restore(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
@@ -206,13 +206,13 @@ where
         Ok(())
     }
 
-    fn restored(&mut self) -> Result<(), String> {
-        self.batches.restored(!self.converted(), |(), ()| ());
+    fn finish_restore(&mut self) -> Result<(), String> {
+        self.batches.finish_restore(!self.is_converted(), |(), ()| ());
         Ok(())
     }
 
-    fn converted(&self) -> bool {
-        self.migration.converted()
+    fn is_converted(&self) -> bool {
+        self.migration.is_converted()
     }
 
     fn keys(&self) -> Option<u64> {

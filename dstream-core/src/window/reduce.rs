@@ -86,16 +86,16 @@ macro_rules! stateful {
                 self.0.restore(key, value)
             }
 
-            fn found(&mut self, fingerprint: &str) {
-                self.0.found(fingerprint);
+            fn begin_restore(&mut self, fingerprint: &str) {
+                self.0.begin_restore(fingerprint);
             }
 
-            fn restored(&mut self) -> Result<(), String> {
-                self.0.restored()
+            fn finish_restore(&mut self) -> Result<(), String> {
+                self.0.finish_restore()
             }
 
-            fn converted(&self) -> bool {
-                self.0.converted()
+            fn is_converted(&self) -> bool {
+                self.0.is_converted()
             }
 
             fn keys(&self) -> Option<u64> {

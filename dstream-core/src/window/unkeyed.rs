@@ -52,8 +52,8 @@ impl<T: Portable> Stateful for RecordWindow<T> {
         Ok(())
     }
 
-    fn restored(&mut self) -> Result<(), String> {
-        self.batches.restored(true, |before, after| Rdd::concat([&before, &after]));
+    fn finish_restore(&mut self) -> Result<(), String> {
+        self.batches.finish_restore(true, |before, after| Rdd::concat([&before, &after]));
         Ok(())
     }
 
@@ -106,8 +106,8 @@ impl Stateful for CountByWindow {
         Ok(())
     }
 
-    fn restored(&mut self) -> Result<(), String> {
-        self.batches.restored(true, |a, b| a + b);
+    fn finish_restore(&mut self) -> Result<(), String> {
+        self.batches.finish_restore(true, |a, b| a + b);
         Ok(())
     }
 

@@ -3,7 +3,7 @@ use bytes::Bytes;
 
 use super::{
     super::{
-        Found, LogBlock, LogOptions, LogPosition, WriteAheadLog,
+        LogBlock, LogOptions, LogPosition, RecoveredBlock, WriteAheadLog,
         sim::{Faults, Rng, SimFs},
     },
     crashes::for_seeds,
@@ -11,7 +11,10 @@ use super::{
 };
 use crate::testing::ManualClock;
 
-fn open(fs: &SimFs, from: Option<LogPosition>) -> Result<(WriteAheadLog, Vec<Found>), CheckpointError> {
+fn open(
+    fs: &SimFs,
+    from: Option<LogPosition>,
+) -> Result<(WriteAheadLog, Vec<RecoveredBlock>), CheckpointError> {
     let mut found = Vec::new();
     let (clock, options) = (Arc::new(ManualClock::default()), LogOptions::simulated());
     let log = WriteAheadLog::open(sim_dir(fs), clock, options, from, &mut |block| found.push(block))?;
@@ -22,7 +25,7 @@ fn block(number: u64, bytes: &[u8]) -> LogBlock {
     LogBlock { stream: "socket".into(), block: number, bytes: Bytes::copy_from_slice(bytes) }
 }
 
-fn numbers(found: &[Found]) -> Vec<u64> {
+fn numbers(found: &[RecoveredBlock]) -> Vec<u64> {
     found.iter().map(|found| found.block).collect()
 }
 
@@ -87,7 +90,7 @@ fn damage_is_found() {
     let fs = SimFs::new(0);
     let (mut log, _) = open(&fs, None).unwrap();
     let ends: Vec<_> = (0..10).map(|n| log.append(&[block(n, b"hello world")]).unwrap()).collect();
-    let mut passed_over = 0;
+    let mut skipped = 0;
     for path in fs.paths() {
         let mut length = 0;
         fs.change(&path, |bytes| length = bytes.len());
@@ -113,14 +116,14 @@ fn damage_is_found() {
                             "{path:?} {at} {found:?}"
                         );
                         assert_eq!(fs.paths().last(), Some(&path));
-                        passed_over += u64::from(!cut);
+                        skipped += u64::from(!cut);
                     }
                     Err(error) => names_file(error),
                 }
             }
         }
     }
-    assert!((1..60).contains(&passed_over), "{passed_over}");
+    assert!((1..60).contains(&skipped), "{skipped}");
 }
 
 fn simulate(seed: u64) -> Result<(), String> {

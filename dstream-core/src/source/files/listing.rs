@@ -90,7 +90,7 @@ impl Stateful for Seen {
         Ok(())
     }
 
-    fn restored(&mut self) -> Result<(), String> {
+    fn finish_restore(&mut self) -> Result<(), String> {
         self.untold = Some(Vec::new());
         Ok(())
     }

@@ -8,7 +8,7 @@ use super::budget::Permit;
 use crate::{
     Bytes, Error, Result,
     block::{Block, Text, TextBlock},
-    checkpoint::{LogReader, Place, decode, encode},
+    checkpoint::{BlockLocation, LogReader, decode, encode},
     source::TextRecords,
 };
 
@@ -191,7 +191,7 @@ enum Held<B> {
     /// When it has been processed its bytes leave the receiver's buffer.
     Here { block: B, _permit: Option<Arc<Permit>> },
     /// Of an earlier run: it is read when it is processed, so that it takes no memory until then.
-    InLog { log: LogReader, place: Place, weight: usize },
+    InLog { log: LogReader, place: BlockLocation, weight: usize },
 }
 
 impl<B: WalBlock> Received<B> {
@@ -201,7 +201,12 @@ impl<B: WalBlock> Received<B> {
 
     /// A block of an earlier run; it is read once, so that a type that does not fit is an error before
     /// anything runs.
-    pub(super) fn found(log: &LogReader, stream: &str, number: u64, place: Place) -> Result<Received<B>> {
+    pub(super) fn recovered(
+        log: &LogReader,
+        stream: &str,
+        number: u64,
+        place: BlockLocation,
+    ) -> Result<Received<B>> {
         let weight = B::from_log(log.read(place)?).map_err(|what| {
             let file = log.describe(Some(place));
             Error::source(

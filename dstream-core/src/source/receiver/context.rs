@@ -12,7 +12,7 @@ use std::{
 use super::{
     block::{Received, Volatile, WalBlock},
     budget::{Budget, Permit, Quota},
-    log::{Open, ReceiverLog},
+    log::{OpenBlock, ReceiverLog},
 };
 use crate::{
     Config, Error, Time,
@@ -318,7 +318,7 @@ impl<B: WalBlock> Shared<B> {
     }
 }
 
-impl<B: WalBlock> Open for Shared<B> {
+impl<B: WalBlock> OpenBlock for Shared<B> {
     fn close(&self) {
         self.close_open(&mut self.lock());
     }

@@ -1,8 +1,8 @@
-//! The write-ahead log, as the receivers of a context share it.
+//! The write-ahead log that the receivers of a context share, with group commit.
 //!
-//! A block gets its number when it is complete, and waits. Whoever needs it in the log, a receiver that wants
-//! to acknowledge it or the driver before the block's batch begins, writes all blocks that wait in one
-//! append; who comes meanwhile finds its own written.
+//! A complete block gets a number and becomes pending. A receiver that acknowledges its data, or the driver
+//! before a batch begins, writes all pending blocks in one append. Group commit: callers that arrive during
+//! an append find their blocks already written.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -14,24 +14,24 @@ use super::budget::Permit;
 use crate::{
     Bytes, Config, Error, Result, Time,
     checkpoint::{
-        CheckpointError, LogBlock, LogPosition, LogReader, Place, Storage, StoreLock, UsedUp, WriteAheadLog,
-        log_reaches,
+        BlockLocation, CheckpointError, LogBlock, LogPosition, LogReader, ReceiverOffset, Storage, StoreLock,
+        WriteAheadLog, log_reaches,
     },
     source::SourceContext,
 };
 
-/// How many bytes of blocks are written in one piece.
-const GROUP: usize = 16 << 20;
+/// The largest size of one append in bytes.
+const MAX_APPEND: usize = 16 << 20;
 
-/// The log of a context.
-pub(crate) struct Log {
+/// The write-ahead log of a context.
+pub(crate) struct SharedWal {
     /// Locked during an append, and before the state.
     writer: Mutex<Writer>,
-    /// Of the store; gone when the checkpoint is closed.
+    /// The lock of the store; dropped when the checkpoint is closed.
     lock: Weak<dyn StoreLock>,
-    state: Mutex<State>,
+    state: Mutex<WalState>,
     reader: LogReader,
-    /// If not, nothing is added, but what an earlier run has left is processed.
+    /// If false, no block is added, but those of an earlier run are processed.
     enabled: bool,
 }
 
@@ -41,29 +41,29 @@ struct Writer {
 }
 
 #[derive(Default)]
-struct State {
-    /// Blocks that are not in the log yet.
-    waiting: VecDeque<Waiting>,
-    /// How many ever waited, and how many of them do not any more.
+struct WalState {
+    /// Blocks that are not written yet.
+    pending: VecDeque<PendingBlock>,
+    /// The number of blocks that were ever enqueued, and of those that were written.
     enqueued: u64,
     written: u64,
-    /// How many bytes these had.
+    /// The size of the written blocks in bytes.
     bytes: u64,
-    /// The end of the log, without an append that is under way.
+    /// The end of the log, without a running append.
     end: LogPosition,
     streams: BTreeMap<Arc<str>, Stream>,
-    /// Who has open blocks.
-    open: Vec<Weak<dyn Open>>,
+    /// The receivers with open blocks.
+    open: Vec<Weak<dyn OpenBlock>>,
 }
 
-struct Waiting {
+struct PendingBlock {
     block: LogBlock,
-    /// A block counts as held until it is processed *and* written, so a disk that is full slows its sender
-    /// down.
+    /// A block counts against the budget until it is processed *and* written, so a full disk causes
+    /// back-pressure.
     _permit: Arc<Permit>,
 }
 
-/// What a receiver has in the log.
+/// The part of a receiver in the log.
 #[derive(Default)]
 struct Stream {
     claimed: bool,
@@ -71,35 +71,35 @@ struct Stream {
     next: u64,
     /// The first block that is in no finished batch.
     used: u64,
-    /// The blocks in the log from there on, each with where the reading has to begin to find it.
-    logged: VecDeque<(u64, LogPosition)>,
-    /// Batches that are not done, and the first block behind each.
+    /// The blocks in the log from there on, each with the position at which reading must begin to recover it.
+    in_wal: VecDeque<(u64, LogPosition)>,
+    /// Unfinished batches, each with the number of the first block after it.
     planned: VecDeque<(Time, u64)>,
-    /// What an earlier run has left; until the receiver starts.
-    found: Vec<(u64, Place)>,
+    /// The blocks of an earlier run, until the receiver starts.
+    found: Vec<(u64, BlockLocation)>,
 }
 
-/// What has blocks that grow.
-pub(super) trait Open: Send + Sync {
+/// A receiver's block that still grows.
+pub(super) trait OpenBlock: Send + Sync {
     /// Closes the open block.
     fn close(&self);
 }
 
-impl Log {
-    /// Opens the log, of which that much is used up as the checkpoint has it; `forget` names receivers whose
-    /// blocks are let go. From an `older` checkpoint, the beginning may be missing.
+impl SharedWal {
+    /// Opens the log at the offsets that a checkpoint stores. The blocks of receivers in `forget` are
+    /// dropped. With an `older` checkpoint, the beginning of the log may be missing.
     pub(crate) fn open(
         lock: &Arc<dyn StoreLock>,
         storage: &Storage,
         config: &Config,
-        used_up: &BTreeMap<String, Bytes>,
+        receiver_offsets: &BTreeMap<String, Bytes>,
         forget: &[String],
         older: bool,
-    ) -> Result<Log> {
+    ) -> Result<SharedWal> {
         let mut streams: BTreeMap<Arc<str>, Stream> = BTreeMap::new();
         let mut from: Option<LogPosition> = None;
-        for (name, bytes) in used_up {
-            let Some(UsedUp { next, position }) = UsedUp::from_bytes(bytes) else {
+        for (name, bytes) in receiver_offsets {
+            let Some(ReceiverOffset { next, position }) = ReceiverOffset::from_bytes(bytes) else {
                 return Err(Error::Invalid(format!(
                     "the checkpoint's position of `{name}` in the log in `{}` has {} bytes, expected 24: it was written by \
                      another version of dstream",
@@ -121,7 +121,7 @@ impl Log {
             let stream = streams.entry(found.stream.into()).or_default();
             stream.next = stream.next.max(found.block.saturating_add(1));
             if found.block >= stream.used {
-                stream.logged.push_back((found.block, found.before));
+                stream.in_wal.push_back((found.block, found.before));
                 stream.found.push((found.block, found.place));
             }
         })?;
@@ -135,13 +135,14 @@ impl Log {
             }
         }
         let (end, reader) = (log.end(), log.reader());
-        let state = Mutex::new(State { end, streams, ..State::default() });
+        let state = Mutex::new(WalState { end, streams, ..WalState::default() });
         let lock = Arc::downgrade(lock);
         let writer = Mutex::new(Writer { log, closed: false });
-        Ok(Log { writer, lock, state, reader, enabled: config.write_ahead_log })
+        Ok(SharedWal { writer, lock, state, reader, enabled: config.write_ahead_log })
     }
 
-    /// An error if there are blocks of receivers that have not started: they would never be processed.
+    /// Returns an error if there are blocks of receivers that have not started, since these would never be
+    /// processed.
     pub(crate) fn check_claimed(&self) -> Result<()> {
         let state = self.state();
         let left = state.streams.iter().filter(|(_, stream)| !stream.found.is_empty());
@@ -152,13 +153,13 @@ impl Log {
         }
     }
 
-    /// Writes all blocks that wait.
+    /// Writes all pending blocks.
     pub(crate) fn write(&self) -> Result<(), CheckpointError> {
         let all = self.state().enqueued;
         self.write_until(all)
     }
 
-    /// Writes the first so many blocks that ever waited, if they still do. If it fails they go on waiting.
+    /// Writes pending blocks until `count` blocks have been written in all. After an error they stay pending.
     fn write_until(&self, count: u64) -> Result<(), CheckpointError> {
         if self.state().written >= count {
             return Ok(());
@@ -174,56 +175,56 @@ impl Log {
                 if state.written >= count {
                     return Ok(());
                 }
-                state.take_group()
+                state.take_pending()
             };
-            let blocks: Vec<LogBlock> = group.iter().map(|waiting| waiting.block.clone()).collect();
+            let blocks: Vec<LogBlock> = group.iter().map(|pending| pending.block.clone()).collect();
             let appended = writer.log.append(&blocks);
             let mut state = self.state();
             match appended {
                 Ok(end) => state.written(&blocks, end),
                 Err(error) => {
-                    group.into_iter().rev().for_each(|waiting| state.waiting.push_front(waiting));
+                    group.into_iter().rev().for_each(|pending| state.pending.push_front(pending));
                     return Err(error);
                 }
             }
         }
     }
 
-    /// The batches up to `time` are done: their blocks are used up.
+    /// Marks the blocks of all batches up to `time` as processed.
     pub(crate) fn finish(&self, time: Time) {
         for stream in self.state().streams.values_mut() {
             while let Some((_, next)) = stream.planned.pop_front_if(|(planned, _)| *planned <= time) {
                 stream.used = stream.used.max(next);
             }
-            while stream.logged.pop_front_if(|(block, _)| *block < stream.used).is_some() {}
+            while stream.in_wal.pop_front_if(|(block, _)| *block < stream.used).is_some() {}
         }
     }
 
-    /// What a checkpoint must hold of it. Receivers that are gone stay in it, so that their blocks are not
-    /// taken for new ones.
-    pub(crate) fn used_up(&self) -> BTreeMap<String, Bytes> {
+    /// The offsets of all receivers, for a checkpoint. Receivers that no longer exist are included, so that
+    /// their blocks are not taken for new ones.
+    pub(crate) fn receiver_offsets(&self) -> BTreeMap<String, Bytes> {
         let state = self.state();
         let used = state.streams.iter().map(|(name, stream)| {
-            let position = stream.logged.front().map_or(state.end, |(_, before)| *before);
-            (name.to_string(), UsedUp { next: stream.used, position }.to_bytes())
+            let position = stream.in_wal.front().map_or(state.end, |(_, before)| *before);
+            (name.to_string(), ReceiverOffset { next: stream.used, position }.to_bytes())
         });
         used.collect()
     }
 
-    /// Whether the first block of a receiver that is in no finished batch is not in the log.
-    pub(crate) fn lacks(&self, stream: &str) -> bool {
+    /// Whether the first unprocessed block of a receiver is missing in the log.
+    pub(crate) fn is_missing_block(&self, stream: &str) -> bool {
         let state = self.state();
         let found = state.streams.get(stream);
-        found.is_some_and(|stream| stream.logged.front().is_none_or(|(first, _)| *first > stream.used))
+        found.is_some_and(|stream| stream.in_wal.front().is_none_or(|(first, _)| *first > stream.used))
     }
 
-    /// How many bytes of blocks were ever written.
+    /// The size of all blocks that were ever written, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         self.state().bytes
     }
 
-    /// Deletes what is not needed from this position on. What goes wrong is logged: the next checkpoint tries
-    /// again.
+    /// Deletes files that end before this position. An error is only reported to the logs, since the next
+    /// checkpoint tries again.
     pub(crate) fn clean(&self, until: LogPosition) {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let cleaned = match self.lock.upgrade() {
@@ -235,23 +236,23 @@ impl Log {
         }
     }
 
-    /// Nothing is written from now on, also by a receiver that has not stopped: the folder may be another
-    /// program's.
+    /// Closes the log for writing, also for receivers that have not stopped: another program may own the
+    /// folder now.
     pub(crate) fn close(&self) {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
     }
 
     #[cfg(test)]
-    pub(super) fn found(&self, stream: &str) -> Vec<(u64, Place)> {
+    pub(super) fn found(&self, stream: &str) -> Vec<(u64, BlockLocation)> {
         self.state().streams.get(stream).map(|stream| stream.found.clone()).unwrap_or_default()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WalState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes open blocks each block interval, and writes what nobody waits for, until the context stops.
-    fn keep(&self, context: &SourceContext) {
+    /// Closes open blocks and writes pending ones in each block interval, until the context stops.
+    fn flush_periodically(&self, context: &SourceContext) {
         let config = &context.config;
         let mut delay = config.block_interval;
         while context.clock.wait_until(context.clock.now() + delay, &context.stopping) {
@@ -259,7 +260,7 @@ impl Log {
             open.iter().filter_map(Weak::upgrade).for_each(|open| open.close());
             delay = match self.write() {
                 Ok(()) => config.block_interval,
-                // The next batch finds that too, and the context stops.
+                // The next batch meets the same error, which stops the context.
                 Err(error) if !error.is_transient() => return,
                 Err(error) => {
                     let next = config.next_delay(delay);
@@ -271,15 +272,15 @@ impl Log {
     }
 }
 
-impl State {
-    fn take_group(&mut self) -> Vec<Waiting> {
+impl WalState {
+    fn take_pending(&mut self) -> Vec<PendingBlock> {
         let mut bytes = 0;
         let mut group = Vec::new();
-        while let Some(waiting) = self.waiting.pop_front_if(|next| {
+        while let Some(pending) = self.pending.pop_front_if(|next| {
             bytes += next.block.bytes.len();
-            group.is_empty() || bytes <= GROUP
+            group.is_empty() || bytes <= MAX_APPEND
         }) {
-            group.push(waiting);
+            group.push(pending);
         }
         group
     }
@@ -289,19 +290,19 @@ impl State {
         self.bytes += blocks.iter().map(|block| block.bytes.len() as u64).sum::<u64>();
         let before = std::mem::replace(&mut self.end, end);
         for LogBlock { stream, block, .. } in blocks {
-            // What could not be written in time may be used up by now.
+            // A block that was written late may be processed by now.
             if let Some(stream) = self.streams.get_mut(stream)
                 && *block >= stream.used
             {
-                stream.logged.push_back((*block, before));
+                stream.in_wal.push_back((*block, before));
             }
         }
     }
 }
 
-impl fmt::Debug for Log {
+impl fmt::Debug for SharedWal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log")
+        f.debug_struct("SharedWal")
             .field("reader", &self.reader)
             .field("enabled", &self.enabled)
             .finish_non_exhaustive()
@@ -311,17 +312,17 @@ impl fmt::Debug for Log {
 /// A source's part of the write-ahead log. A [`Receiver`](crate::receiver::Receiver) uses it by itself.
 #[derive(Clone, Debug)]
 pub struct ReceiverLog {
-    log: Arc<Log>,
+    log: Arc<SharedWal>,
     stream: Arc<str>,
 }
 
 impl ReceiverLog {
-    pub(crate) fn new(log: &Arc<Log>, stream: &str) -> ReceiverLog {
+    pub(crate) fn new(log: &Arc<SharedWal>, stream: &str) -> ReceiverLog {
         ReceiverLog { log: Arc::clone(log), stream: stream.into() }
     }
 
-    /// The receiver starts: what an earlier run has left of it.
-    pub(super) fn claim(&self, context: &SourceContext) -> Result<Vec<(u64, Place)>> {
+    /// Claims the log for a receiver that starts; returns the blocks of an earlier run.
+    pub(super) fn claim(&self, context: &SourceContext) -> Result<Vec<(u64, BlockLocation)>> {
         let mut state = self.log.state();
         let first = state.streams.values().all(|stream| !stream.claimed);
         let stream = state.streams.entry(Arc::clone(&self.stream)).or_default();
@@ -336,7 +337,7 @@ impl ReceiverLog {
         if first && self.log.enabled {
             let (log, context) = (Arc::clone(&self.log), context.clone());
             let threads = context.config.runtime.clone();
-            let spawned = threads.spawn("dstream-log", move || log.keep(&context));
+            let spawned = threads.spawn("dstream-log", move || log.flush_periodically(&context));
             spawned.map_err(|error| Error::io("the thread of the log can't be started", error))?;
         }
         Ok(found)
@@ -354,29 +355,29 @@ impl ReceiverLog {
         self.log.enabled
     }
 
-    /// From now on, its open block is closed each block interval.
-    pub(super) fn watch(&self, open: Weak<dyn Open>) {
+    /// Registers an open block, which is closed in each block interval.
+    pub(super) fn watch(&self, open: Weak<dyn OpenBlock>) {
         self.log.state().open.push(open);
     }
 
-    /// Lets a block wait; returns its number, and how many are to be written until it is.
+    /// Enqueues a block; returns its number, and the count for [`write_until`](Self::write_until).
     pub(super) fn enqueue(&self, bytes: Bytes, permit: Arc<Permit>) -> (u64, u64) {
         let mut state = self.log.state();
         let stream = state.streams.entry(Arc::clone(&self.stream)).or_default();
         let number = stream.next;
         stream.next += 1;
         let block = LogBlock { stream: Arc::clone(&self.stream), block: number, bytes };
-        state.waiting.push_back(Waiting { block, _permit: permit });
+        state.pending.push_back(PendingBlock { block, _permit: permit });
         state.enqueued += 1;
         (number, state.enqueued)
     }
 
-    /// Writes so many blocks.
+    /// Writes pending blocks until `count` blocks have been written in all.
     pub(super) fn write_until(&self, count: u64) -> Result<(), CheckpointError> {
         self.log.write_until(count)
     }
 
-    /// A batch has the receiver's blocks before `next`.
+    /// Records that a batch has the receiver's blocks before number `next`.
     pub(super) fn planned(&self, time: Time, next: u64) {
         if let Some(stream) = self.log.state().streams.get_mut(&self.stream) {
             stream.planned.push_back((time, next));

@@ -17,7 +17,7 @@ pub use context::ReceiverContext;
 pub use log::ReceiverLog;
 
 pub(crate) use block::Received;
-pub(crate) use log::Log;
+pub(crate) use log::SharedWal;
 
 use crate::{
     Error, Result, Time,
@@ -149,7 +149,7 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         let mut ready = VecDeque::new();
         if let Some(log) = &context.log {
             for (number, place) in log.claim(context)? {
-                ready.push_back(Received::found(log.reader(), log.stream(), number, place)?);
+                ready.push_back(Received::recovered(log.reader(), log.stream(), number, place)?);
             }
             if !ready.is_empty() {
                 crate::logs::info!("{} blocks of {} are back from the log", ready.len(), self.name);

@@ -59,7 +59,7 @@ impl Receiver for Scripted {
 struct Fixture {
     fs: SimFs,
     clock: ManualClock,
-    log: Arc<Log>,
+    log: Arc<SharedWal>,
     source: ReceiverStream<Scripted>,
     steps: Sender<Step>,
     answers: Channel<bool>,
@@ -70,19 +70,19 @@ struct Fixture {
 fn open(
     fs: &SimFs,
     config: &Config,
-    used_up: &BTreeMap<String, Bytes>,
+    receiver_offsets: &BTreeMap<String, Bytes>,
     forget: &[String],
-) -> crate::Result<Log> {
+) -> crate::Result<SharedWal> {
     static LOCK: LazyLock<Arc<dyn StoreLock>> = LazyLock::new(|| Arc::new(Unlocked));
     let storage = LocalDir::with_fs(Arc::new(fs.clone()), "/ckpt".into()).into_checkpoint_store();
-    Log::open(&LOCK, &storage, config, used_up, forget, false)
+    SharedWal::open(&LOCK, &storage, config, receiver_offsets, forget, false)
 }
 
 struct Unlocked;
 
 impl StoreLock for Unlocked {}
 
-fn log(fs: &SimFs, config: &Config) -> Arc<Log> {
+fn log(fs: &SimFs, config: &Config) -> Arc<SharedWal> {
     Arc::new(open(fs, config, &BTreeMap::new(), &[]).unwrap())
 }
 
@@ -246,15 +246,15 @@ fn what_was_forgotten_stays_so_although_it_is_read_again() {
         ReceiverLog::new(&first, name).enqueue(Bytes::from_static(b"x"), Arc::new(budget.take(1)));
     }
     first.write().unwrap();
-    let open = |used_up: &BTreeMap<String, Bytes>, forget: &[&str]| {
+    let open = |receiver_offsets: &BTreeMap<String, Bytes>, forget: &[&str]| {
         let forget: Vec<String> = forget.iter().map(|name| (*name).to_owned()).collect();
-        super::tests::open(&fs, &Config::new(), used_up, &forget).unwrap()
+        super::tests::open(&fs, &Config::new(), receiver_offsets, &forget).unwrap()
     };
-    let mut used_up = first.used_up();
+    let mut receiver_offsets = first.receiver_offsets();
     for forget in [&["b"][..], &[]] {
-        let log = open(&used_up, forget);
+        let log = open(&receiver_offsets, forget);
         assert_eq!((log.found("a").len(), log.found("b").len()), (1, 0));
-        used_up = log.used_up();
+        receiver_offsets = log.receiver_offsets();
     }
 }
 
@@ -276,7 +276,7 @@ fn simulate(seed: u64) -> std::result::Result<(), String> {
     let fs = SimFs::new(rng.next());
     let config = Config::new();
     // The checkpoint, and the blocks that were acknowledged.
-    let (mut used_up, mut acknowledged) = (BTreeMap::new(), Vec::<u64>::new());
+    let (mut receiver_offsets, mut acknowledged) = (BTreeMap::new(), Vec::<u64>::new());
     for life in 0..6 {
         let at = rng.below(80);
         fs.set_faults(match life {
@@ -287,7 +287,7 @@ fn simulate(seed: u64) -> std::result::Result<(), String> {
                 bad_sync_from: (rng.below(4) == 0).then(|| rng.below(80)),
             },
         });
-        let log = match open(&fs, &config, &used_up, &[]) {
+        let log = match open(&fs, &config, &receiver_offsets, &[]) {
             Ok(log) => Arc::new(log),
             Err(Error::Checkpoint(CheckpointError::Io { .. } | CheckpointError::Unsynced { .. }))
                 if life < 5 =>
@@ -297,19 +297,23 @@ fn simulate(seed: u64) -> std::result::Result<(), String> {
             }
             Err(error) => return Err(format!("life {life}: {error}")),
         };
-        let used = |used_up: &BTreeMap<String, Bytes>| {
-            let bytes = used_up.get("a").cloned().unwrap_or_default();
-            crate::checkpoint::UsedUp::from_bytes(&bytes).unwrap_or_default().next
+        let used = |receiver_offsets: &BTreeMap<String, Bytes>| {
+            let bytes = receiver_offsets.get("a").cloned().unwrap_or_default();
+            crate::checkpoint::ReceiverOffset::from_bytes(&bytes).unwrap_or_default().next
         };
         let receiver = ReceiverLog::new(&log, "a");
         let found: Vec<u64> = log.found("a").into_iter().map(|(number, _)| number).collect();
-        let expected: Vec<u64> = acknowledged.iter().copied().filter(|n| *n >= used(&used_up)).collect();
+        let expected: Vec<u64> =
+            acknowledged.iter().copied().filter(|n| *n >= used(&receiver_offsets)).collect();
         // What was not acknowledged may be there too.
         if !found.is_sorted_by(|a, b| a + 1 == *b) || expected.iter().any(|n| !found.contains(n)) {
             return Err(format!("life {life}: found {found:?}, expected {expected:?}"));
         }
-        if found.iter().any(|n| *n < used(&used_up)) {
-            return Err(format!("life {life}: found {found:?}, of which {} were used up", used(&used_up)));
+        if found.iter().any(|n| *n < used(&receiver_offsets)) {
+            return Err(format!(
+                "life {life}: found {found:?}, of which {} were used up",
+                used(&receiver_offsets)
+            ));
         }
         let budget = budget::Budget::new(1_000_000, CancellationToken::new());
         let (mut next, mut batch) = (found.last().map(|n| n + 1), 0);
@@ -334,8 +338,10 @@ fn simulate(seed: u64) -> std::result::Result<(), String> {
                 log.finish(Time::from_millis(batch.saturating_sub(rng.below(2))));
                 // The commit may fail, too.
                 if rng.below(3) > 0 {
-                    used_up = log.used_up();
-                    let position = used_up.values().filter_map(|b| crate::checkpoint::UsedUp::from_bytes(b));
+                    receiver_offsets = log.receiver_offsets();
+                    let position = receiver_offsets
+                        .values()
+                        .filter_map(|b| crate::checkpoint::ReceiverOffset::from_bytes(b));
                     position.for_each(|used| log.clean(used.position));
                 }
             }

@@ -29,7 +29,7 @@ pub(crate) const OP: OpMeta =
 /// Batch `k`, counted from 1, of a stream with an interval of one second.
 pub(crate) fn batch(k: usize) -> Batch<'static> {
     let zero = Time::from_millis(7_000);
-    Batch::new(zero + seconds(k), zero, 0, &CONFIG, &crate::batch::NothingDone)
+    Batch::new(zero + seconds(k), zero, 0, &CONFIG, &crate::batch::NoProgress)
 }
 
 pub(crate) fn seconds(n: usize) -> Duration {
@@ -63,7 +63,7 @@ impl Store {
 
     pub(crate) fn give(&self, operator: &mut impl Stateful) {
         self.0.iter().for_each(|(key, value)| operator.restore(key, value).unwrap());
-        operator.restored().unwrap();
+        operator.finish_restore().unwrap();
     }
 
     pub(crate) fn len(&self) -> usize {
