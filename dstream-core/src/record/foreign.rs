@@ -4,14 +4,14 @@
 //! moment, and written with their zone: so they are records, and no keys, unless the zone is always the same.
 
 #[cfg(any(feature = "jiff", feature = "chrono", feature = "uuid", feature = "serde_json"))]
-use super::{Key, Record};
+use super::Record;
 
 #[cfg(any(feature = "jiff", feature = "chrono", feature = "uuid", feature = "serde_json"))]
 macro_rules! foreign {
     (keys: $($key:ty),* $(,)?; values: $($value:ty),* $(,)?) => {
         $(foreign!(@record $key);)*
         $(foreign!(@record $value);)*
-        $(impl Key for $key {
+        $(impl super::Key for $key {
             fn same_key(&self, owned: &$key) -> bool {
                 self == owned
             }
