@@ -44,6 +44,8 @@ pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
 #[cfg(feature = "postgres")]
 pub use dstream_postgres as postgres;
+#[cfg(feature = "redis")]
+pub use dstream_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use dstream_sqlite as sqlite;
 

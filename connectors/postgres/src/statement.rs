@@ -21,7 +21,9 @@ pub(crate) fn insert(mode: &Mode, target: &str, columns: &[String]) -> Option<St
                 false => format!("sum({})", quoted(column)),
             });
             let sums = sums.collect::<Vec<_>>().join(", ");
-            format!("SELECT {sums} FROM pg_temp.{BATCH} GROUP BY {key}")
+            // In the order of the key, so that neighbours in its index are written together, and two programs that add
+            // to the same rows don't wait for each other in turn.
+            format!("SELECT {sums} FROM pg_temp.{BATCH} GROUP BY {key} ORDER BY {key}")
         }
         Mode::Append { .. } | Mode::Statement(_) | Mode::OverBatch { .. } => return None,
     };
@@ -208,7 +210,7 @@ mod tests {
         );
         let add = insert(&Mode::AddTo { table, key }, "t", &columns).unwrap();
         assert!(
-            add.contains(r#"SELECT "word", sum("n") FROM pg_temp.dstream_batch GROUP BY "word" ON"#),
+            add.contains(r#"SELECT "word", sum("n") FROM pg_temp.dstream_batch GROUP BY "word" ORDER BY "word" ON"#),
             "{add}"
         );
     }

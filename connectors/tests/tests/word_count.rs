@@ -166,7 +166,7 @@ fn totals_survive_kills(database: &mut dyn Database) {
     ];
     let (broker, stop) = (Mutex::new(broker), AtomicBool::new(false));
     let mut random = Random(7);
-    let produced = thread::scope(|scope| {
+    let mut produced = thread::scope(|scope| {
         let producer = scope.spawn(|| produce(&broker, &stop));
         for kill in 0..kills {
             let mut program = start(&arguments);
@@ -188,6 +188,9 @@ fn totals_survive_kills(database: &mut dyn Database) {
         stop.store(true, Ordering::Relaxed);
         producer.join().unwrap()
     });
+    // Something is left to write, so the last program has come as far as that before it is told to stop.
+    broker.lock().unwrap_or_else(PoisonError::into_inner).produce("lines", 0, ["last"]);
+    produced.insert("last".into(), 1);
     let mut program = start(&arguments);
     wait_for(database, sum(&produced));
     // SIGTERM: it stops by itself.
