@@ -210,7 +210,9 @@ mod tests {
         );
         let add = insert(&Mode::AddTo { table, key }, "t", &columns).unwrap();
         assert!(
-            add.contains(r#"SELECT "word", sum("n") FROM pg_temp.dstream_batch GROUP BY "word" ORDER BY "word" ON"#),
+            add.contains(
+                r#"SELECT "word", sum("n") FROM pg_temp.dstream_batch GROUP BY "word" ORDER BY "word" ON"#
+            ),
             "{add}"
         );
     }
