@@ -82,15 +82,15 @@ fn share(n: usize, small: bool, task: &(dyn Fn(usize) + Sync)) {
     }
 }
 
-/// Sorts in place, and keeps the order of what is equal. `small` as for [`run`].
+/// Sorts in place, and is stable. `small` as for [`run`].
 pub(crate) fn sort<T: Send>(items: &mut [T], small: bool, compare: impl Fn(&T, &T) -> Ordering + Sync) {
     if small { items.sort_by(compare) } else { items.par_sort_by(compare) }
 }
 
-/// Turns tasks into columns, within this process: `tasks[t][k]`, what task `t` has for bucket `k`, comes back
-/// at `[k][t]`.
+/// Transposes tasks to buckets, within this process: `tasks[t][k]`, the part of task `t` for bucket `k`, is
+/// returned at `[k][t]`.
 ///
-/// What must meet over all processes goes through [`Batch::exchange`](crate::batch::Batch), which calls this
+/// Shuffles over all processes go through [`Batch::exchange`](crate::batch::Batch), which calls this
 /// where the process is alone.
 pub(crate) fn transpose<E>(tasks: Vec<Vec<E>>, buckets: usize) -> Vec<Vec<E>> {
     let mut columns: Vec<Vec<E>> = (0..buckets).map(|_| Vec::with_capacity(tasks.len())).collect();

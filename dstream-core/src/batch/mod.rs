@@ -1,4 +1,4 @@
-//! One run of a pipeline over one batch: stages, what failed, and where.
+//! One run of a pipeline over one batch: its stages, failures and outputs.
 
 mod exchange;
 mod watch;
@@ -24,7 +24,7 @@ pub(crate) use watch::OutputWatch;
 pub(crate) use watch::StageInput;
 use watch::StageWatch;
 
-/// What a step of a batch yields: a value, or why there is none.
+/// The result of a step of a batch: a value, or why there is none.
 ///
 /// A failed stage fails the outputs that need it and no others.
 pub type Step<T> = std::result::Result<T, Missing>;
@@ -38,11 +38,11 @@ pub enum Missing {
     Failed(Box<JobError>),
 }
 
-/// What an output needs of the context, and finds in it when it first runs.
+/// The part of the context that an output uses.
 pub(crate) struct OutputScope {
     pub(crate) application: String,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Is set when no batch is waited for any more.
+    /// Cancelled when no batch is waited for any more.
     pub(crate) abandoned: CancellationToken,
     /// Whether batches are run by the clock; else somebody steps them.
     pub(crate) started: bool,
@@ -50,7 +50,7 @@ pub(crate) struct OutputScope {
     pub(crate) runtime: Arc<AsyncRuntime>,
 }
 
-/// Which outputs of a batch have run; a batch that runs again does not repeat them.
+/// The outputs of a batch that have run, so that a batch that runs again does not repeat them.
 pub(crate) trait OutputProgress: Sync {
     fn is_done(&self, time: Time, output: &str) -> bool;
     fn done(&self, time: Time, output: &str);
@@ -62,7 +62,7 @@ pub(crate) trait OutputProgress: Sync {
     fn scope(&self) -> OutputScope;
 }
 
-/// One batch on its way through the pipelines of a context.
+/// A batch that runs through the pipelines of a context.
 pub struct Batch<'a> {
     time: Time,
     zero: Time,

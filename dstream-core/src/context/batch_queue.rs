@@ -1,4 +1,4 @@
-//! The batches that wait, and the thread that runs them in order.
+//! The queue of planned batches, and the driver thread that runs them in order.
 
 use std::{
     collections::VecDeque,
@@ -16,19 +16,19 @@ use crate::{
     panics::panic_text,
 };
 
-/// The batches that are planned and have not begun.
+/// The queue of batches that are planned and have not begun.
 #[derive(Default)]
 pub(super) struct BatchQueue {
     queue: Mutex<Queue>,
     changed: Condvar,
-    /// Set when no batch is waited for any more.
+    /// Cancelled when no batch is waited for any more.
     pub(super) abandoned: CancellationToken,
 }
 
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Time>,
-    /// What was dropped of them.
+    /// The batches that were dropped by a stop.
     dropped: Vec<Time>,
     /// No further batch will come.
     closed: bool,
@@ -51,7 +51,7 @@ impl BatchQueue {
         self.changed.notify_all();
     }
 
-    /// Drops the batches that have not begun, and lets the one that runs wait for nothing.
+    /// Drops the batches that have not begun, and cancels all waits of the running one.
     pub(super) fn abandon(&self) {
         let mut queue = self.lock();
         let waiting = std::mem::take(&mut queue.waiting);
@@ -99,7 +99,7 @@ impl Drop for DoneOnDrop<'_> {
     }
 }
 
-/// Starts the driver, which lives inside the pool until there will be no more batches.
+/// Starts the driver, which runs inside the pool until the queue is closed and empty.
 pub(super) fn spawn(
     inner: &Arc<ContextInner>,
     queue: &Arc<BatchQueue>,

@@ -1,12 +1,12 @@
-//! How a context goes on from its checkpoint, and writes the next ones.
+//! The checkpoints of a context: recovery, and the commits of each batch.
 //!
-//! A batch is written down twice: when it begins, with what each source gives to it, and when it is done,
-//! with what the operators have then. In between, each output that has run is struck off. After a crash the
-//! batch that had begun runs once more, over the same input, for the outputs that are left; then the missed
-//! ones, at their own times. What receivers give to a batch is in their log when it begins, and used up there
-//! when it is done.
+//! A batch is committed twice: when it begins, with the plan of each source, and when it is done, with the
+//! changes of all operators. In between, each output that has run is recorded. After a crash, the batch that
+//! had begun runs again, over the same input, for the remaining outputs; then the missed batches run, at
+//! their own times. The blocks of receivers are in the write-ahead log before their batch begins, and are
+//! released when it is done.
 //!
-//! What happens is noted first, and then written, again and again if the storage refuses it (see
+//! Progress is recorded in memory first, and then written; the write is retried after a transient error (see
 //! [`ContextInner::checkpoint`]).
 
 use std::{
@@ -37,9 +37,9 @@ pub(super) struct Checkpoints {
     log: OpenWal,
     writer: Checkpointer,
     progress: Progress,
-    /// What has changed, until it is handed to the writer.
+    /// The changes that are not passed to the writer yet.
     changes: Vec<(String, Changes)>,
-    /// Whether something is noted that must be written before the program goes on.
+    /// Whether progress is recorded that must be written before the program continues.
     unwritten: bool,
     operators: Vec<(String, Arc<Mutex<dyn Stateful>>)>,
     sources: Vec<(String, Arc<dyn AnyInput>)>,

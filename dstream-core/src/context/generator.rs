@@ -1,4 +1,4 @@
-//! The batch clock: at each batch time it lets the sources decide what belongs to the batch, and queues it.
+//! The batch clock: at each batch time, it has the sources plan the batch, and enqueues it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -15,9 +15,10 @@ pub(super) struct Generator {
     /// The time of the first batch.
     first: Time,
     watch: Arc<Watch>,
-    /// The sources have stopped: one more batch is the last. Locked while a batch is handed out.
+    /// Whether the sources have stopped, so that the next batch is the last. Locked while a batch is
+    /// enqueued.
     finishing: Mutex<bool>,
-    /// Ends it before the next batch time.
+    /// Ends the generator before the next batch time.
     pub(super) stop: CancellationToken,
 }
 
@@ -33,10 +34,10 @@ impl Generator {
         Generator { config, interval, planners, first, watch, finishing, stop: CancellationToken::new() }
     }
 
-    /// The sources have stopped: if they still hold something the next batch takes it and is the last one.
-    /// `timeout` is for what they are planning now.
+    /// Called when the sources have stopped. If they still hold records, the next batch takes these and is
+    /// the last one. `timeout` bounds the wait for running plans.
     pub(super) fn finish(&self, timeout: Duration) {
-        // What was handed out before may take it all the same, and nothing is handed out meanwhile.
+        // A batch that is enqueued already may take the records, and none is enqueued meanwhile.
         let mut finishing = self.finishing();
         *finishing = true;
         if !self.planners.has_pending(timeout) {

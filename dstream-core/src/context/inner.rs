@@ -1,4 +1,4 @@
-//! What all handles and threads of a context share, and how it starts and stops.
+//! The shared part of a context, which its handles and threads refer to: its lifecycle, start and stop.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -41,12 +41,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a stop waits for the listeners to be told of what happened before it.
 const LISTENERS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest wait before what the storage refused is tried again.
+/// The longest delay before a retry of a write to the storage.
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
-/// The started context of this process: there is one at most.
+/// The started context of this process; there is at most one.
 pub(super) static ACTIVE: Mutex<Option<Weak<ContextInner>>> = Mutex::new(None);
 
+/// The shared part of a context.
 pub(super) struct ContextInner {
     pub(super) id: ContextId,
     pub(super) interval: Duration,
@@ -54,16 +55,16 @@ pub(super) struct ContextInner {
     pub(super) exec: Executor,
     /// The zero time: one interval before the first batch.
     pub(super) zero: OnceLock<Time>,
-    /// The seed of the hash that places keys, from the first batch on.
+    /// The seed of the hash of keys, set in the first batch.
     seed: OnceLock<u64>,
-    /// Tells listeners of batches.
+    /// Sends events about batches to listeners.
     pub(super) watch: Arc<Watch>,
     /// The last batch that an earlier process may have written, if it has left one that had begun: all until
     /// the restart, since behind a batch that failed the checkpoint does not say.
     rerun_until: OnceLock<Time>,
-    /// Set when the sources are to stop.
+    /// Cancelled when the sources are to stop.
     pub(super) stopping: CancellationToken,
-    /// Set when batches that are stepped are not waited for any more.
+    /// Cancelled when batches that are stepped are not waited for any more.
     abandoned: CancellationToken,
     pub(super) lifecycle: Mutex<Lifecycle>,
     /// The checkpoints, from the start to the end.
@@ -74,28 +75,29 @@ pub(super) struct ContextInner {
     pub(super) stepper: Mutex<Option<Stepper>>,
 }
 
+/// The state of a context, from its construction to the end of its stop.
 pub(super) struct Lifecycle {
     pub(super) name: String,
     pub(super) state: ContextState,
     pub(super) stop_begun: bool,
-    /// Where checkpoints go, and the operators whose state may be let go.
+    /// The storage of checkpoints, and the operators whose state may be dropped.
     pub(super) checkpoint: Option<Storage>,
     pub(super) forget: Vec<String>,
     /// Whether state that no checkpoint keeps may be lost.
     pub(super) volatile_state: bool,
     /// The outputs of all pipelines.
     pub(super) outputs: Vec<Output>,
-    /// Whether a pipeline hands a stream out.
+    /// Whether a pipeline publishes a stream.
     pub(super) publishes: bool,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
     /// The names by which the checkpoints know them, and their places.
     pub(super) source_names: Vec<(String, OpMeta)>,
     pub(super) pipelines: Vec<Pipeline>,
-    /// What the pipelines do; they stay when the context ends.
+    /// The plans of the pipelines, which remain when the context ends.
     pub(super) plans: Vec<PipelinePlan>,
-    /// What has something to keep from batch to batch, in the order of the program.
+    /// The operators with state, in the order of the program.
     pub(super) operators: Vec<Operator>,
-    /// While a started context is active.
+    /// The threads, while a started context is active.
     pub(super) run: Option<Run>,
     pub(super) failures: Failures,
     /// Where async outputs run, until the end; the outputs keep it for their own.
@@ -306,13 +308,12 @@ impl ContextInner {
         self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes something for the checkpoint, if there is one, and writes it.
+    /// Records progress for the checkpoint, if there is one, and commits it.
     ///
-    /// While the storage refuses it and may take it later, as when the disk is full, a started context waits
-    /// here, says so and tries again: no batch goes on before what comes first is written, nothing is
-    /// acknowledged, and receivers fill their buffers. `Err` if the storage has failed for good, or when the
-    /// context stops without waiting any longer. Where batches are stepped, whoever steps them is told at
-    /// once, and may try again.
+    /// After a transient error, such as a full disk, a started context reports it, waits here and tries
+    /// again: no batch continues before this is written, nothing is acknowledged, and receivers fill their
+    /// buffers. `Err` if the storage has failed for good, or when the context stops without waiting any
+    /// longer. Where batches are stepped, whoever steps them is told at once, and may try again.
     pub(super) fn checkpoint(&self, note: impl FnOnce(&mut Checkpoints)) -> Result<()> {
         if let Some(checkpoints) = &mut *self.lock_checkpoints() {
             note(checkpoints);

@@ -1,5 +1,5 @@
-//! Planning: which records of a source belong to a batch. In a started context each source has a thread for
-//! it, so that one that is slow holds up no other one, and no batch that it is not part of.
+//! The planning threads, which decide the records of each source that belong to a batch. Each source has its
+//! own thread, so that a slow source delays neither other sources nor a running batch.
 
 use std::{
     sync::{
@@ -19,8 +19,7 @@ use crate::{
 /// How long a source may take to stop once it has been told to: longer than a receiver's thread may.
 const STOP_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// The planning threads of a context. They end when this is dropped, and what was sent to them before is
-/// done.
+/// The planning threads of a context. When this is dropped, they complete their tasks and end.
 pub(super) struct Planners {
     planners: Vec<Planner>,
     states: Arc<States>,
@@ -32,14 +31,14 @@ struct Planner {
     tasks: Sender<Task>,
 }
 
-/// What a planning thread does for its source, in this order.
+/// A task of a planning thread. Tasks are executed in order.
 enum Task {
     Plan(Time, Limits),
     Committed(Time),
     Stop,
 }
 
-/// How far each planning thread is.
+/// The progress of all planning threads.
 struct States {
     all: Mutex<Vec<State>>,
     changed: Condvar,
@@ -47,11 +46,11 @@ struct States {
 
 #[derive(Clone, Default)]
 struct State {
-    /// Batches that it was asked to plan, and that it has planned.
+    /// The number of batches that were sent to the thread, and that it has planned.
     asked: u64,
     planned: u64,
     stop: Stop,
-    /// Whether the stopped source holds something that no batch has.
+    /// Whether the stopped source holds records that belong to no batch.
     pending: bool,
 }
 

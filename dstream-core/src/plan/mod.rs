@@ -184,7 +184,7 @@ impl PipelinePlan {
         self.operators.iter().flat_map(|op| op.inputs.iter().map(|from| Edge { from: *from, to: op.id }))
     }
 
-    /// The outputs, in the order in which they run; streams that are handed out are among them.
+    /// The outputs, in the order in which they run; published streams are among them.
     pub fn outputs(&self) -> impl Iterator<Item = &OperatorPlan> {
         self.operators.iter().filter(|op| op.is_output())
     }

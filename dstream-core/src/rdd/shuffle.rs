@@ -1,5 +1,4 @@
-//! What runs beneath the wide transformations: the tables and bucket functions that the operators of
-//! `DStream` use.
+//! The shuffles of wide transformations, which use the same tables as the operators of `DStream`.
 
 use std::{cmp::Ordering, hash::BuildHasher, iter};
 
@@ -21,10 +20,10 @@ use crate::{
 };
 use foldhash::quality::FixedState;
 
-/// Where keys go: fixed, so that a program gives the same partitions in every run.
+/// The seed of the hash: fixed, so that a program yields the same partitions in every run.
 const SEED: u64 = 0;
 
-/// Puts the values of each key together.
+/// Combines the values of each key.
 pub(super) fn combine<K, V, C>(
     rdd: impl RddOps<Item: Pair<Key = K, Value = V>>,
     create: impl Fn(V::Owned) -> C + Sync,
@@ -43,7 +42,7 @@ where
     reduce(tasks, buckets, |column| pairs(SEED, column, &merge_combiners))
 }
 
-/// Gathers the values of each key.
+/// Groups the values of each key.
 pub(super) fn group<K, V>(rdd: impl RddOps<Item: Pair<Key = K, Value = V>>) -> Rdd<(K::Owned, Vec<V::Owned>)>
 where
     K: Key<Owned: Key>,
@@ -63,7 +62,7 @@ where
     })
 }
 
-/// Matches the records of both sides that have the same key; `form` says what they yield.
+/// Joins both sides by key; `form` selects what the matches yield.
 pub(super) fn join<K, V, Q, W, F>(
     left: impl RddOps<Item: Pair<Key = K, Value = V>>,
     right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
@@ -80,7 +79,7 @@ where
     Joined::<_, _, _, F>::of_tasks(SEED, &Join::new(buckets), left, right).rdd()
 }
 
-/// Gathers the values that both sides have for each key.
+/// Groups the values of both sides by key.
 pub(super) fn cogroup<K, V, Q, W>(
     left: impl RddOps<Item: Pair<Key = K, Value = V>>,
     right: impl RddOps<Item: Pair<Key = Q, Value = W>>,
@@ -137,7 +136,7 @@ where
     })
 }
 
-/// The keys that the tasks have for one bucket.
+/// The keys of all tasks in one bucket.
 fn keys<K: Key<Owned = K>>(column: Vec<PartialBucket<K, ()>>) -> Table<K, ()> {
     let mut keys = Table::with_capacity(SEED, column.iter().map(PartialBucket::len).sum());
     for (id, key, ()) in merge(SEED, column, |(), ()| ()).into_entries().filter_map(Entry::into_parts) {
@@ -146,7 +145,7 @@ fn keys<K: Key<Owned = K>>(column: Vec<PartialBucket<K, ()>>) -> Table<K, ()> {
     keys
 }
 
-/// Shares the records of each partition out over the buckets, combined by key.
+/// Partitions the records of each task into buckets, combined by key.
 fn combined<P, K, V, C>(
     parts: Vec<P>,
     few: bool,
@@ -167,7 +166,7 @@ where
     })
 }
 
-/// Shares the records of each partition out over the buckets, every one.
+/// Partitions the records of each task into buckets, without combining them.
 fn scattered<P, K, V>(parts: Vec<P>, few: bool, buckets: usize) -> Vec<Vec<Chunks<K::Owned, V::Owned>>>
 where
     P: IntoIterator<Item: Pair<Key = K, Value = V>> + Send,
@@ -181,7 +180,7 @@ where
     })
 }
 
-/// The tasks of both sides, and how many buckets each has.
+/// The tasks of both sides, and the number of buckets.
 type Sides<A, B> = (Vec<Vec<A>>, Vec<Vec<B>>, usize);
 
 fn scatter_both<K, V, Q, W>(

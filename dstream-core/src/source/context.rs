@@ -1,4 +1,4 @@
-//! What a source is given by its context.
+//! The context of a source: its clock, settings and limits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     receiver::ReceiverLog,
 };
 
-/// What a source may use while it runs.
+/// What a source may use of its context while it runs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SourceContext {
@@ -18,9 +18,9 @@ pub struct SourceContext {
     pub config: Config,
     /// The batch interval.
     pub interval: Duration,
-    /// Set when the context stops, before [`Source::stop`](crate::source::Source::stop) is called: what waits
-    /// in [`plan`](crate::source::Source::plan) must return then. Threads can wait for it, and async tasks
-    /// await it.
+    /// Cancelled when the context stops, before [`Source::stop`](crate::source::Source::stop) is called: what
+    /// waits in [`plan`](crate::source::Source::plan) must return then. Threads can wait for it, and async
+    /// tasks await it.
     pub stopping: CancellationToken,
     /// What the source writes to the log of receivers, if there is a checkpoint. A
     /// [`Receiver`](crate::receiver::Receiver) does by itself.

@@ -1,4 +1,4 @@
-//! A source as the context holds it: planned at the batch's time, taken when the batch runs.
+//! A source within a context: its batches are planned at their times, and taken when they run.
 
 use std::{
     collections::VecDeque,
@@ -31,18 +31,18 @@ struct Shared<S: Source> {
     name: String,
     source: Mutex<S>,
     planned: Mutex<VecDeque<Planned<S::Block>>>,
-    /// Whether somebody wants to know what a batch has taken.
+    /// Whether a listener needs to know what a batch has taken.
     checkpointed: AtomicBool,
 }
 
-/// What a batch that has not run yet will get.
+/// The planned blocks of a batch that has not run yet.
 struct Planned<B> {
     time: Time,
     blocks: Result<Vec<B>>,
     progress: SourceProgress,
 }
 
-/// What a checkpoint must know of a source's part of a batch.
+/// The progress of a source in a batch, for a checkpoint.
 #[derive(Default)]
 pub(crate) struct SourceProgress {
     /// What belongs to the batch, if that means something after a restart.
@@ -116,7 +116,7 @@ impl<S: Source> Input<S> {
         })
     }
 
-    /// A source is somebody's code: its panic must cost one batch, not the thread.
+    /// Catches panics: a source is user code, and its panic must fail one batch, not the thread.
     fn guard<T>(&self, f: impl FnOnce() -> Result<T>) -> Result<T> {
         catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
             let text = panic_text(&*panic);
@@ -138,7 +138,7 @@ impl<S: Source> Input<S> {
     }
 }
 
-/// The half of an [`Input`] that the context drives without knowing the type of its records.
+/// The part of an [`Input`] that is independent of the type of its records.
 ///
 /// All but `name`, `planned`, `is_planned` and `progress` wait for the source.
 pub(crate) trait AnyInput: Send + Sync {

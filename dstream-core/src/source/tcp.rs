@@ -1,4 +1,4 @@
-//! What the sources that read from TCP connections have in common.
+//! The common part of sources that read from TCP connections.
 
 use std::{
     error::Error as StdError,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::receiver::{ReceiverContext, WalBlock};
 
-/// What ends the run of a receiver.
+/// An error that ends the run of a receiver.
 pub(super) type Fault = Box<dyn StdError + Send + Sync>;
 
 /// How long a read waits before it looks whether the context stops.
@@ -68,7 +68,7 @@ impl Server {
     }
 }
 
-/// Why no more is read from a connection.
+/// Why the reading of a connection has ended.
 pub(super) enum End {
     /// The other side has closed it.
     Closed,

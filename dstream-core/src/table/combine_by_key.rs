@@ -1,4 +1,4 @@
-//! Keyed aggregation: what a task combines, and the one value for each key that all tasks have in common.
+//! Keyed aggregation: the sink that combines the pairs of a task, and the merged aggregates of all tasks.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::{Key, Record, record::Portable};
 #[derive(Debug)]
 pub struct CombineByKey<K, V, C, F> {
     combiner: MapSideCombiner<K, V, C>,
-    /// From the first pair on; every pair comes with the same.
+    /// The aggregator, which is the same for every pair; set by the first one.
     f: Option<F>,
 }
 
-/// Combines values by a function of two.
+/// An aggregator that reduces values by a function of two.
 #[derive(Debug)]
 pub struct Reducer<F>(F);
 
@@ -29,7 +29,7 @@ impl<V, F: Fn(V, V) -> V> Combine<V, V> for Reducer<F> {
     }
 }
 
-/// Makes a combiner of the first value, and adds the others.
+/// An aggregator that creates an accumulator from the first value, and adds the others to it.
 #[derive(Debug)]
 pub struct Combiner<A, B>(A, B);
 
@@ -77,12 +77,12 @@ impl<K, V, C, A, B> CombineByKey<K, V, C, Combiner<A, B>> {
 }
 
 impl<K, V, C, F> CombineByKey<K, V, C, F> {
-    /// An empty table, to be shared out over `buckets`.
+    /// An empty sink over `buckets`.
     pub fn new(seed: u64, buckets: usize) -> Self {
         CombineByKey { combiner: MapSideCombiner::new(seed, buckets), f: None }
     }
 
-    /// What the task has, by bucket.
+    /// Returns the task's partial aggregates by bucket.
     pub fn finish(mut self) -> Vec<PartialBucket<K, C>>
     where
         F: Combine<V, C>,
@@ -94,8 +94,8 @@ impl<K, V, C, F> CombineByKey<K, V, C, F> {
     }
 }
 
-/// One value for each key of a batch, by bucket. Clones share the entries: operators that combine the same
-/// pairs alike all read one.
+/// The merged aggregates of a batch, by bucket. Clones share them, for operators that aggregate the same
+/// pairs in the same way.
 #[derive(Debug)]
 pub struct Partials<K, V> {
     pub(crate) buckets: Vec<Arc<MergedBucket<K, V>>>,
@@ -112,17 +112,17 @@ impl<K, V> Partials<K, V> {
         Partials { buckets: buckets.into_iter().map(Arc::new).collect() }
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub(crate) fn len(&self) -> usize {
         self.buckets.iter().map(|bucket| bucket.len()).sum()
     }
 
-    /// The buckets, which others may hold, too.
+    /// The buckets, which may be shared.
     pub(crate) fn into_shared(self) -> Vec<Arc<MergedBucket<K, V>>> {
         self.buckets
     }
 
-    /// The entries of each bucket: moved out if nobody else holds them, cloned if somebody does.
+    /// The entries of each bucket, which are cloned if they are shared.
     pub(crate) fn into_buckets(self) -> Vec<MergedBucket<K, V>>
     where
         K: Clone,
@@ -132,7 +132,7 @@ impl<K, V> Partials<K, V> {
     }
 }
 
-/// What the tasks have for one bucket, merged in the order of the tasks.
+/// Merges what the tasks have for one bucket, in the order of the tasks.
 pub(crate) fn pairs<K: Key<Owned = K>, C>(
     seed: u64,
     column: Vec<PartialBucket<K, C>>,

@@ -4,10 +4,10 @@ use std::sync::{Arc, LazyLock};
 
 use super::Groups;
 
-/// The groups of a batch, by bucket. Clones share them: operators that group the same pairs all read one.
+/// The groups of a batch, by bucket. Clones share them, for operators that group the same pairs.
 #[derive(Debug)]
 pub struct Grouped<K, V> {
-    /// How many values there are.
+    /// The number of values.
     pub(crate) len: usize,
     pub(crate) buckets: Vec<Arc<Bucket<K, V>>>,
 }
@@ -23,7 +23,7 @@ impl<K, V> Clone for Grouped<K, V> {
 }
 
 impl<K, V> Grouped<K, V> {
-    /// How many values there are.
+    /// The number of values.
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -1,4 +1,4 @@
-//! Blocks of receivers: how they are written to the log, and how they come back.
+//! Blocks of receivers: how they are written to the write-ahead log, and recovered from it.
 
 use serde::{Serialize, de::DeserializeOwned};
 

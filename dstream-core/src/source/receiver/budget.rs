@@ -1,4 +1,4 @@
-//! The bounds on what a receiver holds, and on how many records it may store for a batch.
+//! Back-pressure: bounds on the bytes that a receiver holds, and on the records that it stores for a batch.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use crate::{clock::CancellationToken, source::Limits};
 
-/// How many bytes a receiver may hold.
+/// The budget of a receiver, in bytes.
 #[derive(Debug)]
 pub(super) struct Budget {
     held: AtomicUsize,
@@ -21,7 +21,7 @@ impl Budget {
         Arc::new(Budget { held: AtomicUsize::new(0), limit, stop })
     }
 
-    /// Blocks until there is room, or the receiver stops; something larger than the limit has room when
+    /// Blocks until there is budget, or the receiver stops. A block larger than the limit is admitted when
     /// nothing else is held.
     pub(super) fn take(self: &Arc<Budget>, bytes: usize) -> Permit {
         let fits = |held: usize| {
@@ -36,7 +36,7 @@ impl Budget {
     }
 }
 
-/// A part of the budget, given back when it is dropped.
+/// A reserved part of a budget, which is released when it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     budget: Arc<Budget>,
@@ -58,7 +58,7 @@ impl Drop for Permit {
     }
 }
 
-/// How many records a receiver may store until the next batch is planned.
+/// The number of records that a receiver may store until the next batch is planned.
 #[derive(Debug)]
 pub(super) struct Quota {
     /// Whether there is a limit: what is asked for each record.
@@ -81,7 +81,7 @@ impl Quota {
         quota
     }
 
-    /// A batch has what was stored by now: the limits are those of the next one.
+    /// Resets the quota, when a batch has taken the stored records.
     pub(super) fn renew(&self, limits: &Limits) {
         let mut state = self.lock();
         state.used = state.used.saturating_sub(state.limit);

@@ -1,4 +1,4 @@
-//! What a receiver stores into.
+//! The context of a receiver, into which it stores blocks.
 
 use std::{
     fmt,
@@ -44,7 +44,7 @@ pub(super) struct Shared<B> {
     pub(super) stored: AtomicBool,
 }
 
-/// What belongs to the batch that is planned next.
+/// The blocks of the batch that is planned next.
 struct Buffer<B> {
     closed: Vec<Received<B>>,
     open: Option<Growing<B>>,
@@ -56,13 +56,13 @@ struct Growing<B> {
     permit: Permit,
 }
 
-/// Where a block stands in the log.
+/// The state of a block with respect to the write-ahead log.
 enum Logged {
-    /// There is no log for it.
+    /// It is not for the log.
     Never,
-    /// It could not be written as bytes.
+    /// It could not be encoded.
     Failed,
-    /// When so many blocks are written.
+    /// It is in the log when so many blocks are written.
     After(u64),
 }
 

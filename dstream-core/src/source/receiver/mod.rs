@@ -1,4 +1,4 @@
-//! Receivers: sources that something arrives at by itself, each on a thread of its own.
+//! Receivers: sources that are pushed to, such as sockets, each on a thread of its own.
 
 pub(crate) mod block;
 mod budget;

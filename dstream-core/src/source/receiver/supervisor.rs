@@ -1,4 +1,4 @@
-//! Runs a receiver again and again until it is to stop.
+//! The supervisor of a receiver: it restarts the receiver with exponential back-off until the context stops.
 
 use std::{
     io,
