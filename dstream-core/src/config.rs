@@ -18,6 +18,7 @@ pub(crate) const UNNAMED: &str = "dstream";
 
 /// What follows when a batch fails, that is, when one of its outputs or operators returns an error or panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnFailure {
     /// The batch's other outputs and later batches run.
     /// [`await_termination`](crate::StreamingContext::await_termination) returns the failure, once: a program
@@ -42,6 +43,7 @@ pub enum OnFailure {
 /// # Ok::<(), dstream::Error>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "settings have an effect where they are given to a context: `conf = ..`"]
 pub struct Config {
     pub(crate) name: String,
     pub(crate) threads: usize,

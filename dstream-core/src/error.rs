@@ -2,13 +2,14 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::Time;
+use crate::{Time, checkpoint::CheckpointError};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong: a variant for each thing that a caller can do about it. Cheap to clone, since everybody
-/// who waits for a context gets the error.
+/// who waits for a context gets the error. Its text says all that there is to say; a program that looks for a
+/// cause by its type finds that by [`source`](StdError::source).
 ///
 /// | | what to do |
 /// |---|---|
@@ -21,24 +22,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`Checkpoint`](Error::Checkpoint) | see to the storage, then start the program again |
 /// | [`Thread`](Error::Thread) | start a new context, and report the fault |
 /// | [`Io`](Error::Io) | see to what the operating system has refused |
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// A setting or an argument that can't work, found when the context is built or started.
-    #[error("{0}")]
     Invalid(String),
     /// The call does not fit the state of the context (see [`StreamingContext`](crate::StreamingContext)).
-    #[error("{0}")]
     State(String),
     /// An operator or an output failed in one batch.
-    #[error(transparent)]
-    Job(#[from] JobError),
+    Job(JobError),
     /// What a function of the user has returned, such as that of `foreach_rdd`. A batch that fails by it has
     /// it as the [source](JobError) of its [`JobError`].
-    #[error("{}", causes(&**.0))]
     Output(Arc<dyn StdError + Send + Sync>),
     /// A source could not be started, or could not say what belongs to a batch.
-    #[error("source `{source_name}`: {message}")]
+    #[non_exhaustive]
     Source {
         /// The source, as it names itself: `socket_text_stream(localhost:9999)`.
         source_name: String,
@@ -47,7 +44,7 @@ pub enum Error {
     },
     /// Records that belong to a batch can't be read, and must not be left out: the batch fails. With a
     /// checkpoint, a restart runs it again.
-    #[error("source `{source_name}`: {message}")]
+    #[non_exhaustive]
     Unreadable {
         /// The source, as it names itself.
         source_name: String,
@@ -55,11 +52,10 @@ pub enum Error {
         message: String,
     },
     /// A checkpoint could not be written, or can't be gone on from.
-    #[error(transparent)]
-    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    Checkpoint(CheckpointError),
     /// A thread of the runtime has ended by a panic, which is a fault of this crate, of a clock or of a
     /// source. The context is stopped by it; a new one can be started.
-    #[error("the thread `{thread}` has ended by a panic, which stops the context: {message}")]
+    #[non_exhaustive]
     Thread {
         /// The name of the thread.
         thread: String,
@@ -67,7 +63,7 @@ pub enum Error {
         message: String,
     },
     /// The operating system refused something.
-    #[error("{what}: {error}")]
+    #[non_exhaustive]
     Io {
         /// What was tried.
         what: String,
@@ -98,6 +94,48 @@ impl Error {
     /// An [`Error::Io`] that says what was tried.
     pub fn io(what: impl fmt::Display, error: std::io::Error) -> Error {
         Error::Io { what: what.to_string(), error: Arc::new(error) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Invalid(what) | Error::State(what) => f.write_str(what),
+            Error::Job(error) => error.fmt(f),
+            Error::Output(error) => f.write_str(&causes(&**error)),
+            Error::Source { source_name, message } | Error::Unreadable { source_name, message } => {
+                write!(f, "source `{source_name}`: {message}")
+            }
+            Error::Checkpoint(error) => error.fmt(f),
+            Error::Thread { thread, message } => {
+                write!(f, "the thread `{thread}` has ended by a panic, which stops the context: {message}")
+            }
+            Error::Io { what, error } => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Error::Job(error) => error.source(),
+            // As if it stood here itself: its text is the text.
+            Error::Output(error) => error.source(),
+            Error::Io { error, .. } | Error::Checkpoint(CheckpointError::Io { error, .. }) => Some(&**error),
+            _ => None,
+        }
+    }
+}
+
+impl From<JobError> for Error {
+    fn from(error: JobError) -> Error {
+        Error::Job(error)
+    }
+}
+
+impl From<CheckpointError> for Error {
+    fn from(error: CheckpointError) -> Error {
+        Error::Checkpoint(error)
     }
 }
 
@@ -171,4 +209,30 @@ pub(crate) fn causes(error: &dyn StdError) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    fn denied() -> io::Error {
+        io::ErrorKind::PermissionDenied.into()
+    }
+
+    /// A program finds the cause by its type, and a person reads it once.
+    #[test]
+    fn causes_are_found_and_read_once() {
+        let own = Error::output(Error::io("writing", denied()));
+        let foreign = Error::output(io::Error::other(Error::io("writing", denied())));
+        for error in
+            [Error::io("writing", denied()), CheckpointError::io("writing", denied()).into(), own, foreign]
+        {
+            assert_eq!(causes(&error), "writing: permission denied", "{error:?}");
+            let mut causes = std::iter::successors(error.source(), |cause| cause.source());
+            let found = causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+            assert_eq!(found, Some(io::ErrorKind::PermissionDenied), "{error:?}");
+        }
+    }
 }

@@ -25,6 +25,7 @@ pub mod plan;
 pub mod rdd;
 pub mod record;
 mod report;
+mod sealed;
 pub mod sink;
 pub mod source;
 pub mod state;

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use compact_str::CompactString;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Time, inline_key::InlineKey};
+use crate::{Time, inline_key::InlineKey, sealed::Sealed};
 
 pub use word::Word;
 
@@ -154,7 +154,7 @@ pub trait Key: Record<Owned: Portable + Eq + Hash> + Hash {
     label = "this operator needs a stream of pairs",
     note = "map the records to `(key, value)` first, for example `.map(|word| (word, 1u64))`"
 )]
-pub trait Pair {
+pub trait Pair: Sealed {
     /// The first element.
     type Key;
     /// The second element.
@@ -164,6 +164,8 @@ pub trait Pair {
     fn into_pair(self) -> (Self::Key, Self::Value);
 }
 
+impl<K, V> Sealed for (K, V) {}
+
 impl<K, V> Pair for (K, V) {
     type Key = K;
     type Value = V;
@@ -172,6 +174,8 @@ impl<K, V> Pair for (K, V) {
         self
     }
 }
+
+impl<K, V> Sealed for &(K, V) {}
 
 impl<'a, K, V> Pair for &'a (K, V) {
     type Key = &'a K;

@@ -78,6 +78,7 @@ pub trait Block: Send {
 
 /// What [`Block::texts`] yields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Text<'a, R> {
     /// One record.
     One(R),

@@ -8,6 +8,7 @@ use std::{fmt, io, sync::Arc};
 pub enum CheckpointError {
     /// The storage refused something.
     #[error("{what}: {error}")]
+    #[non_exhaustive]
     Io {
         /// What was tried.
         what: String,
@@ -19,6 +20,7 @@ pub enum CheckpointError {
         "{what}: nothing is written after a failed sync ({why}), since what is on the disk is unknown; restart the program \
          to go on from what is there"
     )]
+    #[non_exhaustive]
     Unsynced {
         /// What was tried.
         what: String,
@@ -27,6 +29,7 @@ pub enum CheckpointError {
     },
     /// A file is not what was written.
     #[error("`{file}` {what}")]
+    #[non_exhaustive]
     Damaged {
         /// The file.
         file: String,
@@ -37,6 +40,7 @@ pub enum CheckpointError {
     #[error(
         "`{file}` has format version {found}, expected {known}: go on with the dstream that wrote it, or a newer one"
     )]
+    #[non_exhaustive]
     Newer {
         /// The file.
         file: String,
@@ -50,6 +54,7 @@ pub enum CheckpointError {
         "no whole checkpoint in `{place}`: {}; put back what is missing, or move it all away to start empty",
         .problems.join("; ")
     )]
+    #[non_exhaustive]
     NothingWhole {
         /// The directory.
         place: String,
@@ -62,6 +67,7 @@ pub enum CheckpointError {
          their outputs run again. Put back a copy of what is damaged, or allow this with `Config::accept_older_checkpoint(true)`",
         .damaged.join("; "), .losses.join("; ")
     )]
+    #[non_exhaustive]
     Older {
         /// The newest whole checkpoint.
         file: String,
@@ -76,6 +82,7 @@ pub enum CheckpointError {
     #[error(
         "checkpoint `{place}` is in use by {owner}: stop that program first, or give this one another directory"
     )]
+    #[non_exhaustive]
     Busy {
         /// The directory.
         place: String,
@@ -87,6 +94,7 @@ pub enum CheckpointError {
         "this program has lost the lock of checkpoint `{place}` ({why}), so that another one may write there: nothing more is \
          written; stop the other one, and start this one again"
     )]
+    #[non_exhaustive]
     LockLost {
         /// The place of the checkpoint.
         place: String,
@@ -99,6 +107,7 @@ pub enum CheckpointError {
          bring them back, or let their state go with `forget = [{}]`{}",
         quoted(.operators, '`'), quoted(.operators, '"'), numbering(.operators)
     )]
+    #[non_exhaustive]
     Vanished {
         /// The file.
         file: String,
@@ -111,6 +120,7 @@ pub enum CheckpointError {
          expected receivers with the same addresses as before; bring them back, or let their blocks go with `forget = [{}]`",
         quoted(.receivers, '`'), quoted(.receivers, '"')
     )]
+    #[non_exhaustive]
     Unclaimed {
         /// The directory.
         log: String,
@@ -122,6 +132,7 @@ pub enum CheckpointError {
         "state of `{operator}` in `{file}` does not fit: found `{stored}`, expected `{program}` ({what}); convert it \
          with `migrate`, or let it go with `forget = [\"{operator}\"]`"
     )]
+    #[non_exhaustive]
     Types {
         /// The file.
         file: String,
@@ -139,6 +150,7 @@ pub enum CheckpointError {
     Invalid(String),
     /// A key or value can't be written.
     #[error("state of `{operator}` can't be written: {what}")]
+    #[non_exhaustive]
     Unwritable {
         /// The name of the operator.
         operator: String,
@@ -180,6 +192,12 @@ impl CheckpointError {
     /// `s3://bucket/checkpoint-17` ``.
     pub fn io(what: impl fmt::Display, error: io::Error) -> CheckpointError {
         CheckpointError::Io { what: what.to_string(), error: Arc::new(error) }
+    }
+
+    /// What [`CheckpointStore::lock`](super::CheckpointStore::lock) returns while another program has the
+    /// store at `place`; `owner` says which one.
+    pub fn busy(place: impl fmt::Display, owner: impl fmt::Display) -> CheckpointError {
+        CheckpointError::Busy { place: place.to_string(), owner: owner.to_string() }
     }
 
     pub(crate) fn damaged(file: impl Into<String>, what: impl fmt::Display) -> CheckpointError {

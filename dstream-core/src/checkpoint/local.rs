@@ -21,6 +21,7 @@ use super::{
 /// what is not there. Where a sync finds the disk full, only the new file is lost, and nothing else had been
 /// promised.
 #[derive(Clone)]
+#[must_use = "has an effect where it is given to a context: `checkpoint = ..`"]
 pub struct LocalDir {
     fs: Arc<dyn Fs>,
     dir: PathBuf,

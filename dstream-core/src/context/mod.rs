@@ -42,6 +42,7 @@ use crate::{
 
 /// Where a context is in its life. There is no way back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ContextState {
     /// Pipelines can be added.
     Initialized,

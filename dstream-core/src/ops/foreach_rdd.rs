@@ -3,6 +3,7 @@
 use crate::{
     DStream, Rdd, Record, Result, Time,
     ops::StreamOutput,
+    sealed::Sealed,
     sink::{SinkBatch, SinkError},
 };
 
@@ -44,16 +45,20 @@ impl<T: Record> DStream<T> {
     note = "end the closure's last statement with `;`, or return `Ok(())`",
     note = "nothing waits for a future here: `foreach_rdd_async` does, or wait for it in the closure, for example with `runtime.block_on(..)`"
 )]
-pub trait Outcome {
+pub trait Outcome: Sealed {
     /// As the result of an output.
     fn into_result(self) -> Result<(), SinkError>;
 }
+
+impl Sealed for () {}
 
 impl Outcome for () {
     fn into_result(self) -> Result<(), SinkError> {
         Ok(())
     }
 }
+
+impl<E> Sealed for Result<(), E> {}
 
 impl<E: Into<SinkError>> Outcome for Result<(), E> {
     fn into_result(self) -> Result<(), SinkError> {

@@ -1,6 +1,6 @@
 //! `union`.
 
-use crate::DStream;
+use crate::{DStream, sealed::Sealed};
 
 impl<T> DStream<T> {
     /// The records of this stream, then those of each of `others`: `a.union(b)`, `a.union(b, c)`.
@@ -25,18 +25,24 @@ impl<T> DStream<T> {
 }
 
 /// What `union` takes: one stream or several, `a.union(b, c)`.
-pub trait Streams<T> {}
+pub trait Streams<T>: Sealed {}
+
+impl<T> Sealed for DStream<T> {}
 
 impl<T> Streams<T> for DStream<T> {}
 
+// A pair is sealed as one.
+impl<T, A: Streams<T>, B: Streams<T>> Streams<T> for (A, B) {}
+
 macro_rules! streams {
     ($($($n:ident)*;)*) => {$(
+        impl<$($n),*> Sealed for ($($n,)*) {}
+
         impl<T $(, $n: Streams<T>)*> Streams<T> for ($($n,)*) {}
     )*};
 }
 
 streams! {
-    A B;
     A B C;
     A B C D;
     A B C D E;

@@ -6,6 +6,7 @@ use std::{fmt, sync::Arc, vec};
 use either::Either;
 
 use super::{RddActions, RddOps, run::RecordsOf, share};
+use crate::sealed::Sealed;
 
 /// Passes the records of each partition through an iterator adaptor: `map`, `filter` and most others.
 pub(super) struct PerPart<B, F> {
@@ -25,6 +26,8 @@ impl<B, F> fmt::Debug for PerPart<B, F> {
         f.debug_struct("PerPart").finish_non_exhaustive()
     }
 }
+
+impl<B, F> Sealed for PerPart<B, F> {}
 
 impl<B, I, F> RddOps for PerPart<B, F>
 where
@@ -74,6 +77,8 @@ impl<P: IntoIterator, I: Iterator, F: Fn(usize, P::IntoIter) -> I> IntoIterator 
 #[derive(Debug)]
 pub(super) struct Union<A, B>(pub(super) A, pub(super) B);
 
+impl<A, B> Sealed for Union<A, B> {}
+
 impl<A: RddOps, B: RddOps<Item = A::Item>> RddOps for Union<A, B> {
     type Item = A::Item;
     type Part = OneOf<A::Part, B::Part>;
@@ -108,6 +113,8 @@ pub(super) struct Coalesce<B> {
     pub(super) base: B,
     pub(super) n: usize,
 }
+
+impl<B> Sealed for Coalesce<B> {}
 
 impl<B: RddOps> RddOps for Coalesce<B> {
     type Item = B::Item;

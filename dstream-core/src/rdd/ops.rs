@@ -8,7 +8,7 @@ use super::{
     run::{RecordsOf, run},
     shuffle,
 };
-use crate::{Key, Record};
+use crate::{Key, Record, sealed::Sealed};
 
 /// The transformations of an [`Rdd`], and of chains of them.
 ///
@@ -23,7 +23,7 @@ use crate::{Key, Record};
     label = "expected an `Rdd` or a chain of its operations",
     note = "an action such as `count()` ends a chain: return the chain before it, or `Rdd::parallelize(vec![..])`"
 )]
-pub trait RddOps: Sized {
+pub trait RddOps: Sealed + Sized {
     /// A record.
     type Item: Send;
     /// A partition on its way through a chain.

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc, vec};
 use super::{Rdd, RddActions, RddOps};
 use crate::block::Block;
 
+impl<T> Sealed for Rdd<T> {}
+
 impl<T: Clone + Send + Sync> RddOps for Rdd<T> {
     type Item = T;
     type Part = RddBlock<T>;
@@ -21,6 +23,8 @@ impl<T: Clone + Send + Sync> RddOps for Rdd<T> {
         self
     }
 }
+
+impl<T> Sealed for &Rdd<T> {}
 
 impl<'a, T: Sync> RddOps for &'a Rdd<T> {
     type Item = &'a T;

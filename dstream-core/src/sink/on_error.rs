@@ -26,6 +26,7 @@ use crate::{Data, Rdd};
 /// # std::fs::remove_dir_all(folder).ok();
 /// # Ok::<(), dstream::Error>(())
 /// ```
+#[non_exhaustive]
 pub enum OnError<T> {
     /// The output fails in this batch; the checkpoint, if there is one, stays before the batch, which a
     /// restart runs again. The default.

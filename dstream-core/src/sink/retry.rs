@@ -31,6 +31,7 @@ use std::time::Duration;
 /// # Ok::<(), dstream::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "has an effect as the option `retry` of an output"]
 pub struct Retry {
     pub(super) attempts: Option<u32>,
     pub(super) first_delay: Duration,

@@ -13,6 +13,7 @@ use crate::{
     plan::OpMeta,
     rdd::RddBlock,
     receiver::{Received, ReceiverStream, WalBlock, receiver_stream},
+    sealed::Sealed,
     source::handle::{ChainInput, ContextId, SourceOf},
 };
 
@@ -131,13 +132,15 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
     note = "sources of text are one (`socket_text_stream`, `text_file_stream`, `queue_stream` of `&str` or `String`, ..), and a `StreamHandle` of `CompactString` or `String`",
     note = "a source of your own is one if its blocks are `dstream::source::TextRecords`; a receiver, by `receiver_stream(receiver)`"
 )]
-pub trait TextStream {
+pub trait TextStream: Sealed {
     /// What its blocks come from.
     type Input: ChainInput<Block: TextRecords>;
 
     /// Turns the value into that.
     fn into_input(self) -> Self::Input;
 }
+
+impl<S: Source<Block: TextRecords>> Sealed for S {}
 
 #[diagnostic::do_not_recommend]
 impl<S: Source<Block: TextRecords>> TextStream for S {
@@ -150,6 +153,8 @@ impl<S: Source<Block: TextRecords>> TextStream for S {
 
 macro_rules! received {
     ($($receiver:ty),*) => {$(
+        impl Sealed for $receiver {}
+
         impl TextStream for $receiver {
             type Input = Input<ReceiverStream<$receiver>>;
 
@@ -162,6 +167,8 @@ macro_rules! received {
 
 received!(SocketTextStream, ListenTextStream);
 
+impl<T> Sealed for StreamHandle<T> {}
+
 impl<T: Data + AsRef<str>> TextStream for StreamHandle<T> {
     type Input = StreamHandle<T>;
 
@@ -169,6 +176,8 @@ impl<T: Data + AsRef<str>> TextStream for StreamHandle<T> {
         self
     }
 }
+
+impl<T> Sealed for &StreamHandle<T> {}
 
 impl<T: Data + AsRef<str>> TextStream for &StreamHandle<T> {
     type Input = StreamHandle<T>;

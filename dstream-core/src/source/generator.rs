@@ -29,6 +29,7 @@ where
 }
 
 /// See [`generator_stream`].
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 pub struct GeneratorStream<F> {
     rows_per_batch: u64,
     row: Arc<F>,

@@ -52,6 +52,7 @@ pub fn listen_text_stream(address: impl Into<String>) -> ListenTextStream {
 }
 
 /// See [`listen_text_stream`].
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 pub struct ListenTextStream {
     address: String,
     max_clients: usize,

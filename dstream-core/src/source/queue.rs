@@ -42,6 +42,7 @@ where
 type Batches<T> = Box<dyn Iterator<Item = Vec<T>> + Send>;
 
 /// See [`queue_stream`].
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 pub struct QueueStream<T> {
     batches: Peekable<Batches<T>>,
     all_at_once: bool,

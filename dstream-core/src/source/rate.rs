@@ -30,6 +30,7 @@ pub fn rate_stream(rows_per_second: u64) -> RateStream {
 }
 
 /// See [`rate_stream`].
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 #[derive(Clone, Debug)]
 pub struct RateStream {
     rows_per_second: u64,

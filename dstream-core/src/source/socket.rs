@@ -30,6 +30,7 @@ pub fn socket_text_stream(host: impl Into<String>, port: u16) -> SocketTextStrea
 }
 
 /// See [`socket_text_stream`].
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 #[derive(Clone, Debug)]
 pub struct SocketTextStream {
     server: Server,

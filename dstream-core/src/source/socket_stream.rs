@@ -36,6 +36,7 @@ where
 }
 
 /// See [`socket_stream`].
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 #[derive(Clone)]
 pub struct SocketStream<D> {
     server: Server,

@@ -1,6 +1,6 @@
 //! What `initial = ..` takes.
 
-use crate::{Key, Rdd, record::Data};
+use crate::{Key, Rdd, record::Data, sealed::Sealed};
 
 /// The state before the first batch: an [`Rdd`] or a `Vec` of pairs. If a key is there twice, its last pair
 /// counts.
@@ -11,10 +11,12 @@ use crate::{Key, Rdd, record::Data};
     label = "this operator starts from pairs of type `({K}, {S})`",
     note = "give a `Vec` or an `Rdd` of pairs, with keys of the stream's type"
 )]
-pub trait InitialState<K, S> {
+pub trait InitialState<K, S>: Sealed {
     /// The pairs.
     fn into_pairs(self) -> Vec<(K, S)>;
 }
+
+impl<T> Sealed for Vec<T> {}
 
 impl<K, Q: Key<Owned = K>, S> InitialState<K, S> for Vec<(Q, S)> {
     fn into_pairs(self) -> Vec<(K, S)> {

@@ -72,7 +72,7 @@ impl CheckpointStore for Objects {
         match file.try_lock() {
             Ok(()) => Ok(Box::new(Locked(file))),
             Err(fs::TryLockError::WouldBlock) => {
-                Err(CheckpointError::Busy { place: self.describe(""), owner: "another program".into() })
+                Err(CheckpointError::busy(self.describe(""), "another program"))
             }
             Err(fs::TryLockError::Error(error)) => Err(failed(error)),
         }

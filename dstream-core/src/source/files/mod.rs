@@ -71,6 +71,7 @@ const PIECE: u64 = 4 << 20;
 /// A file that can't be read is reported with its path (see [`Config::on_report`](crate::Config::on_report))
 /// and has no records; the other files of the batch do. If compressed content is cut off or damaged, nothing
 /// of it counts.
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 pub struct FileStream<B> {
     name: String,
     folders: PathBuf,

@@ -99,6 +99,7 @@ impl<B: WalBlock> ReceiverContext<B> {
     /// but may be lost by an immediate one. A sender that sends it again may find that it was processed all
     /// the same, as after a crash between this call and its acknowledgement; so give records a number, and
     /// let the pipeline keep the last one.
+    #[must_use = "a block may be acknowledged only if this is `true`"]
     pub fn store_block(&self, block: B) -> bool {
         if self.shared.quota.is_limited() {
             self.shared.quota.take_all(block.record_count().unwrap_or(1));

@@ -99,6 +99,7 @@ pub fn receiver_stream<R: Receiver>(receiver: R) -> ReceiverStream<R> {
 }
 
 /// See [`receiver_stream`].
+#[must_use = "a source does nothing until a chain of a pipeline starts at it"]
 pub struct ReceiverStream<R: Receiver> {
     name: String,
     /// Until the start; then its thread has it.
@@ -116,6 +117,7 @@ struct Running<B> {
 
 /// What a batch has of a receiver.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum ReceiverPlan {
     /// The blocks with these numbers in the log, and those between them that are not in there.
     Logged {
