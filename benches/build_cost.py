@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 40
 
 PIPELINE = """
-fn pipeline_{i}(out: &Collected<(CompactString, u64)>) -> dstream::Result<()> {{
+fn pipeline_{i}(out: &Collected<(Str, u64)>) -> dstream::Result<()> {{
     let ssc = dstream::stream!(batch = 1s, {{
         let lines = queue_stream(vec![vec!["a b c".to_owned()]]);
         let words = lines.filter(|l| l.len() > {i}).flat_map(|l| l.split(' ')).map(|w| w.trim());
@@ -69,7 +69,7 @@ def build(folder, name):
 with tempfile.TemporaryDirectory() as tmp:
     folder = pathlib.Path(tmp)
     calls = "".join(f"    pipeline_{i}(&out)?;\n" for i in range(COUNT))
-    crate(folder, "macro", f'dstream = {{ path = "{ROOT}" }}', "use dstream::{CompactString, prelude::*};\n", PIPELINE,
+    crate(folder, "macro", f'dstream = {{ path = "{ROOT}" }}', "use dstream::{Str, prelude::*};\n", PIPELINE,
           f"fn main() -> dstream::Result<()> {{\n    let out = Collected::new();\n{calls}    println!(\"{{}}\", out.values().len());\n    Ok(())\n}}\n")
     calls = "".join(f"    pipeline_{i}(&out);\n" for i in range(COUNT))
     crate(folder, "hand", 'hashbrown = "0.16"\nrayon = "1"\ncompact_str = "0.9"',

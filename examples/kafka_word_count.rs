@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use dstream::{
-    CompactString,
+    Str,
     kafka::{Kafka, Start, kafka_stream},
     postgres::Postgres,
     sink::Sink,
@@ -38,11 +38,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Adds the words of each batch to the totals.
-fn count(
-    messages: Kafka,
-    checkpoint: &str,
-    totals: impl Sink<(CompactString, u64)> + 'static,
-) -> dstream::Result<()> {
+fn count(messages: Kafka, checkpoint: &str, totals: impl Sink<(Str, u64)> + 'static) -> dstream::Result<()> {
     let ssc = dstream::stream!(
         batch = Duration::from_millis(200),
         name = "kafka-word-count",

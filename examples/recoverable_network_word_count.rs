@@ -18,7 +18,7 @@ use std::{
 };
 
 use clap::Parser;
-use dstream::{CompactString, prelude::*};
+use dstream::{Str, prelude::*};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Running totals of the words that a TCP server sends, also over restarts.
@@ -52,7 +52,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// One line: the batch's time and the totals. An error fails the batch, which the next start runs again.
-fn append(output: &Path, time: Time, totals: Vec<(CompactString, u64)>) -> io::Result<()> {
+fn append(output: &Path, time: Time, totals: Vec<(Str, u64)>) -> io::Result<()> {
     let totals: BTreeMap<_, _> = totals.into_iter().collect();
     let mut file = File::options().create(true).append(true).open(output)?;
     file.write_all(format!("{time} {totals:?}\n").as_bytes())?;

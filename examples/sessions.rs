@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example sessions`
 
-use dstream::{CompactString, prelude::*};
+use dstream::{Str, prelude::*};
 
 fn main() -> anyhow::Result<()> {
     // Visitor and page, a second a batch.
@@ -18,7 +18,7 @@ fn main() -> anyhow::Result<()> {
     let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint.path(), {
         let visits = queue_stream(clicks);
         let ended = visits.map_with_state(
-            |visitor: &CompactString, page: Option<CompactString>, path: &mut State<Vec<CompactString>>| {
+            |visitor: &Str, page: Option<Str>, path: &mut State<Vec<Str>>| {
                 let mut pages = path.get().cloned().unwrap_or_default();
                 let Some(page) = page else {
                     // The last call for this visitor: the state is removed behind it.

@@ -4,11 +4,11 @@
 
 use std::sync::{Arc, RwLock};
 
-use dstream::{CompactString, prelude::*};
+use dstream::{Str, prelude::*};
 
 /// The words that are spam today. A program would load them from a file or a database.
-fn spam(words: &[&str]) -> Rdd<(CompactString, bool)> {
-    Rdd::parallelize(words.iter().map(|word| (CompactString::from(*word), true)).collect())
+fn spam(words: &[&str]) -> Rdd<(Str, bool)> {
+    Rdd::parallelize(words.iter().map(|word| (Str::from(*word), true)).collect())
 }
 
 fn main() -> dstream::Result<()> {

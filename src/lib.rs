@@ -35,9 +35,9 @@ pub use dstream_core::__private as runtime;
 #[doc(hidden)]
 pub use dstream_core::__private;
 pub use dstream_core::{
-    Bytes, CompactString, Config, ContextState, DStream, Data, Error, JobError, Key, OnFailure, Rdd, Record,
-    Result, StreamHandle, StreamingContext, Time, checkpoint, clock, events, exchange, ops, plan, rdd,
-    receiver, record, sink, source, state, testing,
+    Bytes, Config, ContextState, DStream, Data, Error, JobError, Key, OnFailure, Rdd, Record, Result, Str,
+    StreamHandle, StreamingContext, Time, checkpoint, clock, events, exchange, ops, plan, rdd, receiver,
+    record, sink, source, state, testing,
 };
 #[cfg(feature = "kafka")]
 pub use dstream_kafka as kafka;

@@ -3,17 +3,14 @@
 use std::{fs, time::Duration};
 
 use dstream::{
-    CompactString, Data, Key,
+    Data, Key, Str,
     prelude::*,
     source::{Block, DelimiterDecoder, TextBlock, TextRecords},
     testing::TestSource,
 };
 
 /// The function that is tested: text from anywhere, read as `&str`.
-fn word_counts(
-    ssc: &StreamingContext,
-    lines: impl TextStream,
-) -> dstream::Result<StreamHandle<(CompactString, u64)>> {
+fn word_counts(ssc: &StreamingContext, lines: impl TextStream) -> dstream::Result<StreamHandle<(Str, u64)>> {
     dstream::stream!(ssc, {
         let lines = text_stream(lines).filter(|line| line.contains("be"));
         lines.words().map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b)
@@ -48,11 +45,11 @@ fn collected<T: Data + Ord>(ssc: &StreamingContext, stream: &StreamHandle<T>) ->
 
 const LINES: [&str; 3] = ["to be or", "not at all", "to be"];
 
-fn expected() -> Vec<(CompactString, u64)> {
+fn expected() -> Vec<(Str, u64)> {
     vec![("be".into(), 2), ("or".into(), 1), ("to".into(), 2)]
 }
 
-fn of(lines: impl TextStream, ssc: &StreamingContext) -> Vec<(CompactString, u64)> {
+fn of(lines: impl TextStream, ssc: &StreamingContext) -> Vec<(Str, u64)> {
     let counts = word_counts(ssc, lines).unwrap();
     collected(ssc, &counts)
 }
@@ -64,7 +61,7 @@ fn text_from_prepared_batches() {
     let ssc = context();
     assert_eq!(of(queue_stream(vec![LINES.map(String::from).to_vec()]), &ssc), expected());
     let ssc = context();
-    assert_eq!(of(queue_stream(vec![LINES.map(CompactString::from).to_vec()]), &ssc), expected());
+    assert_eq!(of(queue_stream(vec![LINES.map(Str::from).to_vec()]), &ssc), expected());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use dstream::{CompactString, Error, prelude::*, testing::ManualClock};
+use dstream::{Error, Str, prelude::*, testing::ManualClock};
 
 fn at(seconds: u64) -> Config {
     Config::new().clock(ManualClock::new(Time::from_millis(seconds * 1_000)))
@@ -38,7 +38,7 @@ fn a_stream_starts_other_pipelines_and_is_computed_once() -> dstream::Result<()>
     let again = words.clone();
     let lengths = dstream::stream!(ssc, {
         again.map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b, partitions = 1).collect_to(&counts);
-        let lengths = again.filter(|word| word.len() > 2).map(|word: CompactString| word.len());
+        let lengths = again.filter(|word| word.len() > 2).map(|word: Str| word.len());
         lengths.collect_to(&long);
         lengths
     })?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use dstream::{
-    CompactString, StreamingContext,
+    Str, StreamingContext,
     prelude::*,
     testing::{ManualClock, SimDisk},
 };
@@ -162,12 +162,7 @@ fn outputs_are_known_by_their_chains() -> dstream::Result<()> {
 }
 
 /// Adds a pipeline that counts, as a function that several pipelines of a context are made by.
-fn totals(
-    ssc: &StreamingContext,
-    name: &str,
-    n: u64,
-    out: &Collected<(CompactString, u64)>,
-) -> dstream::Result<()> {
+fn totals(ssc: &StreamingContext, name: &str, n: u64, out: &Collected<(Str, u64)>) -> dstream::Result<()> {
     dstream::stream!(ssc, name = name, {
         let pairs = queue_stream(vec![vec![("n", n)]]);
         let totals =

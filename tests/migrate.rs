@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use dstream::{CompactString, prelude::*, testing::ManualClock};
+use dstream::{Str, prelude::*, testing::ManualClock};
 use serde::{Deserialize, Serialize};
 
 const START: u64 = 4_000_000_000;
@@ -32,13 +32,13 @@ fn in_euros(price: &str) -> f64 {
 }
 
 /// What each of the operators yields in a batch.
-type Yields<T> = [Vec<Vec<(CompactString, T)>>; 4];
+type Yields<T> = [Vec<Vec<(Str, T)>>; 4];
 
 /// One word or several, the sums of the prices behind them; `$convert` is the option, or nothing.
 macro_rules! program {
     ($dirs:expr, $batch:expr, $crash:expr, $money:ty, $parse:ident $(, migrate = $convert:expr)?) => {{
         let ((input, checkpoint), crash): ((&Path, &Path), bool) = ($dirs, $crash);
-        let [totals, latest, recent, window]: [Collected<(CompactString, $money)>; 4] = std::array::from_fn(|_| Collected::new());
+        let [totals, latest, recent, window]: [Collected<(Str, $money)>; 4] = std::array::from_fn(|_| Collected::new());
         let ssc = dstream::stream!(batch = 1s, conf = conf($batch), checkpoint = checkpoint, {
             let lines = (text_file_stream(input).new_files_only(false).settle(Duration::ZERO));
             let sales = lines.flat_map(|line| line.split_once(' ')).map(|(what, price)| {
@@ -51,7 +51,7 @@ macro_rules! program {
             );
             sums.collect_to(&totals);
             let (_events, last) = sales.map_with_state(
-                |_what: &CompactString, price: Option<$money>, state: &mut State<$money>| {
+                |_what: &Str, price: Option<$money>, state: &mut State<$money>| {
                     price.into_iter().for_each(|price| state.update(price));
                     None::<()>
                 }
@@ -64,7 +64,7 @@ macro_rules! program {
             most.map(|price| ("", price)).collect_to(&window);
         })?;
         let outcome = ssc.run_batches(1);
-        let sorted = |out: Collected<(CompactString, $money)>| {
+        let sorted = |out: Collected<(Str, $money)>| {
             out.values().into_iter().map(|mut batch| { batch.sort_by(|a, b| a.0.cmp(&b.0)); batch }).collect()
         };
         let yields: Yields<$money> = [sorted(totals), sorted(latest), sorted(recent), sorted(window)];
@@ -115,7 +115,7 @@ struct Totals {
     sum: u64,
 }
 
-fn sums(checkpoint: &Path, forget: Vec<&'static str>) -> dstream::Result<Vec<Vec<(CompactString, Totals)>>> {
+fn sums(checkpoint: &Path, forget: Vec<&'static str>) -> dstream::Result<Vec<Vec<(Str, Totals)>>> {
     let out = Collected::new();
     let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, forget = forget, {
         let totals = queue_stream(vec![vec![("a", 5u64)]]).update_state_by_key(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dstream::{CompactString, prelude::*};
+use dstream::{Str, prelude::*};
 use proptest::prelude::*;
 
 type Pairs = Vec<(u8, u16)>;
@@ -163,8 +163,7 @@ fn union_takes_any_number_of_streams() -> dstream::Result<()> {
 
 #[test]
 fn a_batch_is_joined_with_a_table_that_changes() -> dstream::Result<()> {
-    let spam =
-        std::sync::Arc::new(std::sync::Mutex::new(Rdd::parallelize(vec![(CompactString::from("buy"), ())])));
+    let spam = std::sync::Arc::new(std::sync::Mutex::new(Rdd::parallelize(vec![(Str::from("buy"), ())])));
     let table = std::sync::Arc::clone(&spam);
     let out = Collected::new();
     let ssc = dstream::stream!(batch = 1s, {
@@ -239,7 +238,7 @@ fn folders_of_batches_are_written_and_read_back() -> Result<(), Box<dyn std::err
     assert!(
         folder.path().join("text-2000.txt/_SUCCESS").exists() && !folder.path().join("keys-2000").exists()
     );
-    let pairs: Rdd<(CompactString, u64)> = Rdd::object_file(folder.path().join("objects-1000"))?;
+    let pairs: Rdd<(Str, u64)> = Rdd::object_file(folder.path().join("objects-1000"))?;
     assert_eq!(pairs.collect(), [("a".into(), 2), ("b".into(), 3)]);
     Ok(())
 }

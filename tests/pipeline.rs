@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use dstream::{CompactString, Error, prelude::*, testing::ManualClock};
+use dstream::{Error, Str, prelude::*, testing::ManualClock};
 use proptest::prelude::*;
 
 fn lines(batches: &[&[&str]]) -> Vec<Vec<String>> {
@@ -20,10 +20,10 @@ fn sorted<T: Ord>(mut records: Vec<T>) -> Vec<T> {
     records
 }
 
-fn naive_counts(batch: &[String]) -> Vec<(CompactString, u64)> {
+fn naive_counts(batch: &[String]) -> Vec<(Str, u64)> {
     let mut counts = BTreeMap::new();
     for word in batch.iter().flat_map(|line| line.split(' ')) {
-        *counts.entry(CompactString::from(word)).or_insert(0) += 1;
+        *counts.entry(Str::from(word)).or_insert(0) += 1;
     }
     counts.into_iter().collect()
 }

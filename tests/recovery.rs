@@ -9,7 +9,7 @@ use std::{
 };
 
 use dstream::{
-    CompactString,
+    Str,
     prelude::*,
     testing::{ManualClock, SimDisk},
 };
@@ -34,7 +34,7 @@ fn live(
     checkpoint: &Path,
     clock: u64,
     batches: usize,
-) -> dstream::Result<[Vec<(u64, Vec<(CompactString, u64)>)>; 3]> {
+) -> dstream::Result<[Vec<(u64, Vec<(Str, u64)>)>; 3]> {
     let (totals, window, sessions) = (Collected::new(), Collected::new(), Collected::new());
     let conf = Config::new().clock(ManualClock::new(Time::from_millis(clock)));
     let ssc = dstream::stream!(batch = 1s, conf = conf, checkpoint = checkpoint, {
@@ -45,7 +45,7 @@ fn live(
             .collect_to(&totals);
         pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 3s, 1s).collect_to(&window);
         let (_seen, open) = pairs.map_with_state(
-            |_word: &CompactString, n: Option<u64>, state: &mut State<u64>| {
+            |_word: &Str, n: Option<u64>, state: &mut State<u64>| {
                 if let Some(n) = n {
                     state.update(state.get().copied().unwrap_or(0) + n);
                 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dstream::{CompactString, prelude::*, testing::ManualClock};
+use dstream::{Str, prelude::*, testing::ManualClock};
 use proptest::{collection::vec, prelude::*};
 
 fn words(batches: &[&str]) -> Vec<Vec<String>> {
@@ -26,7 +26,7 @@ fn sorted<T: Ord + Clone>(batches: Vec<Vec<T>>) -> Vec<Vec<T>> {
         .collect()
 }
 
-fn counts(pairs: &[(&str, u64)]) -> Vec<(CompactString, u64)> {
+fn counts(pairs: &[(&str, u64)]) -> Vec<(Str, u64)> {
     pairs.iter().map(|(word, n)| ((*word).into(), *n)).collect()
 }
 
@@ -79,11 +79,11 @@ fn forms_of_windows_agree() -> dstream::Result<()> {
             .collect_to(&longest);
     })?;
     ssc.run_batches(8)?;
-    let naive: Vec<Vec<(CompactString, u64)>> = [2usize, 4, 6, 8]
+    let naive: Vec<Vec<(Str, u64)>> = [2usize, 4, 6, 8]
         .map(|end| {
             let mut counts = BTreeMap::new();
             for word in input[end.saturating_sub(3)..end].iter().flatten().flat_map(|line| line.split(' ')) {
-                *counts.entry(CompactString::from(word)).or_insert(0) += 1;
+                *counts.entry(Str::from(word)).or_insert(0) += 1;
             }
             counts.into_iter().collect()
         })
@@ -154,7 +154,7 @@ fn sessions_time_out() -> dstream::Result<()> {
         let clicks =
             queue_stream(vec![vec![("ann", 1u64), ("bob", 1)], vec![("ann", 1)], vec![], vec![], vec![]]);
         let (ended, open) = clicks.map_with_state(
-            |user: &CompactString, click: Option<u64>, state: &mut State<u64>| match click {
+            |user: &Str, click: Option<u64>, state: &mut State<u64>| match click {
                 Some(n) => {
                     state.update(state.get().copied().unwrap_or(0) + n);
                     None

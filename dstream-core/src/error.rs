@@ -230,9 +230,12 @@ mod tests {
             [Error::io("writing", denied()), CheckpointError::io("writing", denied()).into(), own, foreign]
         {
             assert_eq!(causes(&error), "writing: permission denied", "{error:?}");
-            let mut causes = std::iter::successors(error.source(), |cause| cause.source());
-            let found = causes.find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
-            assert_eq!(found, Some(io::ErrorKind::PermissionDenied), "{error:?}");
+            let (mut cause, mut kind) = (error.source(), None);
+            while let Some(found) = cause {
+                kind = kind.or(found.downcast_ref::<io::Error>().map(io::Error::kind));
+                cause = found.source();
+            }
+            assert_eq!(kind, Some(io::ErrorKind::PermissionDenied), "{error:?}");
         }
     }
 }

@@ -41,13 +41,11 @@ pub mod __private;
 pub mod prelude;
 
 pub use bytes::Bytes;
-pub use compact_str::CompactString;
 pub use config::{Config, OnFailure};
 pub use context::{ContextState, StreamingContext};
 pub use error::{Error, JobError, Result};
-
 pub use ops::DStream;
 pub use rdd::Rdd;
-pub use record::{Data, Key, Record};
+pub use record::{Data, Key, Record, Str};
 pub use source::{handle::StreamHandle, receiver};
 pub use time::Time;

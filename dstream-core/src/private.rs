@@ -182,8 +182,8 @@ impl<T: Clone> Several for T {
 #[diagnostic::on_unimplemented(
     message = "the streams have keys of different types: `{K}` and `{Self}`",
     label = "brings equal keys of both streams together",
-    note = "map the keys of one stream to the type of the other's, for example `.map(|(key, value)| (dstream::CompactString::from(key), value))`",
-    note = "a `&str` that leaves its stage is a `CompactString`, which a `String` is not"
+    note = "map the keys of one stream to the type of the other's, for example `.map(|(key, value)| (dstream::Str::from(key), value))`",
+    note = "a `&str` that leaves its stage is a `Str`, which a `String` is not"
 )]
 pub trait SameKey<K>: Sized {
     /// The same join.

@@ -5,6 +5,7 @@
 
 mod containers;
 mod foreign;
+mod str;
 mod word;
 
 use std::{
@@ -16,18 +17,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use compact_str::CompactString;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{Time, inline_key::InlineKey, sealed::Sealed};
 
+pub use self::str::Str;
 pub use word::Word;
 
 /// Something that flows through a pipeline.
 ///
 /// | the record | its owned form |
 /// |---|---|
-/// | `&str`, `Cow<str>`, [`Word`] | [`CompactString`]: up to 24 bytes inline, derefs to `str` |
+/// | `&str`, `Cow<str>`, [`Word`] | [`Str`]: up to 24 bytes inline, derefs to `str` |
 /// | `&[u8]` | `Vec<u8>` |
 /// | `&T` | that of `T`, cloned |
 /// | numbers, `bool`, `char`, `()`, `String`, `Box<str>`, `Bytes`, `Duration`, `Time`, `SystemTime`, `PathBuf`, IP and socket addresses, `NonZeroU64` and the like | itself |
@@ -247,7 +248,7 @@ macro_rules! plain {
 }
 
 plain! {
-    text: String, CompactString;
+    text: String, Str;
     numbers: u8, u16, u32, u64, usize, i8, i16, i32, i64, isize;
     keys: u128, i128, bool, char, Duration, Time, SystemTime, Bytes, PathBuf, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr,
         net::SocketAddr, net::SocketAddrV4, net::SocketAddrV6, num::NonZeroU8, num::NonZeroU16, num::NonZeroU32,
@@ -263,9 +264,9 @@ fn text_of<T: for<'a> From<&'a str>>(key: InlineKey) -> T {
 }
 
 impl Record for &str {
-    type Owned = CompactString;
+    type Owned = Str;
 
-    fn own(self) -> CompactString {
+    fn own(self) -> Str {
         self.into()
     }
 
@@ -275,7 +276,7 @@ impl Record for &str {
 }
 
 impl Key for &str {
-    fn same_key(&self, owned: &CompactString) -> bool {
+    fn same_key(&self, owned: &Str) -> bool {
         *self == owned.as_str()
     }
 
@@ -284,15 +285,15 @@ impl Key for &str {
         InlineKey::text(self.as_bytes())
     }
 
-    fn from_inline(key: InlineKey) -> CompactString {
+    fn from_inline(key: InlineKey) -> Str {
         text_of(key)
     }
 }
 
 impl Record for Cow<'_, str> {
-    type Owned = CompactString;
+    type Owned = Str;
 
-    fn own(self) -> CompactString {
+    fn own(self) -> Str {
         self.into()
     }
 
@@ -302,7 +303,7 @@ impl Record for Cow<'_, str> {
 }
 
 impl Key for Cow<'_, str> {
-    fn same_key(&self, owned: &CompactString) -> bool {
+    fn same_key(&self, owned: &Str) -> bool {
         self.as_ref() == owned.as_str()
     }
 
@@ -311,7 +312,7 @@ impl Key for Cow<'_, str> {
         InlineKey::text(self.as_bytes())
     }
 
-    fn from_inline(key: InlineKey) -> CompactString {
+    fn from_inline(key: InlineKey) -> Str {
         text_of(key)
     }
 }

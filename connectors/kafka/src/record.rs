@@ -2,7 +2,7 @@
 
 use std::{fmt, str::Utf8Error};
 
-use dstream_core::{Bytes, CompactString, Record, Time};
+use dstream_core::{Bytes, Record, Str, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::sink::Payload;
@@ -191,7 +191,7 @@ impl<'a> Iterator for Headers<'a> {
 #[non_exhaustive]
 pub struct KafkaMessage {
     /// The name of its topic.
-    pub topic: CompactString,
+    pub topic: Str,
     /// The number of its partition.
     pub partition: i32,
     /// Its place in the partition.
@@ -203,7 +203,7 @@ pub struct KafkaMessage {
     /// Its value, if it has one.
     pub value: Option<Bytes>,
     /// Its headers, in order.
-    pub headers: Vec<(CompactString, Option<Bytes>)>,
+    pub headers: Vec<(Str, Option<Bytes>)>,
 }
 
 impl Record for KafkaRecord<'_> {

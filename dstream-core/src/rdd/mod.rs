@@ -142,7 +142,7 @@ impl<T> Rdd<T> {
     /// ```
     /// use dstream::{prelude::*, source::TextBlock};
     ///
-    /// let words: Rdd<dstream::CompactString> =
+    /// let words: Rdd<dstream::Str> =
     ///     Rdd::from_blocks(vec![TextBlock::new("to be\nor not"), TextBlock::new("to be")])?;
     /// assert_eq!((words.num_partitions(), words.count()), (2, 3));
     /// # Ok::<(), dstream::Error>(())

@@ -12,7 +12,7 @@ use crate::{
 ///
 /// What is said at [`RddOps`] holds here. The wide ones own the keys and values that they keep, as the
 /// operators of [`DStream`](crate::DStream) do: a `&str` key comes out as a
-/// [`CompactString`](crate::CompactString). The values of a key are in the order of the partitions, and of
+/// [`Str`](crate::Str). The values of a key are in the order of the partitions, and of
 /// the records inside one.
 pub trait PairRddOps: RddOps {
     /// Passes the value of each pair through `f` and keeps its key.

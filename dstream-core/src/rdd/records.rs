@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, vec};
 
 use super::{Rdd, RddActions, RddOps};
-use crate::block::Block;
+use crate::{block::Block, sealed::Sealed};
 
 impl<T> Sealed for Rdd<T> {}
 

@@ -7,14 +7,12 @@ use std::{
     ops::{Deref, Range},
 };
 
-use compact_str::CompactString;
-
-use crate::{Key, Record, inline_key::InlineKey};
+use crate::{Key, Record, Str, inline_key::InlineKey};
 
 /// A `&str` that is ready to be a key: its hash and its comparison don't look at the text again.
 ///
 /// It derefs to `str`, and what holds for a `&str` as a record holds for it: its owned form is a
-/// [`CompactString`].
+/// [`Str`].
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -129,9 +127,9 @@ impl PartialEq<&str> for Word<'_> {
 }
 
 impl Record for Word<'_> {
-    type Owned = CompactString;
+    type Owned = Str;
 
-    fn own(self) -> CompactString {
+    fn own(self) -> Str {
         self.as_str().own()
     }
 
@@ -141,7 +139,7 @@ impl Record for Word<'_> {
 }
 
 impl Key for Word<'_> {
-    fn same_key(&self, owned: &CompactString) -> bool {
+    fn same_key(&self, owned: &Str) -> bool {
         self.as_str() == owned.as_str()
     }
 
@@ -150,7 +148,7 @@ impl Key for Word<'_> {
         (self.key != InlineKey::NONE).then_some(self.key)
     }
 
-    fn from_inline(key: InlineKey) -> CompactString {
+    fn from_inline(key: InlineKey) -> Str {
         <&str as Key>::from_inline(key)
     }
 }

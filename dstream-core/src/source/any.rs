@@ -100,16 +100,16 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 /// Any stream of text, whoever owns it: what a function takes that builds a part of a pipeline over lines.
 ///
 /// Sources of text are one, among them `queue_stream` of `&'static str` and of `String`, and streams of
-/// `CompactString` or `String` that another pipeline hands out. [`text_stream`] starts a chain from it, whose
+/// `Str` or `String` that another pipeline hands out. [`text_stream`] starts a chain from it, whose
 /// records are `&str`.
 ///
 /// ```
-/// use dstream::{CompactString, prelude::*, source::{TextStream, text_stream}};
+/// use dstream::{Str, prelude::*, source::{TextStream, text_stream}};
 ///
 /// fn word_counts(
 ///     ssc: &StreamingContext,
 ///     lines: impl TextStream,
-/// ) -> dstream::Result<StreamHandle<(CompactString, u64)>> {
+/// ) -> dstream::Result<StreamHandle<(Str, u64)>> {
 ///     dstream::stream!(ssc, {
 ///         let words = text_stream(lines).flat_map(|line| line.split(' '));
 ///         words.map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b)
@@ -129,7 +129,7 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream of text",
-    note = "sources of text are one (`socket_text_stream`, `text_file_stream`, `queue_stream` of `&str` or `String`, ..), and a `StreamHandle` of `CompactString` or `String`",
+    note = "sources of text are one (`socket_text_stream`, `text_file_stream`, `queue_stream` of `&str` or `String`, ..), and a `StreamHandle` of `Str` or `String`",
     note = "a source of your own is one if its blocks are `dstream::source::TextRecords`; a receiver, by `receiver_stream(receiver)`"
 )]
 pub trait TextStream: Sealed {

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::{map_with_state::MapWithState, update::UpdateStateByKey, *};
 use crate::{
-    CompactString, Rdd,
+    Rdd, Str,
     batch::{Batch, Missing, Step},
     block::Block,
     table::{GroupPartial, GroupSink, Grouped},
@@ -383,7 +383,7 @@ fn calls_are_in_the_order_of_the_records() {
         task.iter().zip(0u32..).for_each(|(word, n)| sink.push((word.as_str(), n)));
         sink.finish()
     });
-    let mut operator = MapWithState::<CompactString, u32>::new(1, None);
+    let mut operator = MapWithState::<Str, u32>::new(1, None);
     let (events, _) = operator.step(&b, &OP, Ok(tasks.collect()), |word, n, state| {
         let before = state.get().copied().unwrap_or(0);
         state.update(before + 1);
@@ -393,7 +393,7 @@ fn calls_are_in_the_order_of_the_records() {
     let calls = words.iter().zip((0..70_000).chain(0..)).map(|(word, n)| {
         let before = seen.entry(word).or_default();
         *before += 1;
-        (CompactString::from(word.as_str()), Some(n), *before - 1)
+        (Str::from(word.as_str()), Some(n), *before - 1)
     });
     assert!(events.unwrap().collect() == calls.collect::<Vec<_>>());
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, hash::Hash, iter};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{CompactString, Record, record::Word, table::HasLen};
+use crate::{Record, Str, record::Word, table::HasLen};
 
 /// Keys whose hashes collide in every bit: all of them in one probe chain.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -153,7 +153,7 @@ fn a_task_without_repetition_gives_up_its_table() {
     let (left, right) = keys.split_at(70_000);
     check_combiner(&[left, right], 4);
     check_combiner(&[&keys], 4);
-    let mut combiner: MapSideCombiner<CompactString, u32, Vec<u32>> = MapSideCombiner::new(7, 4);
+    let mut combiner: MapSideCombiner<Str, u32, Vec<u32>> = MapSideCombiner::new(7, 4);
     keys.iter().for_each(|key| combiner.combine(*key, 0, &Gather));
     combiner.flush(&Gather);
     assert!(
@@ -161,12 +161,12 @@ fn a_task_without_repetition_gives_up_its_table() {
         "new keys are not looked up"
     );
     let few: Vec<&str> = keys[80_000..].to_vec();
-    let mut combiner: MapSideCombiner<CompactString, u32, Vec<u32>> = MapSideCombiner::new(7, 4);
+    let mut combiner: MapSideCombiner<Str, u32, Vec<u32>> = MapSideCombiner::new(7, 4);
     few.iter().for_each(|key| combiner.combine(*key, 0, &Gather));
     combiner.flush(&Gather);
     assert_eq!(combiner.finish().iter().map(PartialBucket::len).sum::<usize>(), 9);
     let keys_of = |keys: &[&str]| {
-        let mut sink: GroupSink<CompactString, u32> = GroupSink::new(7, 4);
+        let mut sink: GroupSink<Str, u32> = GroupSink::new(7, 4);
         keys.iter().for_each(|key| sink.push((*key, 0u32)));
         sink.finish().iter().map(GroupPartial::keys).sum::<usize>()
     };

@@ -51,7 +51,7 @@ trait ConcatLines {
     fn concat_lines(&self) -> Vec<String>;
 }
 
-impl ConcatLines for [Result<Vec<dstream_core::CompactString>, String>] {
+impl ConcatLines for [Result<Vec<dstream_core::Str>, String>] {
     fn concat_lines(&self) -> Vec<String> {
         self.iter().flatten().flatten().map(|line| line.to_string()).collect()
     }
@@ -71,7 +71,7 @@ fn of_a_file_that_is_cut_off_or_damaged_nothing_counts() {
         *damaged.last_mut().unwrap() ^= 1;
         folder.write(&format!("damaged.{extension}"), &damaged, 9_000);
         folder.write("good", "good\n", 9_500);
-        let blocks = files.blocks::<dstream_core::CompactString>(11_000);
+        let blocks = files.blocks::<dstream_core::Str>(11_000);
         assert_eq!(blocks.len(), cut_at.len() + 2);
         for block in &blocks[..=cut_at.len()] {
             let error = block.as_ref().unwrap_err();
@@ -79,7 +79,7 @@ fn of_a_file_that_is_cut_off_or_damaged_nothing_counts() {
         }
         assert_eq!(blocks[cut_at.len() + 1].as_ref().unwrap(), &["good"]);
         // They have had their chance.
-        assert!(files.batch::<dstream_core::CompactString>(12_000).is_empty());
+        assert!(files.batch::<dstream_core::Str>(12_000).is_empty());
     }
 }
 
@@ -108,7 +108,7 @@ fn a_large_file_is_read_in_pieces_of_whole_records() {
     let mut files = Watched::start(text_file_stream(folder.path()));
     let mut records = Watched::start(binary_records_stream(folder.path(), 640).new_files_only(false));
     folder.write("a.gz", gzip(text.as_bytes()), 9_001);
-    let blocks = files.blocks::<dstream_core::CompactString>(11_000);
+    let blocks = files.blocks::<dstream_core::Str>(11_000);
     assert!(blocks.concat_lines().iter().eq(text.lines()));
     let found = records.batch::<dstream_core::Bytes>(11_000);
     assert_eq!(found.len(), text.len() / 640);
@@ -141,7 +141,7 @@ fn of_a_large_file_that_is_damaged_nothing_counts() {
     let long = [gzip(text.as_bytes()), gzip("x".repeat(17 << 20).as_bytes())].concat();
     folder.write("long.gz", long, 9_000);
     folder.write("good", "good\n", 9_500);
-    let blocks = files.blocks::<dstream_core::CompactString>(11_000);
+    let blocks = files.blocks::<dstream_core::Str>(11_000);
     let errors: Vec<&String> = blocks.iter().filter_map(|block| block.as_ref().err()).collect();
     assert_eq!((errors.len(), blocks.len()), (3, 4));
     assert!(errors[2].contains("long.gz`: has a line of more than 16777216 bytes"), "{}", errors[2]);

@@ -343,7 +343,7 @@ fn a_bad_file_fails_no_batch_and_loses_no_other_file() {
     ssc.run_batches(2).unwrap();
     assert_eq!(
         out.values(),
-        [vec![], vec!["one".into(), "two".into()], vec![]] as [Vec<dstream_core::CompactString>; 3]
+        [vec![], vec!["one".into(), "two".into()], vec![]] as [Vec<dstream_core::Str>; 3]
     );
     let reported = reported.take();
     assert_eq!(reported.len(), 1);
@@ -352,7 +352,7 @@ fn a_bad_file_fails_no_batch_and_loses_no_other_file() {
 
 fn dstream_stream(
     files: FileStream<TextFile>,
-    out: &Collected<dstream_core::CompactString>,
+    out: &Collected<dstream_core::Str>,
     config: Config,
 ) -> Result<StreamingContext, Error> {
     dstream::stream!(batch = 1s, conf = config, {

@@ -34,7 +34,7 @@ fn a_large_file_is_cut_into_pieces_at_line_ends() {
             let mut files = Watched::start(text_file_stream(folder.path()));
             let text = around_pieces([shift, last]);
             folder.write("large", &text, 9_000);
-            let blocks = files.blocks::<dstream_core::CompactString>(11_000);
+            let blocks = files.blocks::<dstream_core::Str>(11_000);
             assert_eq!(blocks.len(), text.len().div_ceil(PIECE));
             let lines: Vec<_> = blocks.into_iter().flat_map(Result::unwrap).collect();
             assert!(lines == text.lines().collect::<Vec<_>>(), "shift {shift} {last}");
@@ -48,7 +48,7 @@ fn a_line_may_be_longer_than_a_piece() {
     let mut files = Watched::start(text_file_stream(folder.path()));
     let long = "z".repeat(2 * PIECE + 17);
     folder.write("long", format!("a\n{long}\nb"), 9_000);
-    let blocks = files.blocks::<dstream_core::CompactString>(11_000);
+    let blocks = files.blocks::<dstream_core::Str>(11_000);
     let lengths: Vec<Vec<usize>> =
         blocks.into_iter().map(|lines| lines.unwrap().iter().map(|line| line.len()).collect()).collect();
     assert_eq!(lengths, [vec![1, long.len()], vec![], vec![1]]);
@@ -144,7 +144,7 @@ proptest! {
             text.strip_suffix('\n').unwrap_or(text).split('\n').take(if text.is_empty() { 0 } else { usize::MAX })
                 .zip(ends(text)).map(|(line, ended)| if ended { line.strip_suffix('\r').unwrap_or(line) } else { line })
         }).collect();
-        prop_assert_eq!(files.batch::<dstream_core::CompactString>(11_000), expected);
+        prop_assert_eq!(files.batch::<dstream_core::Str>(11_000), expected);
     }
 }
 

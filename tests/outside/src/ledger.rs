@@ -9,7 +9,7 @@ use std::{
 };
 
 use dstream::{
-    CompactString, Time,
+    Str, Time,
     sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError},
 };
 
@@ -81,7 +81,7 @@ pub fn totals(path: &Path) -> BTreeMap<String, u64> {
     totals
 }
 
-impl Sink<(CompactString, u64)> for Ledger {
+impl Sink<(Str, u64)> for Ledger {
     /// The rows of a partition.
     type Part = Vec<u8>;
 
@@ -101,7 +101,7 @@ impl Sink<(CompactString, u64)> for Ledger {
     fn write(
         &self,
         _: &SinkBatch,
-        partition: Partition<'_, (CompactString, u64)>,
+        partition: Partition<'_, (Str, u64)>,
     ) -> Result<Vec<u8>, SinkError> {
         let mut rows = Vec::new();
         for (word, n) in partition.iter() {

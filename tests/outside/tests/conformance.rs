@@ -3,7 +3,7 @@
 use std::{fs::OpenOptions, io::Write, path::PathBuf};
 
 use dstream::{
-    CompactString,
+    Str,
     testing::{SinkFixture, check_sink, check_source, check_store},
 };
 use dstream_outside::{
@@ -31,18 +31,18 @@ struct Place {
 }
 
 impl SinkFixture for Place {
-    type Record = (CompactString, u64);
+    type Record = (Str, u64);
     type Sink = Ledger;
 
     fn sink(&mut self) -> Ledger {
         Ledger::new(&self.path)
     }
 
-    fn record(&mut self, n: u64) -> (CompactString, u64) {
+    fn record(&mut self, n: u64) -> (Str, u64) {
         (format!("word{n}").into(), n)
     }
 
-    fn read(&mut self) -> Vec<(CompactString, u64)> {
+    fn read(&mut self) -> Vec<(Str, u64)> {
         let rows = batches(&self.path).into_iter().flatten();
         rows.map(|(word, n)| (word.into(), n)).collect()
     }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use cpu_time::ProcessTime;
-use dstream::{Bytes, CompactString, Rdd, StreamingContext};
+use dstream::{Bytes, Rdd, Str, StreamingContext};
 
 use super::svg::Curve;
 use crate::{
@@ -180,7 +180,7 @@ pub(super) fn pipelines() -> anyhow::Result<Curve> {
                     .flat_map(|line| line.split(' '))
                     .map(|word| (word, 1u64))
                     .reduce_by_key(|a, b| a + b);
-                counts.foreach_rdd(|rdd: Rdd<(CompactString, u64)>| drop(rdd));
+                counts.foreach_rdd(|rdd: Rdd<(Str, u64)>| drop(rdd));
             })?;
         }
         points.push((n as f64, cost(&mut Bare(ssc), 100 / n)? / n as f64 / 1e3));

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use dstream::{
-    CompactString, Config, Rdd, StreamingContext,
+    Config, Rdd, Str, StreamingContext,
     rdd::{RddActions, RddOps},
 };
 use tempfile::TempDir;
@@ -167,7 +167,7 @@ impl Out {
 }
 
 /// The number of keys and the ten largest.
-fn summary(rdd: &Rdd<(CompactString, u64)>) -> Answer {
+fn summary(rdd: &Rdd<(Str, u64)>) -> Answer {
     let top = rdd.map(|(word, n)| (*n, word.as_str())).top(10);
     Answer { counts: vec![rdd.count()], top: top.into_iter().map(|(n, word)| (n, word.to_owned())).collect() }
 }

@@ -1,10 +1,10 @@
 //! W3.
 
-use dstream::{CompactString, StreamingContext, state::State};
+use dstream::{Str, StreamingContext, state::State};
 
 use super::{Out, Texts, summary};
 
-fn add(_word: &CompactString, n: Option<u64>, total: &mut State<u64>) -> Option<u64> {
+fn add(_word: &Str, n: Option<u64>, total: &mut State<u64>) -> Option<u64> {
     total.update(total.get().copied().unwrap_or(0) + n.unwrap_or(0));
     None
 }

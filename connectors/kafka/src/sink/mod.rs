@@ -53,7 +53,7 @@ impl Kafka {
 ///
 /// let counts = Kafka::sink("localhost:9092")
 ///     .topic("counts")
-///     .key_ref(|(word, _): &(dstream::CompactString, u64)| word.as_str())
+///     .key_ref(|(word, _): &(dstream::Str, u64)| word.as_str())
 ///     .value(|(_, n)| n.to_string())
 ///     .transactional();
 /// let ssc = dstream::stream!(batch = 1s, name = "words", {

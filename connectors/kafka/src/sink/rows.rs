@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::Range};
 
-use dstream_core::{Bytes, CompactString, Time};
+use dstream_core::{Bytes, Str, Time};
 use rdkafka::{
     message::{Header, OwnedHeaders},
     producer::BaseRecord,
@@ -27,7 +27,7 @@ macro_rules! payloads {
     )*};
 }
 
-payloads!(String, Vec<u8>, Bytes, CompactString, &str, &[u8]);
+payloads!(String, Vec<u8>, Bytes, Str, &str, &[u8]);
 
 impl<P: Payload> Payload for Option<P> {
     fn put(self, out: &mut Vec<u8>) -> bool {

@@ -197,7 +197,17 @@ fn type_text<T>() -> String {
             }
         }
     }
-    text.replace("CompactString", "String")
+    // As it was called then.
+    let words = text.split_inclusive(|c: char| !c.is_alphanumeric() && c != '_');
+    words
+        .map(|word| {
+            if word.trim_end_matches([',', '>', ')', ']', ';']) == "Str" {
+                word.replace("Str", "String")
+            } else {
+                word.into()
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -228,7 +238,7 @@ mod tests {
     #[test]
     fn types_are_named_without_paths() {
         assert_eq!(type_text::<(u8, Vec<Option<String>>)>(), "(u8, Vec<Option<String>>)");
-        assert_eq!(type_text::<compact_str::CompactString>(), "String");
+        assert_eq!(type_text::<(crate::Str, String)>(), "(String, String)");
         assert_eq!(type_text::<[crate::Time; 3]>(), "[Time; 3]");
         assert_eq!(type_text::<()>(), "()");
     }

@@ -289,7 +289,7 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     use super::*;
-    use crate::CompactString;
+    use crate::Str;
 
     #[derive(Serialize, Deserialize)]
     #[allow(dead_code)]
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_shape_is_what_a_type_is_made_of() {
         assert_eq!(shape::<(u8, Vec<Option<String>>)>(), "(u8,[?string])");
-        assert_eq!(shape::<CompactString>(), "string");
+        assert_eq!(shape::<Str>(), "string");
         assert_eq!(shape::<()>(), "()");
         assert_eq!(shape::<[u16; 2]>(), "(u16,u16)");
         assert_eq!(shape::<BTreeMap<char, Meters>>(), "[char=Meters(f64)]");

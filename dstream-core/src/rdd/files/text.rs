@@ -8,11 +8,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use compact_str::CompactString;
 
 use super::folder;
 use crate::{
-    Error, Rdd, Record, Result,
+    Error, Rdd, Record, Result, Str,
     block::{Block, TextBlock},
     rdd::{
         RddOps,
@@ -49,7 +48,7 @@ pub(crate) fn write_text<T: TextLine>(
     })
 }
 
-impl Rdd<CompactString> {
+impl Rdd<Str> {
     /// The lines of a text file, or of the files in a folder, in order of their names; names that begin with
     /// `_` or `.` are left out, and so are folders in it.
     ///
@@ -68,7 +67,7 @@ impl Rdd<CompactString> {
     /// # std::fs::remove_file(path)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn text_file(path: impl AsRef<Path>) -> Result<Rdd<CompactString>> {
+    pub fn text_file(path: impl AsRef<Path>) -> Result<Rdd<Str>> {
         let mut blocks = Vec::new();
         for file in folder::parts(path.as_ref())? {
             let text =
@@ -76,7 +75,7 @@ impl Rdd<CompactString> {
             cut(text.into(), &mut blocks);
         }
         let few = blocks.len() < FEW && blocks.iter().map(Block::weight).sum::<usize>() < FEW;
-        let lines = |mut block: TextBlock| block.records().map(CompactString::from).collect::<Vec<_>>();
+        let lines = |mut block: TextBlock| block.records().map(Str::from).collect::<Vec<_>>();
         Ok(Rdd::from_partitions(run_items(blocks, few, lines)))
     }
 }
