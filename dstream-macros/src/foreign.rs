@@ -57,7 +57,7 @@ pub(crate) fn strip(mut tokens: Vec<TokenTree>, diags: &mut Diags) -> Vec<TokenT
                 diags.error(
                     name.span(),
                     format_args!(
-                        "found `{name}!`, which is no stream: the block is not run line by line, so put it before or downstream \
+                        "found `{name}!`, which is no stream: the block is not run line by line, so put it before or after \
                          `stream!`, or into a closure, such as that of `inspect`"
                     ),
                 );
