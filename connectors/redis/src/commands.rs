@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use dstream_core::{Bytes, CompactString};
+use dstream_core::{Bytes, Str};
 
 /// What a key, a field or a value may be: text, bytes and numbers.
 pub trait Argument {
@@ -39,7 +39,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_they_are!(str, String, CompactString, [u8], Vec<u8>, Bytes);
+as_they_are!(str, String, Str, [u8], Vec<u8>, Bytes);
 as_text!(i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize, f32, f64);
 
 impl<A: Argument + ?Sized> Argument for &A {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn commands_are_written_as_the_protocol_has_them() {
         let mut commands = Commands::default();
-        commands.hincrby("counts", CompactString::from("be"), -12i64);
+        commands.hincrby("counts", Str::from("be"), -12i64);
         commands.set(b"\r\n".to_vec(), f64::MAX);
         commands.command("PFADD", &[b"visitors"]);
         assert!(

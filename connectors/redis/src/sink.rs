@@ -26,10 +26,10 @@ type Write<T> = Box<dyn Fn(&T, &mut Commands) + Send + Sync>;
 /// Writes each batch into Redis, by the commands that a closure makes of its records, exactly once.
 ///
 /// ```no_run
-/// use dstream::{CompactString, prelude::*};
+/// use dstream::{Str, prelude::*};
 /// use dstream_redis::Redis;
 ///
-/// let totals = Redis::new("redis://localhost").commands(|(word, n): &(CompactString, u64), redis| {
+/// let totals = Redis::new("redis://localhost").commands(|(word, n): &(Str, u64), redis| {
 ///     redis.hincrby("word_counts", word, *n);
 ///     redis.sadd("words", word);
 /// });

@@ -6,14 +6,14 @@ mod server;
 use std::collections::BTreeMap;
 
 use dstream::{
-    CompactString, StreamingContext,
+    Str, StreamingContext,
     prelude::*,
     testing::{SinkFixture, check_sink},
 };
 use dstream_redis::Redis;
 use server::Server;
 
-type Count = (CompactString, i64);
+type Count = (Str, i64);
 
 /// The program of the tests: batches, each of one partition, into a sink.
 fn context(sink: Redis<Count>, batches: Vec<Vec<(&str, i64)>>) -> StreamingContext {
