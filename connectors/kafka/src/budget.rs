@@ -1,7 +1,10 @@
 //! How many bytes of messages a source may hold.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,24 +15,32 @@ pub(crate) struct Budget(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     limit: usize,
-    held: Mutex<usize>,
+    /// Counted for each message, so that no lock is taken for that.
+    held: AtomicUsize,
+    /// Held while something is given back, so that nobody who waits misses it.
+    waiting: Mutex<()>,
     freed: Condvar,
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Budget {
-        Budget(Arc::new(Inner { limit, held: Mutex::new(0), freed: Condvar::new() }))
+        Budget(Arc::new(Inner {
+            limit,
+            held: AtomicUsize::new(0),
+            waiting: Mutex::new(()),
+            freed: Condvar::new(),
+        }))
     }
 
     /// Waits until there is room, for at most `timeout`; returns whether there is.
     pub(crate) fn wait(&self, timeout: Duration) -> bool {
-        let full = |held: &mut usize| *held >= self.0.limit;
-        let (held, _) = self
-            .0
-            .freed
-            .wait_timeout_while(self.lock(), timeout, full)
-            .unwrap_or_else(PoisonError::into_inner);
-        *held < self.0.limit
+        if self.held() < self.0.limit {
+            return true;
+        }
+        let full = |(): &mut ()| self.held() >= self.0.limit;
+        let waited = self.0.freed.wait_timeout_while(self.lock(), timeout, full);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+        self.held() < self.0.limit
     }
 
     /// A share of nothing yet.
@@ -37,13 +48,12 @@ impl Budget {
         Permit { budget: self.clone(), bytes: 0 }
     }
 
-    #[cfg(test)]
-    pub(crate) fn held(&self) -> usize {
-        *self.lock()
+    fn held(&self) -> usize {
+        self.0.held.load(Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, usize> {
-        self.0.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,13 +69,14 @@ impl Permit {
     /// the whole buffer must get through.
     pub(crate) fn grow(&mut self, bytes: usize) {
         self.bytes += bytes;
-        *self.budget.lock() += bytes;
+        self.budget.0.held.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        *self.budget.lock() -= self.bytes;
+        let _waiting = self.budget.lock();
+        self.budget.0.held.fetch_sub(self.bytes, Ordering::Relaxed);
         self.budget.0.freed.notify_all();
     }
 }

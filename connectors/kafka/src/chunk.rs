@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{Headers, Message};
 
 use crate::{
     budget::Permit,
@@ -51,7 +51,7 @@ impl Chunk {
         Chunk { topic, partition, data: Vec::new(), messages: Vec::new(), permit }
     }
 
-    pub(crate) fn push(&mut self, message: &BorrowedMessage<'_>) {
+    pub(crate) fn push(&mut self, message: &impl Message) {
         let before = self.data.len();
         let mut nulls = 0;
         let mut put = |bytes: Option<&[u8]>, null: u8| {
@@ -74,7 +74,7 @@ impl Chunk {
     }
 
     /// The client panics over a header whose name is no text: that one is left out, which is said.
-    fn push_headers(&mut self, message: &BorrowedMessage<'_>, all: &BorrowedHeaders) {
+    fn push_headers(&mut self, message: &impl Message, all: &impl Headers) {
         for at in 0..all.count() {
             match catch_unwind(AssertUnwindSafe(|| all.get(at))) {
                 Ok(header) => write_header(&mut self.data, header.key, header.value),

@@ -24,3 +24,10 @@ pub use record::{Headers, KafkaMessage, KafkaRecord, ValueError};
 pub use settings::{Kafka, OnLoss, Start};
 pub use sink::{KafkaSink, Payload, Rows};
 pub use source::{KafkaPlan, KafkaSource, OffsetRange, kafka_rdd, kafka_stream};
+
+/// The programs in the page of `docs/` are tests, too.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/kafka.md")]
+    struct Kafka;
+}

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::message::Message;
 
 use crate::{budget::Budget, chunk::Chunk};
 
@@ -65,7 +65,7 @@ impl Partition {
     }
 
     /// Adds the message that follows.
-    pub(crate) fn push(&self, message: &BorrowedMessage<'_>, budget: &Budget) {
+    pub(crate) fn push(&self, message: &impl Message, budget: &Budget) {
         let mut fetched = self.lock();
         // After a client has been reconnected it may begin a little before where it was.
         if message.offset() < fetched.behind() {

@@ -46,6 +46,7 @@ impl Reader {
             client,
             commands: receiver,
             partitions: HashMap::new(),
+            last: None,
             outage,
         };
         thread::Builder::new()
@@ -74,6 +75,8 @@ struct Reading {
     commands: Receiver<Command>,
     /// By topic, then by number.
     partitions: HashMap<Arc<str>, HashMap<i32, Arc<Partition>>>,
+    /// That of the last message: mostly that of the next one, too.
+    last: Option<Arc<Partition>>,
     outage: Outage,
 }
 
@@ -95,6 +98,7 @@ impl Reading {
 
     fn follow(&mut self, command: &Command) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
+        self.last = None;
         match command {
             Command::Add(partitions) => {
                 for partition in partitions {
@@ -126,8 +130,15 @@ impl Reading {
                 None => return,
                 Some(Ok(message)) => {
                     self.outage.over();
-                    let of_topic = self.partitions.get(message.topic());
-                    if let Some(partition) = of_topic.and_then(|numbers| numbers.get(&message.partition())) {
+                    let (topic, number) = (message.topic(), message.partition());
+                    if !self
+                        .last
+                        .as_ref()
+                        .is_some_and(|last| last.id.number == number && &*last.id.topic == topic)
+                    {
+                        self.last = self.partitions.get(topic).and_then(|all| all.get(&number)).cloned();
+                    }
+                    if let Some(partition) = &self.last {
                         partition.push(&message, &self.shared.budget);
                     }
                     if message.payload_len() + message.key_len() > 1 << 16 {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use dstream_core::{
-    Error, Rdd, Result, Time,
+    CompactString, Error, Rdd, Result, Time,
     checkpoint::Stateful,
     source::{Limits, Source, SourceContext},
 };
@@ -94,7 +94,7 @@ pub struct KafkaPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffsetRange {
     /// The topic.
-    pub topic: String,
+    pub topic: CompactString,
     /// The number of the partition.
     pub partition: i32,
     /// The first offset.
@@ -105,7 +105,7 @@ pub struct OffsetRange {
 
 impl OffsetRange {
     /// The messages of a partition from an offset up to, and without, another one.
-    pub fn new(topic: impl Into<String>, partition: i32, offsets: Range<i64>) -> OffsetRange {
+    pub fn new(topic: impl Into<CompactString>, partition: i32, offsets: Range<i64>) -> OffsetRange {
         OffsetRange { topic: topic.into(), partition, from: offsets.start, until: offsets.end }
     }
 
@@ -160,7 +160,7 @@ impl KafkaSource {
         {
             let Some(taken) = partition.take(most) else { continue };
             let Range { start, end } = taken.offsets;
-            let topic = partition.id.topic.to_string();
+            let topic = CompactString::from(&*partition.id.topic);
             self.positions.set(&topic, partition.id.number, end);
             self.ready.extend(taken.slices.into_iter().map(KafkaBlock::fetched));
             ranges.push(OffsetRange { topic, partition: partition.id.number, from: start, until: end });
@@ -306,6 +306,61 @@ impl Source for KafkaSource {
     fn stop(&mut self) {
         if let Some(running) = &self.running {
             running.shared.stopping.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use dstream_core::{Config, checkpoint::Changes};
+    use rdkafka::message::{OwnedMessage, Timestamp};
+
+    use super::*;
+    use crate::{partition::Partition, settings::OnLoss};
+
+    /// A source with so many partitions, as if it had been started.
+    fn started(partitions: i32) -> (KafkaSource, Vec<Arc<Partition>>) {
+        let mut source = kafka_stream(Kafka::new("nobody:9092").topics(["orders"]));
+        let context = SourceContext::new(Config::new(), Duration::from_secs(1));
+        let shared = Shared::new(source.name.clone(), OnLoss::Fail, Budget::new(64 << 20), &context);
+        let id = |number| PartitionId { topic: "orders".into(), number };
+        let all: Vec<_> = (0..partitions).map(|number| Arc::new(Partition::new(id(number), 0))).collect();
+        shared.add(&all);
+        let shared = Arc::new(shared);
+        source.running =
+            Some(Running { shared, coordinator: None, begun: true, to_end: None, planned: false });
+        (source, all)
+    }
+
+    #[test]
+    fn planning_ten_thousand_partitions_takes_less_than_ten_milliseconds() {
+        let (mut source, partitions) = started(10_000);
+        let budget = Budget::new(64 << 20);
+        let mut best = Duration::MAX;
+        for batch in 0..10u32 {
+            for partition in &partitions {
+                let (number, offset) = (partition.id.number, i64::from(batch));
+                let time = Timestamp::NotAvailable;
+                let value = Some(b"value".to_vec());
+                let message = OwnedMessage::new(value, None, "orders".into(), time, number, offset, None);
+                partition.push(&message, &budget);
+            }
+            let clock = Instant::now();
+            let time = Time::from_millis(u64::from(batch + 1) * 1_000);
+            let plan = source.plan(time, &Limits::none()).unwrap().unwrap();
+            let blocks = source.blocks(time, &plan).unwrap();
+            source.positions.changes(&mut Changes::new());
+            best = best.min(clock.elapsed());
+            assert_eq!((plan.ranges.len(), blocks.len()), (10_000, 10_000));
+        }
+        // Without optimisation it is another program.
+        let limit = Duration::from_millis(if cfg!(debug_assertions) { 200 } else { 10 });
+        assert!(best < limit, "{best:?}");
+        #[expect(clippy::print_stderr, reason = "a measurement")]
+        {
+            eprintln!("10,000 partitions are planned in {best:?}");
         }
     }
 }

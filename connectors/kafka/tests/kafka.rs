@@ -2,6 +2,8 @@
 
 #[path = "kafka/broker.rs"]
 mod broker;
+#[path = "kafka/faults.rs"]
+mod faults;
 #[path = "kafka/mistakes.rs"]
 mod mistakes;
 #[path = "kafka/ranges.rs"]

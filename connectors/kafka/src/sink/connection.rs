@@ -55,6 +55,9 @@ impl Connection {
         let consumer: Consumer = asks.map_err(wrong)?;
         let mut config = config.clone();
         config.set("enable.idempotence", "true");
+        if config.get("linger.ms").is_none() {
+            config.set("linger.ms", "5");
+        }
         if transactional {
             config.set("transactional.id", id);
         }

@@ -173,7 +173,7 @@ impl<T> KafkaSink<T> {
             let context = self.context.as_ref().ok_or("the sink is not open")?;
             let id = format!("{}/{}", context.application(), context.output());
             let mut config = ClientConfig::new();
-            config.set("client.id", "dstream").set("linger.ms", "5");
+            config.set("client.id", "dstream");
             self.options.apply(&mut config);
             config.set("bootstrap.servers", &self.brokers);
             self.connection = Some(Connection::open(&config, &self.topic, &id, self.transactional)?);

@@ -1,6 +1,7 @@
 //! A real broker in a process of its own, which tests start, kill and start again.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     net::TcpListener,
     path::{Path, PathBuf},
@@ -131,24 +132,29 @@ impl Broker {
         producer.flush(Duration::from_secs(30)).unwrap();
     }
 
-    /// All values of a topic of one partition that a reader of committed messages sees.
-    pub(crate) fn read(&self, topic: &str) -> Vec<String> {
+    /// The values of each partition of a topic that a reader of committed messages sees.
+    pub(crate) fn read(&self, topic: &str, partitions: i32) -> Vec<Vec<String>> {
         let mut config = self.client();
         config.set("isolation.level", "read_committed").set("enable.partition.eof", "true");
         let consumer: BaseConsumer = config.create().unwrap();
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, 0, Offset::Beginning).unwrap();
+        for partition in 0..partitions {
+            list.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
+        }
         consumer.assign(&list).unwrap();
-        let mut values = Vec::new();
-        loop {
-            match consumer.poll(Duration::from_secs(10)).expect("the broker answers") {
+        let mut values = vec![Vec::new(); partitions as usize];
+        let mut ended = BTreeSet::new();
+        while ended.len() < values.len() {
+            match consumer.poll(Duration::from_secs(30)).expect("the broker answers") {
                 Ok(message) => {
-                    values.push(String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned());
+                    let value = String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
+                    values[message.partition() as usize].push(value);
                 }
-                Err(KafkaError::PartitionEOF(_)) => return values,
+                Err(KafkaError::PartitionEOF(partition)) => drop(ended.insert(partition)),
                 Err(error) => panic!("{error}"),
             }
         }
+        values
     }
 }
 

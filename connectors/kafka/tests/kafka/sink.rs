@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::{Child, Command, Stdio},
+    time::Instant,
 };
 
 use dstream::{
@@ -29,7 +30,7 @@ impl SinkFixture for Topic<'_> {
     }
 
     fn read(&mut self) -> Vec<u64> {
-        self.0.read("numbers").iter().map(|n| n.parse().unwrap()).collect()
+        self.0.read("numbers", 1).concat().iter().map(|n| n.parse().unwrap()).collect()
     }
 }
 
@@ -67,10 +68,10 @@ fn a_copy_has_every_message_once_and_in_order_over_restarts() {
         broker.produce("from", 0, &more);
         expected.extend(more);
         let ssc = copy(&broker, checkpoint.path());
-        run_until(&ssc, || broker.read("to").len() >= expected.len());
+        run_until(&ssc, || broker.read("to", 1).concat().len() >= expected.len());
         ssc.stop();
     }
-    assert_eq!(broker.read("to"), expected);
+    assert_eq!(broker.read("to", 1).concat(), expected);
 }
 
 #[test]
@@ -126,36 +127,63 @@ fn kafka_copy(broker: &Broker, checkpoint: &Path) -> Child {
     Command::new(example).args(arguments).arg(checkpoint).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// `DSTREAM_KILLS` says how often the program is killed.
+const PARTITIONS: i32 = 2;
+
+/// What a reader sees that begins now: one that was there before a restart is told by this broker that messages
+/// are aborted which are not.
+fn copied(broker: &Broker) -> Vec<Vec<String>> {
+    broker.read("to", PARTITIONS)
+}
+
+fn count(values: &[Vec<String>]) -> usize {
+    values.iter().map(Vec::len).sum()
+}
+
+/// Produces numbers until so many more are copied.
+fn until_copied(broker: &Broker, produced: &mut [Vec<String>], more: usize) {
+    let (clock, before) = (Instant::now(), count(&copied(broker)));
+    while count(&copied(broker)) < before + more {
+        assert!(clock.elapsed().as_secs() < 120, "nothing is copied");
+        for (partition, produced) in produced.iter_mut().enumerate() {
+            let more: Vec<String> = (0..25).map(|n| format!("{}", produced.len() + n)).collect();
+            broker.produce("from", partition as i32, &more);
+            produced.extend(more);
+        }
+    }
+}
+
+/// `DSTREAM_KILLS` says how often the program is killed; the broker is restarted every tenth time.
 #[test]
 fn a_copy_that_is_killed_has_every_message_once_and_in_order() {
-    let Some(broker) = Broker::start() else { return };
-    broker.create_topic("from", 1);
-    broker.create_topic("to", 1);
+    let Some(mut broker) = Broker::start() else { return };
+    broker.create_topic("from", PARTITIONS);
+    broker.create_topic("to", PARTITIONS);
     let checkpoint = tempfile::tempdir().unwrap();
-    let kills = std::env::var("DSTREAM_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
-    let mut expected: Vec<String> = Vec::new();
+    let kills: usize = std::env::var("DSTREAM_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
+    let mut produced = vec![Vec::new(); PARTITIONS as usize];
     for kill in 0..kills {
-        let before = broker.read("to").len();
         let mut program = kafka_copy(&broker, checkpoint.path());
-        // Killed when it has written a part, mostly in the middle of the next batch.
-        let clock = std::time::Instant::now();
-        while broker.read("to").len() < before + 1 + kill * 37 % 200 {
-            assert!(clock.elapsed().as_secs() < 60, "nothing is copied");
-            let more: Vec<String> = (0..50).map(|n| format!("{}", expected.len() + n)).collect();
-            broker.produce("from", 0, &more);
-            expected.extend(more);
+        if kill % 10 == 5 {
+            // While the program runs, which goes on when the broker is back.
+            until_copied(&broker, &mut produced, 1);
+            broker.stop();
+            broker.restart();
         }
+        // Killed when it has written a part, mostly in the middle of the next batch.
+        until_copied(&broker, &mut produced, 1 + kill * 37 % 200);
         program.kill().unwrap();
         program.wait().unwrap();
     }
     let mut program = kafka_copy(&broker, checkpoint.path());
-    let clock = std::time::Instant::now();
-    while broker.read("to").len() < expected.len() {
-        assert!(clock.elapsed().as_secs() < 60, "the rest is not copied");
+    let clock = Instant::now();
+    while count(&copied(&broker)) < count(&produced) {
+        assert!(clock.elapsed().as_secs() < 120, "the rest is not copied");
     }
     // SIGTERM: it stops by itself.
     let stopped = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
     assert!(stopped.success() && program.wait().unwrap().success());
-    assert_eq!(broker.read("to"), expected);
+    for (copied, produced) in copied(&broker).iter().zip(&produced) {
+        let differs = copied.iter().zip(produced).position(|(a, b)| a != b);
+        assert_eq!((differs, copied.len()), (None, produced.len()));
+    }
 }
