@@ -5,7 +5,7 @@ use std::fmt;
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll, Wake, Waker},
     thread::{self, Thread},
 };
@@ -14,7 +14,7 @@ use std::{
 use tokio::runtime::{Builder, Handle, Runtime};
 
 #[cfg(feature = "async")]
-use crate::{Error, Result, clock::CancellationToken};
+use crate::{Error, Result, clock::CancellationToken, sync::Unpoisoned};
 
 /// A tokio runtime that begins with its first use, and ends, with all that was spawned on it, when the
 /// context and its outputs are gone. Without the feature `async`, nothing.
@@ -50,7 +50,7 @@ impl AsyncRuntime {
     }
 
     fn handle(&self) -> Result<Handle> {
-        let mut runtime = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut runtime = self.0.lock().unpoisoned();
         if let Some(runtime) = &*runtime {
             return Ok(runtime.handle().clone());
         }
@@ -67,7 +67,7 @@ impl AsyncRuntime {
 impl Drop for AsyncRuntime {
     fn drop(&mut self) {
         // Without a wait, which would panic inside of another runtime.
-        if let Some(runtime) = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(runtime) = self.0.get_mut().unpoisoned().take() {
             runtime.shutdown_background();
         }
     }

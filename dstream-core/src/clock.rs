@@ -12,14 +12,14 @@ use std::{
     fmt,
     pin::Pin,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use crate::Time;
+use crate::{Time, sync::Unpoisoned};
 
 /// The source of time of a context.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -145,12 +145,7 @@ impl CancellationToken {
     /// Blocks until the token is cancelled, or for `timeout`; returns whether it is cancelled.
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
         let guard = self.lock();
-        drop(
-            self.0
-                .changed
-                .wait_timeout_while(guard, timeout, |_| !self.is_cancelled())
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        drop(self.0.changed.wait_timeout_while(guard, timeout, |_| !self.is_cancelled()).unpoisoned());
         self.is_cancelled()
     }
 
@@ -165,7 +160,7 @@ impl CancellationToken {
             if ready() {
                 return true;
             }
-            guard = self.0.changed.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            guard = self.0.changed.wait(guard).unpoisoned();
         }
     }
 
@@ -181,7 +176,7 @@ impl CancellationToken {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.waiting.lock().unpoisoned()
     }
 }
 
@@ -265,7 +260,7 @@ impl Throttled {
     /// events since.
     pub(crate) fn count(&self, n: u64, report: impl FnOnce(u64)) {
         self.count.fetch_add(n, Ordering::Relaxed);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unpoisoned();
         if last.is_none_or(|at| at.elapsed() >= Duration::from_secs(60)) {
             *last = Some(Instant::now());
             drop(last);

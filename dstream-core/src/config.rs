@@ -4,6 +4,7 @@ use std::{sync::Arc, thread, time::Duration};
 
 use crate::{
     Error, JobError, Result,
+    backoff::backoff,
     checkpoint::{IntoCheckpointStore, Storage},
     clock::{Clock, SystemClock},
     events::{Bus, Listener},
@@ -417,9 +418,9 @@ impl Config {
         ]
     }
 
-    /// The delay after a failure that came after this one.
-    pub(crate) fn next_delay(&self, delay: Duration) -> Duration {
-        delay.saturating_mul(2).min(self.restart_delay_max).max(self.restart_delay)
+    /// The delay before a receiver, or what it waits for, is tried again after this many failures in a row.
+    pub(crate) fn retry_delay(&self, failures: u32) -> Duration {
+        backoff(self.restart_delay, self.restart_delay_max, failures)
     }
 
     /// Refuses what can't work.

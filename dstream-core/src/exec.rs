@@ -8,14 +8,11 @@
     reason = "the only file that knows the thread pool"
 )]
 
-use std::{
-    cmp::Ordering,
-    sync::{Mutex, PoisonError},
-};
+use std::{cmp::Ordering, sync::Mutex};
 
 use rayon::prelude::*;
 
-use crate::{Error, Result};
+use crate::{Error, Result, sync::Unpoisoned};
 
 /// A pool of worker threads.
 ///
@@ -62,14 +59,11 @@ pub(crate) fn run<I: Send, O: Send>(items: Vec<I>, small: bool, task: impl Fn(I)
     let items: Vec<Mutex<Option<I>>> = items.into_iter().map(|item| Mutex::new(Some(item))).collect();
     let results: Vec<Mutex<Option<O>>> = items.iter().map(|_| Mutex::new(None)).collect();
     share(items.len(), small, &|at| {
-        let item = items[at].lock().unwrap_or_else(PoisonError::into_inner).take();
+        let item = items[at].lock().unpoisoned().take();
         let result = item.map(&task);
-        *results[at].lock().unwrap_or_else(PoisonError::into_inner) = result;
+        *results[at].lock().unpoisoned() = result;
     });
-    results
-        .into_iter()
-        .filter_map(|result| result.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect()
+    results.into_iter().filter_map(|result| result.into_inner().unpoisoned()).collect()
 }
 
 /// Runs `task` for each index below `n`. One virtual call a task keeps the pool's machinery, and a second

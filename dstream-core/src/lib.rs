@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_macros, clippy::disallowed_methods, clippy::disallowed_types))]
 
 mod async_runtime;
+mod backoff;
 mod batch;
 mod block;
 pub mod checkpoint;
@@ -29,6 +30,7 @@ mod sealed;
 pub mod sink;
 pub mod source;
 pub mod state;
+mod sync;
 mod table;
 pub mod testing;
 mod threads;

@@ -32,7 +32,7 @@ use std::{
     fmt,
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -44,6 +44,7 @@ use crate::{
     },
     events::{Event, Listener},
     source::{Limits, Source},
+    sync::Unpoisoned,
 };
 
 mod check_source;
@@ -93,16 +94,13 @@ impl Events {
     /// Blocks until `ready` says so of all events so far, for at most `limit` of real time; returns whether
     /// it did.
     pub fn wait_for(&self, limit: Duration, ready: impl Fn(&[Event]) -> bool) -> bool {
-        let (events, _) = self
-            .shared
-            .1
-            .wait_timeout_while(self.lock(), limit, |events| !ready(events))
-            .unwrap_or_else(PoisonError::into_inner);
+        let (events, _) =
+            self.shared.1.wait_timeout_while(self.lock(), limit, |events| !ready(events)).unpoisoned();
         ready(&events)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.0.lock().unpoisoned()
     }
 }
 
@@ -154,7 +152,7 @@ impl<T> TestSource<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<T>>> {
-        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batches.lock().unpoisoned()
     }
 }
 

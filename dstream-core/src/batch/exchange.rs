@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     slice,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
 };
@@ -21,6 +21,7 @@ use crate::{
     },
     exec::{run, transpose},
     plan::OpMeta,
+    sync::Unpoisoned,
 };
 
 /// What each process has for the buckets of this one, as bytes, by process.
@@ -158,7 +159,7 @@ impl Batch<'_> {
             Err(Missing::Failed(failure)) => Some(failure.to_string()),
         };
         let number = self.exchanges.next.fetch_add(1, Relaxed);
-        if let Some(before) = &*self.exchanges.broken.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(before) = &*self.exchanges.broken.lock().unpoisoned() {
             messages?;
             return Err(self.failed(op, format!("the exchange failed earlier in this batch: {before}")));
         }
@@ -216,7 +217,7 @@ impl Batch<'_> {
 
     fn break_exchange(&self, op: &OpMeta, error: ExchangeError) -> Missing {
         let missing = self.failed(op, format!("the exchange failed: {error}"));
-        self.exchanges.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.exchanges.broken.lock().unpoisoned().get_or_insert(error);
         missing
     }
 

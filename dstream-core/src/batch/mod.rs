@@ -5,7 +5,7 @@ mod watch;
 
 use std::{
     error::Error as StdError,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     exec::run,
     panics::{Caught, catch},
     plan::{OpMeta, StageMeta},
+    sync::Unpoisoned,
 };
 
 use exchange::Exchanges;
@@ -122,7 +123,7 @@ impl<'a> Batch<'a> {
 
     /// Takes what is known of the outputs that have run and of what stages have read, if anybody listens.
     pub(crate) fn watched(&mut self) -> (Vec<OutputCompleted>, Vec<StageInput>) {
-        let read = self.read.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let read = self.read.get_mut().unpoisoned();
         (std::mem::take(&mut self.run), std::mem::take(read))
     }
 
@@ -140,7 +141,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn finish(self) -> Vec<JobError> {
         let mut failures = self.failures;
         if failures.is_empty() {
-            failures.extend(self.lost.into_inner().unwrap_or_else(PoisonError::into_inner));
+            failures.extend(self.lost.into_inner().unpoisoned());
             failures.iter().for_each(|failure| self.config.reports.failed(failure));
         }
         failures
@@ -149,7 +150,7 @@ impl<'a> Batch<'a> {
     /// Says that the batch is lost to an operator that keeps something. The outputs may not be due, and meet
     /// the failure batches later; but this is the batch that has failed, and that a restart must run again.
     pub(crate) fn lose(&self, failure: &JobError) {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failure.clone());
+        self.lost.lock().unpoisoned().get_or_insert_with(|| failure.clone());
     }
 
     /// The time of the batch.
@@ -203,7 +204,7 @@ impl<'a> Batch<'a> {
         if let Some(watch) = watch {
             let error = done.as_ref().err().map(|error| &**error);
             let read = watch.done(events, self.time, (self.pipeline, stage), count, error);
-            self.read.lock().unwrap_or_else(PoisonError::into_inner).extend(read);
+            self.read.lock().unpoisoned().extend(read);
         }
         done.map(|tasks| tasks.into_iter().flatten().collect()).map_err(Missing::Failed)
     }

@@ -1,10 +1,12 @@
 //! What is done to a checkpoint while batches go on: segments are merged, and what nobody needs is deleted.
 
+use crate::sync::Unpoisoned;
+
 use std::{
     collections::BTreeSet,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Sender, channel},
     },
@@ -114,7 +116,7 @@ impl Housekeeper {
 
     /// What a merge came to, once.
     pub(super) fn finished(&mut self) -> Option<Result<Compaction, CheckpointError>> {
-        let finished = self.finished.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let finished = self.finished.lock().unpoisoned().take();
         self.merging &= finished.is_none();
         finished
     }
@@ -151,7 +153,7 @@ impl Worker {
                 if let Ok(Compaction { merged: segment, .. }) = &result {
                     self.unadopted = Some(segment.object.clone());
                 }
-                *self.finished.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                *self.finished.lock().unpoisoned() = Some(result);
             }
             Job::Collect { kept, spare } => {
                 if let Err(error) = self.collect(&kept, spare) {

@@ -2,13 +2,15 @@
 //!
 //! Deterministic: the same seed and the same calls give the same failures.
 
+use crate::sync::Unpoisoned;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     io::{self, Cursor, Read, Write},
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::fs::{Fs, FsFile, Lock};
@@ -145,7 +147,7 @@ impl SimFs {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unpoisoned()
     }
 }
 

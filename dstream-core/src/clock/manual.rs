@@ -3,14 +3,14 @@
 use std::{
     fmt,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use super::{CancellationToken, Clock};
-use crate::Time;
+use crate::{Time, sync::Unpoisoned};
 
 /// A clock that only moves when it is told to, so that tests need no sleep.
 ///
@@ -57,17 +57,17 @@ impl ManualClock {
     /// thread will notice it. Gives up, and returns `false`, after ten seconds of real time.
     pub fn wait_for_waiter(&self, deadline: Time) -> bool {
         let (waiters, joined) = &*self.waiters;
-        let waiters = waiters.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiters = waiters.lock().unpoisoned();
         let (_guard, timeout) = joined
             .wait_timeout_while(waiters, Duration::from_secs(10), |w| {
                 w.iter().all(|w| w.deadline != deadline)
             })
-            .unwrap_or_else(PoisonError::into_inner);
+            .unpoisoned();
         !timeout.timed_out()
     }
 
     fn waiters(&self) -> MutexGuard<'_, Vec<Waiter>> {
-        self.waiters.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiters.0.lock().unpoisoned()
     }
 
     fn wake(&self) {

@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     clock::CancellationToken,
     ops::is_output_closed,
     panics::panic_text,
+    sync::Unpoisoned,
 };
 
 /// The queue of batches that are planned and have not begun.
@@ -68,10 +69,8 @@ impl BatchQueue {
 
     /// Waits until the last batch has ended; returns whether it has.
     pub(super) fn wait_done(&self, timeout: Duration) -> bool {
-        let (queue, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), timeout, |queue| !queue.done)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (queue, _) =
+            self.changed.wait_timeout_while(self.lock(), timeout, |queue| !queue.done).unpoisoned();
         queue.done
     }
 
@@ -80,12 +79,12 @@ impl BatchQueue {
         let mut queue = self
             .changed
             .wait_while(self.lock(), |queue| queue.waiting.is_empty() && !queue.closed)
-            .unwrap_or_else(PoisonError::into_inner);
+            .unpoisoned();
         queue.waiting.pop_front()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock().unpoisoned()
     }
 }
 

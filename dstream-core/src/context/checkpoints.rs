@@ -12,7 +12,7 @@
 use std::{
     collections::BTreeMap,
     ops::Deref,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -29,6 +29,7 @@ use crate::{
     config::UNNAMED,
     receiver::SharedWal,
     source::AnyInput,
+    sync::Unpoisoned,
 };
 
 /// The checkpoints of a context.
@@ -168,10 +169,8 @@ impl Checkpoints {
         }
         let writer = {
             let kept: Vec<_> = operators.iter().map(|(name, kept)| (name, "operator", kept)).collect();
-            let mut guards: Vec<_> = kept
-                .into_iter()
-                .map(|(name, kind, state)| (name, kind, state.lock().unwrap_or_else(PoisonError::into_inner)))
-                .collect();
+            let mut guards: Vec<_> =
+                kept.into_iter().map(|(name, kind, state)| (name, kind, state.lock().unpoisoned())).collect();
             let mut slots: Vec<Slot<'_>> = guards
                 .iter_mut()
                 .map(|(name, kind, state)| Slot { name, kind, state: &mut **state })
@@ -288,7 +287,7 @@ impl Checkpoints {
     pub(super) fn end(&mut self, time: Time, succeeded: bool) {
         let changes = self.operators.iter().map(|(name, state)| {
             let mut changes = Changes::default();
-            state.lock().unwrap_or_else(PoisonError::into_inner).changes(&mut changes);
+            state.lock().unpoisoned().changes(&mut changes);
             (name.clone(), changes)
         });
         let changes: Vec<_> = changes.collect();

@@ -1,12 +1,14 @@
 //! The batch clock: at each batch time, it has the sources plan the batch, and enqueues it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use super::{batch_queue::BatchQueue, planners::Planners, watch::Watch};
-use crate::{Config, Error, Result, Time, clock::CancellationToken, source::Limits, threads::Threads};
+use crate::{
+    Config, Error, Result, Time, clock::CancellationToken, source::Limits, sync::Unpoisoned, threads::Threads,
+};
 
 pub(super) struct Generator {
     config: Config,
@@ -64,7 +66,7 @@ impl Generator {
     }
 
     fn finishing(&self) -> MutexGuard<'_, bool> {
-        self.finishing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.finishing.lock().unpoisoned()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
-use crate::{checkpoint::Stateful, plan::OpMeta};
+use crate::{checkpoint::Stateful, plan::OpMeta, sync::Unpoisoned};
 
 /// A handle on something that an operator keeps from batch to batch.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl<T> Hoisted<T> {
     pub fn lock(&self) -> MutexGuard<'_, T> {
         // Operators guard the user's code; what a panic of this crate's leaves behind is no worse than no
         // operator.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unpoisoned()
     }
 
     pub(super) fn share(&self) -> Arc<Mutex<dyn Stateful>>

@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak},
     time::Duration,
 };
 
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     Config, Error, OnFailure, Result, Time,
     async_runtime::AsyncRuntime,
+    backoff::backoff,
     batch::{OutputProgress, OutputScope, Pipeline},
     checkpoint::Storage,
     clock::{CancellationToken, Stopwatch},
@@ -31,6 +32,7 @@ use crate::{
     plan::{OpMeta, PipelinePlan, Plan},
     receiver::{ReceiverLog, SharedWal},
     source::{AnyInput, Limits, SourceContext, handle::ContextId},
+    sync::Unpoisoned,
     table::random_seed,
     threads::{ThreadPanic, Threads},
 };
@@ -41,7 +43,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a stop waits for the listeners to be told of what happened before it.
 const LISTENERS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest delay before a retry of a write to the storage.
+/// How long to wait at first, and at most, before what the storage refused is tried again.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 const RETRY_DELAY_MAX: Duration = Duration::from_secs(1);
 
 /// The started context of this process; there is at most one.
@@ -192,7 +195,7 @@ impl ContextInner {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Lifecycle> {
-        self.lifecycle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lifecycle.lock().unpoisoned()
     }
 
     pub(super) fn plan(&self) -> Plan {
@@ -213,7 +216,7 @@ impl ContextInner {
 
     /// Makes this the started context of the process.
     pub(super) fn claim(self: &Arc<ContextInner>) -> Result<()> {
-        let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut active = ACTIVE.lock().unpoisoned();
         if let Some(other) = active.as_ref().and_then(Weak::upgrade) {
             return Err(Error::State(format!(
                 "another context is active in this process, with a batch interval of {:?}: stop it first",
@@ -225,7 +228,7 @@ impl ContextInner {
     }
 
     fn release(&self) {
-        let mut active = ACTIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut active = ACTIVE.lock().unpoisoned();
         if active.as_ref().is_some_and(|a| std::ptr::eq(a.as_ptr(), self)) {
             *active = None;
             signals::disable();
@@ -305,7 +308,7 @@ impl ContextInner {
     }
 
     fn lock_checkpoints(&self) -> MutexGuard<'_, Option<Checkpoints>> {
-        self.checkpoints.lock().unwrap_or_else(PoisonError::into_inner)
+        self.checkpoints.lock().unpoisoned()
     }
 
     /// Records progress for the checkpoint, if there is one, and commits it.
@@ -318,7 +321,7 @@ impl ContextInner {
         if let Some(checkpoints) = &mut *self.lock_checkpoints() {
             note(checkpoints);
         }
-        let mut attempts = 0u64;
+        let mut attempts = 0u32;
         let stopwatch = Stopwatch::start();
         loop {
             let written = self.lock_checkpoints().as_mut().map_or(Ok(None), Checkpoints::write);
@@ -340,7 +343,7 @@ impl ContextInner {
                 self.config.reports.tell(&error);
             }
             let run = self.lock().run.clone();
-            let delay = Duration::from_millis(25 << attempts.min(6)).min(RETRY_DELAY_MAX);
+            let delay = backoff(RETRY_DELAY, RETRY_DELAY_MAX, attempts);
             let clock = &self.config.clock;
             match run {
                 Some(Run { queue, .. })
@@ -418,7 +421,7 @@ impl ContextInner {
             if !first {
                 if !self.exec.is_inside() {
                     let active = |lifecycle: &mut Lifecycle| lifecycle.state == ContextState::Active;
-                    drop(self.changed.wait_while(lifecycle, active).unwrap_or_else(PoisonError::into_inner));
+                    drop(self.changed.wait_while(lifecycle, active).unpoisoned());
                 }
                 return;
             }
@@ -480,7 +483,7 @@ impl ContextInner {
                 if graceful {
                     self.abandon_after(&time_limit, self.graceful_stop_timeout());
                 }
-                let mut stepper = self.stepper.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut stepper = self.stepper.lock().unpoisoned();
                 if graceful
                     && let Some(stepper) = &mut *stepper
                     && inputs.iter().any(|input| input.has_pending())

@@ -20,7 +20,7 @@ mod watch;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, TryLockError},
+    sync::{Arc, TryLockError},
     time::Duration,
 };
 
@@ -38,6 +38,7 @@ use crate::{
     exchange::{Part, own_groups},
     plan::Plan,
     source::handle::ContextId,
+    sync::Unpoisoned,
 };
 
 /// Where a context is in its life. There is no way back.
@@ -275,14 +276,8 @@ impl StreamingContext {
             lifecycle.state != ContextState::Stopped && !lifecycle.failures.is_new(returned)
         };
         lifecycle = match timeout {
-            None => inner.changed.wait_while(lifecycle, waiting).unwrap_or_else(PoisonError::into_inner),
-            Some(t) => {
-                inner
-                    .changed
-                    .wait_timeout_while(lifecycle, t, waiting)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
+            None => inner.changed.wait_while(lifecycle, waiting).unpoisoned(),
+            Some(t) => inner.changed.wait_timeout_while(lifecycle, t, waiting).unpoisoned().0,
         };
         match lifecycle.failures.take(returned) {
             Some(error) => Err(error),

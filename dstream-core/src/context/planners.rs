@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard,
         mpsc::{self, Receiver, Sender},
     },
     time::Duration,
@@ -13,6 +13,7 @@ use super::batch_queue::BatchQueue;
 use crate::{
     Error, Result, Time,
     source::{AnyInput, Limits},
+    sync::Unpoisoned,
     threads::Threads,
 };
 
@@ -176,14 +177,11 @@ impl States {
     /// Waits until no thread is `busy`, for at most `timeout`; returns which ones are.
     fn wait(&self, timeout: Duration, busy: impl Fn(&State) -> bool) -> Vec<usize> {
         let any = |all: &mut Vec<State>| all.iter().any(&busy);
-        let (all, _) = self
-            .changed
-            .wait_timeout_while(self.lock(), timeout, any)
-            .unwrap_or_else(PoisonError::into_inner);
+        let (all, _) = self.changed.wait_timeout_while(self.lock(), timeout, any).unpoisoned();
         all.iter().enumerate().filter(|(_, state)| busy(state)).map(|(at, _)| at).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<State>> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unpoisoned()
     }
 }

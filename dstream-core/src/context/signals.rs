@@ -4,7 +4,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, LazyLock, Mutex, PoisonError, Weak,
+        Arc, LazyLock, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -17,7 +17,7 @@ use signal_hook::{
 };
 
 use super::inner::ACTIVE;
-use crate::{Error, Result, threads::Threads};
+use crate::{Error, Result, sync::Unpoisoned, threads::Threads};
 
 const THREAD: &str = "dstream-signals";
 
@@ -28,7 +28,7 @@ static INSTALLED: Mutex<bool> = Mutex::new(false);
 
 /// From now on, until [`disable`], signals stop the active context.
 pub(super) fn enable() -> Result<()> {
-    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut installed = INSTALLED.lock().unpoisoned();
     if !*installed {
         install().map_err(|error| Error::io("the handling of SIGINT and SIGTERM can't be set up", error))?;
         *installed = true;
@@ -55,8 +55,7 @@ fn install() -> io::Result<()> {
     // It serves every context of the process, one after the other: a panic is that of the context that stops.
     Threads::default().spawn(THREAD, move || {
         for signal in signals.forever() {
-            let active =
-                ACTIVE.lock().unwrap_or_else(PoisonError::into_inner).as_ref().and_then(Weak::upgrade);
+            let active = ACTIVE.lock().unpoisoned().as_ref().and_then(Weak::upgrade);
             let Some(inner) = active else { continue };
             let name = signal_name(signal).unwrap_or("a signal");
             crate::logs::info!("{name}: stopping gracefully; a second one stops at once");

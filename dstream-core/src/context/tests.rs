@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::Ordering,
         mpsc::{self, Receiver as Channel, Sender},
     },
@@ -26,6 +26,7 @@ use crate::{
     receiver::{Receiver, ReceiverContext, receiver_stream},
     sink::policy::OutputPolicy,
     source::{Input, Limits, Source, SourceContext},
+    sync::Unpoisoned,
     testing::{Collected, ManualClock, TestSource},
 };
 
@@ -38,7 +39,7 @@ const STAGE: StageMeta = StageMeta { id: 0, root: 0, operators: &[], places: &[O
 /// Only one context of a process may be started, so these tests take turns.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+    TURN.lock().unpoisoned()
 }
 
 fn at(millis: u64) -> Time {

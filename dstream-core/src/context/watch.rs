@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use super::{behind::Standing, inner::Lifecycle};
@@ -15,6 +15,7 @@ use crate::{
         InputInfo, KeptInfo, OutputCompleted,
     },
     plan::OperatorKind,
+    sync::Unpoisoned,
 };
 
 /// Knows when the batches were planned that wait, if anybody listens.
@@ -44,7 +45,7 @@ impl Watch {
             return;
         }
         let at = self.clock.now();
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner).push_back((batch, at));
+        self.planned.lock().unpoisoned().push_back((batch, at));
         self.events.emit(|| BatchPlanned { batch, at });
     }
 
@@ -55,7 +56,7 @@ impl Watch {
         }
         let started_at = self.clock.now();
         let planned_at = {
-            let mut planned = self.planned.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut planned = self.planned.lock().unpoisoned();
             let at = planned.iter().find(|(time, _)| *time == batch).map(|(_, at)| *at);
             planned.retain(|(time, _)| *time > batch);
             // One that had begun before a restart, or was planned before anybody listened.
@@ -135,7 +136,7 @@ impl Lifecycle {
         }
         let kept = |operator: &super::hoisted::Operator| KeptInfo {
             operator: operator.name.clone(),
-            keys: operator.shared.lock().unwrap_or_else(PoisonError::into_inner).keys(),
+            keys: operator.shared.lock().unpoisoned().keys(),
         };
         self.operators.iter().map(kept).collect()
     }

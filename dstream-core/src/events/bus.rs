@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, ThreadId},
@@ -16,6 +16,7 @@ use crate::{
     Error, Result,
     clock::{CancellationToken, Stopwatch},
     panics::catch,
+    sync::Unpoisoned,
     threads::Threads,
 };
 
@@ -106,13 +107,13 @@ impl Bus {
     }
 
     fn queues(&self) -> MutexGuard<'_, Vec<Arc<Queue>>> {
-        self.0.queues.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.queues.lock().unpoisoned()
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        let queues = self.queues.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let queues = self.queues.get_mut().unpoisoned();
         queues.iter().for_each(|queue| {
             queue.close();
         });
@@ -150,7 +151,7 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unpoisoned()
     }
 
     fn push(&self, event: &Arc<Event>) {
@@ -179,7 +180,7 @@ impl Queue {
     fn next(&self) -> Option<Arc<Event>> {
         let empty =
             |waiting: &mut Waiting| waiting.events.is_empty() && waiting.dropped == 0 && !waiting.closed;
-        let mut waiting = self.changed.wait_while(self.lock(), empty).unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.changed.wait_while(self.lock(), empty).unpoisoned();
         waiting.events.pop_front().or_else(|| waiting.missing())
     }
 

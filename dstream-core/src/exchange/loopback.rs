@@ -3,14 +3,14 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
 
 use bytes::Bytes;
 
 use super::{Exchange, ExchangeError, ExchangeStep};
-use crate::Time;
+use crate::{Time, sync::Unpoisoned};
 
 /// A cluster in one process: contexts on threads of their own exchange bytes, as if they were on hosts of
 /// their own.
@@ -92,7 +92,7 @@ impl LoopbackCluster {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 }
 
@@ -129,7 +129,7 @@ impl Exchange for LoopbackProcess {
                 state.queues[queue].is_empty() && !state.gone[from] && !state.gone[self.process]
             };
             let waited = shared.changed.wait_timeout_while(state, *timeout, waits);
-            let (now, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            let (now, _) = waited.unpoisoned();
             state = now;
             let failed = |what: String| Err(ExchangeError::with(from, what));
             match state.queues[queue].pop_front_if(|(of, _)| *of == tag) {

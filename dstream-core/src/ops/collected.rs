@@ -2,11 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard},
     time::Duration,
 };
 
-use crate::Time;
+use crate::{Time, sync::Unpoisoned};
 
 /// What the output `collect_to(&out)` has seen, batch by batch. Clones see the same.
 ///
@@ -67,7 +67,7 @@ impl<T> Collected<T> {
             .shared
             .grown
             .wait_timeout_while(self.lock(), limit, |seen| seen.len() < batches)
-            .unwrap_or_else(PoisonError::into_inner);
+            .unpoisoned();
         seen.len() >= batches
     }
 
@@ -77,7 +77,7 @@ impl<T> Collected<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(Time, Vec<T>)>> {
-        self.shared.batches.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.batches.lock().unpoisoned()
     }
 }
 

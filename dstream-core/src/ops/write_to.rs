@@ -1,11 +1,12 @@
 //! `write_to`: every batch to a sink of the user's.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use crate::{
     DStream, Data, Rdd, Record, Result,
     ops::StreamOutput,
     sink::{OpenSink, Sink, SinkBatch, SinkError},
+    sync::Unpoisoned,
 };
 
 impl<T: Record> DStream<T> {
@@ -70,6 +71,6 @@ impl<S, T> ToSink<'_, S, T> {
         T: Data,
     {
         // A sink that has panicked was aborted, and takes the next batch.
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner).write(self.rdd, batch)
+        self.sink.lock().unpoisoned().write(self.rdd, batch)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backoff::backoff;
+
 /// How an output is retried after a [transient](crate::sink::SinkError) error: the option `retry` of every
 /// output.
 ///
@@ -81,8 +83,7 @@ impl Retry {
         if self.attempts.is_some_and(|attempts| attempt >= attempts) {
             return None;
         }
-        let factor = 1u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-        let delay = self.first_delay.saturating_mul(factor).min(self.max_delay);
+        let delay = backoff(self.first_delay, self.max_delay, attempt);
         let late = self.deadline.is_some_and(|deadline| elapsed.saturating_add(delay) > deadline);
         (!late).then_some(delay)
     }

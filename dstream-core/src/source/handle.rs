@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -18,6 +18,7 @@ use crate::{
     rdd::RddBlock,
     record::Data,
     source::{AnyInput, Input, IntoSource, Source, kind::FromHandle},
+    sync::Unpoisoned,
     time::millis,
 };
 
@@ -154,7 +155,7 @@ impl<T> StreamHandle<T> {
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, History<T>> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+        self.history.lock().unpoisoned()
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -16,6 +16,7 @@ use crate::{
     checkpoint::{Changes, Stateful, decode, encode},
     events::InputInfo,
     panics::panic_text,
+    sync::Unpoisoned,
 };
 
 /// A source that belongs to a context, and the blocks planned for batches that have not run yet.
@@ -130,11 +131,11 @@ impl<S: Source> Input<S> {
 
     fn source(&self) -> MutexGuard<'_, S> {
         // A panic inside a source is reported where it happened; what it left behind is still the source.
-        self.shared.source.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.source.lock().unpoisoned()
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Planned<S::Block>>> {
-        self.shared.planned.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.planned.lock().unpoisoned()
     }
 }
 

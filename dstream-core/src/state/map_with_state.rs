@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     iter, mem,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     checkpoint::{Changes, Stateful},
     plan::OpMeta,
     record::{Data, Portable},
+    sync::Unpoisoned,
     table::{FEW, GroupPartial, InternedBucket, entries, intern_keys},
 };
 
@@ -161,8 +162,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
             |_| few,
             |bucket, (column, deadlines): (Vec<GroupPartial<K, V>>, _)| {
                 // Each bucket has its own: nobody waits.
-                let mut deadlines: MutexGuard<'_, Deadlines> =
-                    Mutex::lock(deadlines).unwrap_or_else(PoisonError::into_inner);
+                let mut deadlines: MutexGuard<'_, Deadlines> = Mutex::lock(deadlines).unpoisoned();
                 let mut calls = Calls { bucket, deadlines: &mut deadlines, time, timeout, out: Vec::new() };
                 calls.records(intern_keys(seed, column), &f);
                 calls.sweep(&f);

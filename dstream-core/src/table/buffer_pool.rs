@@ -1,8 +1,10 @@
 //! A pool of vectors that are reused across batches.
 
+use crate::sync::Unpoisoned;
+
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 /// A buffer pool: the emptied vectors of an operator, for its next batch. Clones share the pool.
@@ -50,6 +52,6 @@ impl<T> BufferPool<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Vec<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unpoisoned()
     }
 }

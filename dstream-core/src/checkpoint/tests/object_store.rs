@@ -3,13 +3,16 @@
 use std::{
     io::{self, Cursor, ErrorKind, Read, Write},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use super::{super::sim::Rng, *};
-use crate::testing::{SimDisk, check_store};
+use crate::{
+    sync::Unpoisoned,
+    testing::{SimDisk, check_store},
+};
 
 /// Objects in memory. A create may report a failure although the object is there, as over a network.
 #[derive(Debug, Default)]
@@ -41,7 +44,7 @@ enum Fault {
 
 impl Objects {
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock().unpoisoned()
     }
 }
 

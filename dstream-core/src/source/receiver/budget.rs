@@ -1,11 +1,11 @@
 //! Back-pressure: bounds on the bytes that a receiver holds, and on the records that it stores for a batch.
 
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use crate::{clock::CancellationToken, source::Limits};
+use crate::{clock::CancellationToken, source::Limits, sync::Unpoisoned};
 
 /// The budget of a receiver, in bytes.
 #[derive(Debug)]
@@ -124,6 +124,6 @@ impl Quota {
     }
 
     fn lock(&self) -> MutexGuard<'_, QuotaState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,6 +18,7 @@ use crate::{
     Config, Error, Time,
     clock::CancellationToken,
     source::{Limits, SourceContext},
+    sync::Unpoisoned,
 };
 
 /// What a [`Receiver`](crate::receiver::Receiver) stores into. Clones store into the same stream, from any
@@ -226,16 +227,17 @@ impl<B: WalBlock> ReceiverContext<B> {
     fn wait_logged(&self, count: u64) -> bool {
         let Some(log) = self.shared.log() else { return true };
         let config = self.config();
-        let mut delay = config.restart_delay;
+        let mut failures = 0;
         while !self.is_stopping() {
             let Err(error) = log.write_until(count) else { return true };
             if !error.is_transient() {
                 self.report_error(error);
                 return false;
             }
+            failures += 1;
+            let delay = config.retry_delay(failures);
             config.reports.retry(Error::Checkpoint(error), delay);
             self.wait(delay);
-            delay = config.next_delay(delay);
         }
         false
     }
@@ -315,7 +317,7 @@ impl<B: WalBlock> Shared<B> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Buffer<B>> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buffer.lock().unpoisoned()
     }
 }
 

@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
 use super::budget::Permit;
@@ -18,6 +18,7 @@ use crate::{
         WriteAheadLog, log_reaches,
     },
     source::SourceContext,
+    sync::Unpoisoned,
 };
 
 /// The largest size of one append in bytes.
@@ -164,7 +165,7 @@ impl SharedWal {
         if self.state().written >= count {
             return Ok(());
         }
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.lock().unpoisoned();
         let Some(lock) = self.lock.upgrade().filter(|_| !writer.closed) else {
             return Err(CheckpointError::Invalid("the context has been stopped".to_owned()));
         };
@@ -226,7 +227,7 @@ impl SharedWal {
     /// Deletes files that end before this position. An error is only reported to the logs, since the next
     /// checkpoint tries again.
     pub(crate) fn clean(&self, until: LogPosition) {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = self.writer.lock().unpoisoned();
         let cleaned = match self.lock.upgrade() {
             Some(lock) => lock.check(self.reader.store()).and_then(|()| writer.log.clean(until)),
             None => return,
@@ -239,7 +240,7 @@ impl SharedWal {
     /// Closes the log for writing, also for receivers that have not stopped: another program may own the
     /// folder now.
     pub(crate) fn close(&self) {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.writer.lock().unpoisoned().closed = true;
     }
 
     #[cfg(test)]
@@ -248,22 +249,26 @@ impl SharedWal {
     }
 
     fn state(&self) -> MutexGuard<'_, WalState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unpoisoned()
     }
 
     /// Closes open blocks and writes pending ones in each block interval, until the context stops.
     fn flush_periodically(&self, context: &SourceContext) {
         let config = &context.config;
-        let mut delay = config.block_interval;
+        let (mut delay, mut failures) = (config.block_interval, 0);
         while context.clock.wait_until(context.clock.now() + delay, &context.stopping) {
             let open = self.state().open.clone();
             open.iter().filter_map(Weak::upgrade).for_each(|open| open.close());
             delay = match self.write() {
-                Ok(()) => config.block_interval,
+                Ok(()) => {
+                    failures = 0;
+                    config.block_interval
+                }
                 // The next batch meets the same error, which stops the context.
                 Err(error) if !error.is_transient() => return,
                 Err(error) => {
-                    let next = config.next_delay(delay);
+                    failures += 1;
+                    let next = config.retry_delay(failures);
                     config.reports.retry(Error::Checkpoint(error), next);
                     next
                 }

@@ -40,7 +40,7 @@ impl Drop for CancelOnDrop {
 fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
     let Shared { name, context, stop, stored, .. } = &*ctx.shared;
     let config = &context.config;
-    let mut delay = config.restart_delay;
+    let mut failures = 0;
     while !stop.is_cancelled() {
         let source = || name.clone();
         let at = || context.clock.now();
@@ -56,8 +56,10 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
             Err(panic) => format!("panicked: {}", panic_text(&*panic)),
         };
         if stored.swap(false, Ordering::Relaxed) {
-            delay = config.restart_delay;
+            failures = 0;
         }
+        failures += 1;
+        let delay = config.retry_delay(failures);
         crate::logs::warn!("receiver {name} {reason}; next try in {delay:?}");
         config.events.emit(|| ReceiverFailed {
             source: source(),
@@ -70,6 +72,5 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
             config.events.emit(|| ReceiverStopped { source: source(), at: at() });
             return;
         }
-        delay = config.next_delay(delay);
     }
 }
