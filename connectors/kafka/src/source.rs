@@ -8,7 +8,7 @@ use std::{
 };
 
 use dstream_core::{
-    CompactString, Error, Rdd, Result, Time,
+    Error, Rdd, Result, Str, Time,
     checkpoint::Stateful,
     source::{Limits, Source, SourceContext},
 };
@@ -94,7 +94,7 @@ pub struct KafkaPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffsetRange {
     /// The topic.
-    pub topic: CompactString,
+    pub topic: Str,
     /// The number of the partition.
     pub partition: i32,
     /// The first offset.
@@ -105,7 +105,7 @@ pub struct OffsetRange {
 
 impl OffsetRange {
     /// The messages of a partition from an offset up to, and without, another one.
-    pub fn new(topic: impl Into<CompactString>, partition: i32, offsets: Range<i64>) -> OffsetRange {
+    pub fn new(topic: impl Into<Str>, partition: i32, offsets: Range<i64>) -> OffsetRange {
         OffsetRange { topic: topic.into(), partition, from: offsets.start, until: offsets.end }
     }
 
@@ -160,7 +160,7 @@ impl KafkaSource {
         {
             let Some(taken) = partition.take(most) else { continue };
             let Range { start, end } = taken.offsets;
-            let topic = CompactString::from(&*partition.id.topic);
+            let topic = Str::from(&*partition.id.topic);
             self.positions.set(&topic, partition.id.number, end);
             self.ready.extend(taken.slices.into_iter().map(KafkaBlock::fetched));
             ranges.push(OffsetRange { topic, partition: partition.id.number, from: start, until: end });
