@@ -5,6 +5,7 @@ use std::{any::type_name, fmt};
 use serde::de::DeserializeOwned;
 
 use super::decode;
+use crate::record::Str;
 
 /// Reads values of type `T` back, and those that an older program wrote as another type, if the program says
 /// how.
@@ -49,6 +50,7 @@ impl<T> Migration<T> {
 
     /// What will be read was written with the fingerprint `stored`; that of the program is `own`.
     pub(crate) fn begin_restore(&mut self, stored: &str, own: &str) {
+        let stored = with_names_of_today(stored);
         self.all_old = stored != own && self.old.as_ref().is_some_and(|old| old.fingerprint == stored);
     }
 
@@ -72,6 +74,12 @@ impl<T> Migration<T> {
     pub(crate) fn is_converted(&self) -> bool {
         self.converted
     }
+}
+
+/// A fingerprint with the names that the types of this crate have now. A type that is renamed or moved, and may
+/// have been written, is added here: else what was written of it is taken for another type.
+fn with_names_of_today(fingerprint: &str) -> String {
+    fingerprint.replace("compact_str::CompactString", type_name::<Str>())
 }
 
 #[cfg(test)]
@@ -100,6 +108,17 @@ mod tests {
             assert_eq!(migration.read(&written(150u64)), Ok(150.0), "{stored} {own}");
             assert!(!migration.is_converted());
         }
+    }
+
+    #[test]
+    fn a_type_that_this_crate_has_renamed_is_known_by_its_older_name() {
+        let old = format!("state<{}, u64>", type_name::<Str>());
+        let mut migration = Migration::from::<u64, _>(old, |cents: u64| cents as f64 / 100.0);
+        let own = format!("state<{}, f64>", type_name::<Str>());
+        migration.begin_restore("state<compact_str::CompactString, u64>", &own);
+        assert_eq!(migration.read(&written(150u64)), Ok(1.5));
+        // Whoever moves it says so above, and then here.
+        assert_eq!(type_name::<Str>(), "dstream_core::record::str::Str");
     }
 
     /// As when a struct has got a field and kept its name.
