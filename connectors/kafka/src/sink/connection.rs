@@ -107,8 +107,9 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn is_written(&self, time: Time) -> bool {
-        self.ledger.as_ref().is_some_and(|ledger| ledger.contains(time.as_millis()))
+    pub(super) fn is_written(&self, time: Time) -> Result<bool, SinkError> {
+        let written = self.ledger.as_ref().map_or(Ok(false), |ledger| ledger.contains(time.as_millis()));
+        written.map_err(SinkError::permanent)
     }
 
     pub(super) fn begin(&mut self) -> Result<(), SinkError> {
@@ -139,12 +140,12 @@ impl Connection {
 
     /// Waits until the broker has everything; with transactions, makes it visible, and with it that the batch
     /// is written.
-    pub(super) fn commit(&mut self, time: Time) -> Result<(), SinkError> {
+    pub(super) fn commit(&mut self, time: Time, rerun_from: Time) -> Result<(), SinkError> {
         self.producer.flush(TIMEOUT).map_err(|error| self.failed(&error))?;
         self.check_delivery()?;
         let Some(ledger) = &self.ledger else { return Ok(()) };
         let mut written = ledger.clone();
-        written.add(time.as_millis());
+        written.add(time.as_millis(), rerun_from.as_millis()).map_err(SinkError::permanent)?;
         let failed = |error: KafkaError| self.failed(&error);
         let mut list = TopicPartitionList::new();
         let offset = Offset::Offset(i64::try_from(written.last()).unwrap_or(i64::MAX));

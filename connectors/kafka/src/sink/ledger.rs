@@ -10,8 +10,8 @@ const RUNS: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
     runs: Vec<Run>,
-    /// Runs before these are not known any more.
-    cut: bool,
+    /// The first time of which it is known whether it is written: older ones are not run again.
+    known_from: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +37,28 @@ impl Run {
 }
 
 impl Ledger {
-    pub(crate) fn contains(&self, time: u64) -> bool {
-        // A batch as old as that is not run again.
-        let forgotten = self.cut && self.runs.first().is_some_and(|first| time < first.first);
-        forgotten || self.runs.iter().any(|run| run.contains(time))
+    /// Whether the batch at `time` is written. `Err` if that is not known any more.
+    pub(crate) fn contains(&self, time: u64) -> Result<bool, String> {
+        if time < self.known_from {
+            return Err(format!(
+                "which batches before {} are written is not recorded any more, and the batch at {time} is one: the program has gone \
+                 back to an older checkpoint; give the output another name, by `.named(..)` behind it, to write it again",
+                self.known_from
+            ));
+        }
+        Ok(self.runs.iter().any(|run| run.contains(time)))
     }
 
-    pub(crate) fn add(&mut self, time: u64) {
-        if self.contains(time) {
-            return;
+    /// Records that the batch at `time` is written. No batch before `rerun_from` is run again. `Err` if there is
+    /// no room.
+    pub(crate) fn add(&mut self, time: u64, rerun_from: u64) -> Result<(), String> {
+        let before = self.runs.len();
+        self.runs.retain(|run| run.last() >= rerun_from);
+        if self.runs.len() < before {
+            self.known_from = self.known_from.max(rerun_from);
+        }
+        if self.runs.iter().any(|run| run.contains(time)) {
+            return Ok(());
         }
         match self.runs.last_mut() {
             Some(run) if run.more == 0 && time > run.first => {
@@ -55,10 +68,12 @@ impl Ledger {
             _ => self.runs.push(Run { first: time, step: 0, more: 0 }),
         }
         if self.runs.len() > RUNS {
-            self.runs.sort_by_key(|run| run.first);
-            self.runs.remove(0);
-            self.cut = true;
+            return Err(format!(
+                "the batches that are written since the one at {rerun_from} don't fit into the metadata of an offset: a batch has \
+                 failed then; start the program again, so that it is written"
+            ));
         }
+        Ok(())
     }
 
     /// The latest time.
@@ -67,10 +82,12 @@ impl Ledger {
     }
 }
 
-/// `-` if older ones were cut off, and then `first+step*more` of each run.
+/// `known_from-` if older ones were cut off, and then `first+step*more` of each run.
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.cut { "-" } else { "" })?;
+        if self.known_from > 0 {
+            write!(f, "{}-", self.known_from)?;
+        }
         for (at, Run { first, step, more }) in self.runs.iter().enumerate() {
             write!(f, "{}{first}+{step}*{more}", if at == 0 { "" } else { ";" })?;
         }
@@ -82,15 +99,17 @@ impl FromStr for Ledger {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Ledger, String> {
-        let (cut, rest) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let run = |text: &str| {
             let (first, rest) = text.split_once('+')?;
             let (step, more) = rest.split_once('*')?;
             Some(Run { first: first.parse().ok()?, step: step.parse().ok()?, more: more.parse().ok()? })
         };
-        let runs = rest.split(';').filter(|run| !run.is_empty()).map(run).collect::<Option<_>>();
-        let runs = runs.ok_or_else(|| format!("`{text}` is no list of written batches"))?;
-        Ok(Ledger { runs, cut })
+        let parse = || {
+            let (known_from, rest) = text.split_once('-').unwrap_or(("0", text));
+            let runs = rest.split(';').filter(|run| !run.is_empty()).map(run).collect::<Option<_>>()?;
+            Some(Ledger { runs, known_from: known_from.parse().ok()? })
+        };
+        parse().ok_or_else(|| format!("`{text}` is no list of written batches"))
     }
 }
 
@@ -104,10 +123,11 @@ mod tests {
         // A batch is missed, some come more seldom, and the missed one comes at last.
         let times = [1_000, 2_000, 3_000, 5_000, 6_000, 16_000, 26_000, 4_000];
         for (at, time) in times.iter().enumerate() {
-            ledger.add(*time);
-            ledger.add(*time);
+            assert_eq!(ledger.add(*time, 0), Ok(()));
+            assert_eq!(ledger.add(*time, 0), Ok(()));
             for other in (0..30_000).step_by(500) {
-                assert_eq!(ledger.contains(other), times[..=at].contains(&other), "{other} of {ledger}");
+                let expected = Ok(times[..=at].contains(&other));
+                assert_eq!(ledger.contains(other), expected, "{other} of {ledger}");
             }
             assert_eq!(ledger.to_string().parse(), Ok(ledger.clone()));
         }
@@ -117,18 +137,41 @@ mod tests {
     #[test]
     fn a_sink_that_misses_nothing_needs_little() {
         let mut ledger = Ledger::default();
-        (1..=1_000_000).for_each(|n| ledger.add(n * 1_000));
+        (1..=1_000_000).for_each(|n| assert_eq!(ledger.add(n * 1_000, n * 1_000), Ok(())));
+        assert_eq!(ledger.to_string(), "1000000000-1000000000+0*0");
+        let mut ledger = Ledger::default();
+        (1..=1_000_000).for_each(|n| assert_eq!(ledger.add(n * 1_000, 1_000), Ok(())));
         assert_eq!(ledger.to_string(), "1000+1000*999999");
     }
 
     #[test]
-    fn its_size_is_bounded() {
+    fn what_is_not_run_again_makes_room() {
         let mut ledger = Ledger::default();
-        (1..1_000u64).for_each(|n| ledger.add(1_760_000_000_000 + n * n * 1_000));
+        let time = |n: u64| 1_760_000_000_000 + n * n * 1_000;
+        (1..1_000).for_each(|n| assert_eq!(ledger.add(time(n), time(n)), Ok(())));
         assert!(ledger.to_string().len() < 4_096);
-        assert!(ledger.contains(5));
-        for text in ["x", "1+2", "1+2*", "1+2*3;;4"] {
-            assert!(text.parse::<Ledger>().is_err() || text.contains(";;"), "{text}");
+        assert_eq!((ledger.contains(time(999)), ledger.contains(time(999) + 1)), (Ok(true), Ok(false)));
+        assert!(ledger.contains(5).is_err_and(|error| error.contains("an older checkpoint")));
+        assert_eq!(ledger.to_string().parse(), Ok(ledger));
+    }
+
+    /// A batch that failed is run again by a restart, whatever was written since.
+    #[test]
+    fn a_batch_that_failed_is_never_taken_for_written() {
+        let mut ledger = Ledger::default();
+        let time = |n: u64| n * n * 1_000;
+        (1..50).for_each(|n| assert_eq!(ledger.add(time(n), time(n)), Ok(())));
+        let failed = time(50);
+        let full = (51..1_000).find(|n| ledger.add(time(*n), failed).is_err());
+        assert!(full.is_some_and(|n| n > 100), "{full:?}");
+        assert_eq!(ledger.contains(failed), Ok(false));
+        assert_eq!(ledger.contains(time(51)), Ok(true));
+    }
+
+    #[test]
+    fn what_is_no_list_is_an_error() {
+        for text in ["x", "1+2", "1+2*", "x-1+2*3", "-1+2*3"] {
+            assert!(text.parse::<Ledger>().is_err(), "{text}");
         }
     }
 }

@@ -199,7 +199,7 @@ impl<T: Send + 'static> Sink<T> for KafkaSink<T> {
         if batch.may_be_written() {
             connection.read_ledger()?;
         }
-        if connection.is_written(batch.time()) || batch.records() == 0 {
+        if batch.records() == 0 || connection.is_written(batch.time())? {
             return Ok(Begin::AlreadyWritten);
         }
         connection.begin()?;
@@ -216,7 +216,7 @@ impl<T: Send + 'static> Sink<T> for KafkaSink<T> {
     fn commit(&mut self, batch: &SinkBatch, parts: Vec<Rows>) -> Result<(), SinkError> {
         let connection = self.connection.as_mut().ok_or("the sink is not open")?;
         parts.iter().try_for_each(|rows| connection.send(rows))?;
-        connection.commit(batch.time())
+        connection.commit(batch.time(), batch.rerun_from())
     }
 
     fn abort(&mut self, _: &SinkBatch) {
