@@ -119,12 +119,22 @@ fn a_topic_that_does_not_exist_is_an_error_of_the_start() {
     assert!(error.contains("`nowhere` does not exist"), "{error}");
 }
 
+/// A program that ends with the test, also where that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The example, as a process of its own.
-fn kafka_copy(broker: &Broker, checkpoint: &Path) -> Child {
+fn kafka_copy(broker: &Broker, checkpoint: &Path) -> Running {
     let tests = std::env::current_exe().unwrap();
     let example = tests.ancestors().nth(2).unwrap().join("examples/kafka_copy");
     let arguments = [&broker.address(), "from", "to"];
-    Command::new(example).args(arguments).arg(checkpoint).stderr(Stdio::null()).spawn().unwrap()
+    Running(Command::new(example).args(arguments).arg(checkpoint).stderr(Stdio::null()).spawn().unwrap())
 }
 
 const PARTITIONS: i32 = 2;
@@ -162,7 +172,7 @@ fn a_copy_that_is_killed_has_every_message_once_and_in_order() {
     let kills: usize = std::env::var("DSTREAM_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
     let mut produced = vec![Vec::new(); PARTITIONS as usize];
     for kill in 0..kills {
-        let mut program = kafka_copy(&broker, checkpoint.path());
+        let program = kafka_copy(&broker, checkpoint.path());
         if kill % 10 == 5 {
             // While the program runs, which goes on when the broker is back.
             until_copied(&broker, &mut produced, 1);
@@ -171,17 +181,18 @@ fn a_copy_that_is_killed_has_every_message_once_and_in_order() {
         }
         // Killed when it has written a part, mostly in the middle of the next batch.
         until_copied(&broker, &mut produced, 1 + kill * 37 % 200);
-        program.kill().unwrap();
-        program.wait().unwrap();
+        drop(program);
     }
     let mut program = kafka_copy(&broker, checkpoint.path());
     let clock = Instant::now();
     while count(&copied(&broker)) < count(&produced) {
-        assert!(clock.elapsed().as_secs() < 120, "the rest is not copied");
+        let there =
+            || copied(&broker).iter().zip(&produced).map(|(a, b)| (a.len(), b.len())).collect::<Vec<_>>();
+        assert!(clock.elapsed().as_secs() < 120, "copied and produced, by partition: {:?}", there());
     }
     // SIGTERM: it stops by itself.
-    let stopped = Command::new("kill").args(["-TERM", &program.id().to_string()]).status().unwrap();
-    assert!(stopped.success() && program.wait().unwrap().success());
+    let stopped = Command::new("kill").args(["-TERM", &program.0.id().to_string()]).status().unwrap();
+    assert!(stopped.success() && program.0.wait().unwrap().success());
     for (copied, produced) in copied(&broker).iter().zip(&produced) {
         let differs = copied.iter().zip(produced).position(|(a, b)| a != b);
         assert_eq!((differs, copied.len()), (None, produced.len()));
