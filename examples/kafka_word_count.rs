@@ -2,8 +2,8 @@
 //! `kafka_word_count BROKERS TOPIC CHECKPOINT DATABASE_URL`, where the database is PostgreSQL
 //! (`postgres://user:password@host/database`) or SQLite (`sqlite:PATH`).
 //!
-//! Kill it and start it again, or the database, or the broker: each message counts once. Ctrl-C and SIGTERM stop it
-//! when what was read is written.
+//! Kill it and start it again, or the database, or the broker: each message counts once. Ctrl-C and SIGTERM
+//! stop it when what was read is written.
 
 use std::time::Duration;
 

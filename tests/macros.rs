@@ -176,7 +176,8 @@ fn closures_of_two_contexts_are_not_shared() -> dstream::Result<()> {
     Ok(())
 }
 
-/// `contains` of the record itself is searched for in the whole block; of another variable of that name it is not.
+/// `contains` of the record itself is searched for in the whole block; of another variable of that name it is
+/// not.
 #[test]
 #[allow(unused_variables)]
 fn a_variable_of_the_records_name_is_not_the_record() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,8 +4,8 @@ use std::sync::LockResult;
 
 /// Takes a lock although a thread has panicked with it.
 ///
-/// What the locks of this crate guard is whole between any two statements, and a panic of the runtime ends the
-/// context anyway, with an error that says so. The threads that remain must still be able to stop.
+/// What the locks of this crate guard is whole between any two statements, and a panic of the runtime ends
+/// the context anyway, with an error that says so. The threads that remain must still be able to stop.
 pub(crate) trait Unpoisoned {
     /// The guard, or what was guarded.
     type Guard;

@@ -75,9 +75,9 @@ impl Cluster {
         Ok((found, unknown))
     }
 
-    /// All that is there, from where `position` or the settings say. An empty topic has nothing; one that does
-    /// not exist is an error, since nobody waits for it. A cluster that does not answer is asked again while
-    /// [`Kafka::patience`] lasts.
+    /// All that is there, from where `position` or the settings say. An empty topic has nothing; one that
+    /// does not exist is an error, since nobody waits for it. A cluster that does not answer is asked again
+    /// while [`Kafka::patience`] lasts.
     pub(crate) fn everything(
         &self,
         position: impl Fn(&PartitionId) -> Option<i64>,

@@ -145,9 +145,9 @@ impl Kafka {
         self
     }
 
-    /// How long a range of offsets is waited for, before its batch fails: by a batch that runs again, which the
-    /// broker must give its messages once more, and by a batch job. A running stream waits for ever. Default:
-    /// one minute.
+    /// How long a range of offsets is waited for, before its batch fails: by a batch that runs again, which
+    /// the broker must give its messages once more, and by a batch job. A running stream waits for ever.
+    /// Default: one minute.
     pub fn patience(mut self, patience: Duration) -> Kafka {
         self.patience = patience;
         self

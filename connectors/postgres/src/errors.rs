@@ -31,7 +31,8 @@ pub(crate) fn failed(error: &postgres::Error, doing: &str) -> SinkError {
 /// Whether another attempt may succeed.
 fn may_pass(error: &postgres::Error) -> bool {
     let Some(error) = error.as_db_error() else {
-        // All that is about the connection, but not what was asked of it. A name that is not resolved may be later.
+        // All that is about the connection, but not what was asked of it. A name that is not resolved may be
+        // later.
         return error.is_closed()
             || matches!(
                 error.to_string().as_str(),

@@ -63,9 +63,9 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// A database, as `postgres://user:password@host:port/database`, or in the form `host=.. user=.. dbname=..`.
-    /// Special characters in the password are percent-encoded, as in `%40` for `@`. The password is shown in
-    /// no message.
+    /// A database, as `postgres://user:password@host:port/database`, or in the form `host=.. user=..
+    /// dbname=..`. Special characters in the password are percent-encoded, as in `%40` for `@`. The password
+    /// is shown in no message.
     ///
     /// TLS is used with the feature `ssl`, where the server has it; `?sslmode=require` insists on it.
     pub fn new(url: impl Into<String>) -> Postgres {
@@ -88,8 +88,8 @@ impl Postgres {
     }
 
     /// Writes each record in place of the row of the table that has the same values in these columns, or as a
-    /// new row if there is none. The table needs a unique index over them, such as its primary key. Of several
-    /// records of a batch with the same key the last one is written.
+    /// new row if there is none. The table needs a unique index over them, such as its primary key. Of
+    /// several records of a batch with the same key the last one is written.
     pub fn upsert<C: Into<String>>(
         mut self,
         table: impl Into<String>,
@@ -112,11 +112,11 @@ impl Postgres {
         self
     }
 
-    /// Runs an `INSERT .. VALUES ($1, $2, ..) ..` for the records of a batch, where `$1` is the first field of a
-    /// record.
+    /// Runs an `INSERT .. VALUES ($1, $2, ..) ..` for the records of a batch, where `$1` is the first field
+    /// of a record.
     ///
-    /// It is not run a record, but once, over all records: PostgreSQL is given `INSERT .. SELECT` of a table that
-    /// they are copied into. So with `ON CONFLICT DO UPDATE` a batch has each key once, as
+    /// It is not run a record, but once, over all records: PostgreSQL is given `INSERT .. SELECT` of a table
+    /// that they are copied into. So with `ON CONFLICT DO UPDATE` a batch has each key once, as
     /// [`reduce_by_key`](dstream_core::DStream::reduce_by_key) gives it.
     ///
     /// ```
@@ -132,8 +132,8 @@ impl Postgres {
     }
 
     /// Runs a statement once a batch, over all its records: they are in the temporary table `batch`, whose
-    /// columns are given as in a `CREATE TABLE`. `UPDATE .. FROM batch`, `DELETE .. USING batch` and
-    /// `MERGE .. USING batch` are fast that way. With [`dead_letters`](Postgres::dead_letters) it may run several
+    /// columns are given as in a `CREATE TABLE`. `UPDATE .. FROM batch`, `DELETE .. USING batch` and `MERGE
+    /// .. USING batch` are fast that way. With [`dead_letters`](Postgres::dead_letters) it may run several
     /// times, each time over a part of the records.
     ///
     /// ```
@@ -150,20 +150,20 @@ impl Postgres {
         self
     }
 
-    /// The columns that the fields of a tuple are written to, in the order of the fields. Default: all columns
-    /// of the table. The fields of a struct have names, and need none here.
+    /// The columns that the fields of a tuple are written to, in the order of the fields. Default: all
+    /// columns of the table. The fields of a struct have names, and need none here.
     pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Postgres {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Writes records that the database refuses into this table, with the reason, and the others of their batch
-    /// as usual. The table `(application, output, batch_time, record, reason)` is made if it is missing; `record`
-    /// is JSON. It is written in the transaction of the batch, so exactly once.
+    /// Writes records that the database refuses into this table, with the reason, and the others of their
+    /// batch as usual. The table `(application, output, batch_time, record, reason)` is made if it is
+    /// missing; `record` is JSON. It is written in the transaction of the batch, so exactly once.
     ///
-    /// If more than 1000 records of a batch are refused the batch fails: then it is hardly the records that are
-    /// wrong. Default: one refused record fails its batch. (`on_error = OnError::dead_letters(..)` of an output is
-    /// another thing: it sends whole batches elsewhere.)
+    /// If more than 1000 records of a batch are refused the batch fails: then it is hardly the records that
+    /// are wrong. Default: one refused record fails its batch. (`on_error = OnError::dead_letters(..)` of an
+    /// output is another thing: it sends whole batches elsewhere.)
     pub fn dead_letters(mut self, table: impl Into<String>) -> Postgres {
         self.dead_letters = Some(table.into());
         self
@@ -176,8 +176,8 @@ impl Postgres {
         self
     }
 
-    /// A file with the certificates, in PEM form, of the authorities that may have signed the server's. Default:
-    /// those of the system. Needs the feature `ssl`.
+    /// A file with the certificates, in PEM form, of the authorities that may have signed the server's.
+    /// Default: those of the system. Needs the feature `ssl`.
     pub fn ca_file(mut self, file: impl Into<PathBuf>) -> Postgres {
         self.ca_file = Some(file.into());
         self

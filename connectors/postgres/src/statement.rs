@@ -21,8 +21,8 @@ pub(crate) fn insert(mode: &Mode, target: &str, columns: &[String]) -> Option<St
                 false => format!("sum({})", quoted(column)),
             });
             let sums = sums.collect::<Vec<_>>().join(", ");
-            // In the order of the key, so that neighbours in its index are written together, and two programs that add
-            // to the same rows don't wait for each other in turn.
+            // In the order of the key, so that neighbours in its index are written together, and two programs
+            // that add to the same rows don't wait for each other in turn.
             format!("SELECT {sums} FROM pg_temp.{BATCH} GROUP BY {key} ORDER BY {key}")
         }
         Mode::Append { .. } | Mode::Statement(_) | Mode::OverBatch { .. } => return None,

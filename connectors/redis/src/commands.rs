@@ -149,8 +149,8 @@ impl Commands {
         self.two("RPUSH", key, value);
     }
 
-    /// Any other command that writes, such as `command("PFADD", &[b"visitors", name])`. None that has a meaning
-    /// for the transaction itself, such as `EXEC`.
+    /// Any other command that writes, such as `command("PFADD", &[b"visitors", name])`. None that has a
+    /// meaning for the transaction itself, such as `EXEC`.
     pub fn command(&mut self, name: &str, arguments: &[&[u8]]) {
         self.begin(arguments.len(), name);
         arguments.iter().for_each(|argument| self.argument(*argument));

@@ -42,20 +42,21 @@ type Write<T> = Box<dyn Fn(&T, &mut Commands) + Send + Sync>;
 ///
 /// # Exactly once
 ///
-/// All commands of a batch are sent at once, and run as one transaction (`MULTI` and `EXEC`). It also notes the time
-/// of the batch in the sorted set `dstream:ledger:..` of this application and output; a batch that is there already
-/// is not written again. Members that no restart can ask for any more are removed. So the application needs a name.
+/// All commands of a batch are sent at once, and run as one transaction (`MULTI` and `EXEC`). It also notes
+/// the time of the batch in the sorted set `dstream:ledger:..` of this application and output; a batch that
+/// is there already is not written again. Members that no restart can ask for any more are removed. So the
+/// application needs a name.
 ///
 /// Redis itself keeps over a crash what it is told to: with `appendfsync always` every transaction that was
-/// acknowledged; with its default the last second may be lost, and with it what was written in it. A cluster can't be
-/// written to.
+/// acknowledged; with its default the last second may be lost, and with it what was written in it. A cluster
+/// can't be written to.
 ///
 /// # Errors
 ///
-/// A connection that is lost, a server that starts, has no room or can't write to its disk: these are transient, and
-/// the batch is written again while later ones wait. A command that can't run, such as one for a set on a key that is
-/// a hash, fails its batch, with the command in the error. Redis takes nothing back then: the other commands of the
-/// batch have run, and do not run again.
+/// A connection that is lost, a server that starts, has no room or can't write to its disk: these are
+/// transient, and the batch is written again while later ones wait. A command that can't run, such as one for
+/// a set on a key that is a hash, fails its batch, with the command in the error. Redis takes nothing back
+/// then: the other commands of the batch have run, and do not run again.
 pub struct Redis<T> {
     url: String,
     write: Option<Write<T>>,
@@ -65,8 +66,8 @@ pub struct Redis<T> {
 }
 
 impl<T> Redis<T> {
-    /// A server, as `redis://user:password@host:port/database`; all but the host may be left out. The password is
-    /// shown in no message.
+    /// A server, as `redis://user:password@host:port/database`; all but the host may be left out. The
+    /// password is shown in no message.
     ///
     /// `rediss://` is a connection with TLS, which needs the feature `ssl`.
     pub fn new(url: impl Into<String>) -> Redis<T> {

@@ -14,8 +14,8 @@ pub fn shortened(record: &str) -> String {
     }
 }
 
-/// Writes the rows `from..to`, in as few pieces as the refused ones allow: `write` takes a range and writes all of
-/// it or nothing, and says `Ok(Some(reason))` if one of its rows is refused.
+/// Writes the rows `from..to`, in as few pieces as the refused ones allow: `write` takes a range and writes
+/// all of it or nothing, and says `Ok(Some(reason))` if one of its rows is refused.
 pub fn apart<E>(
     (from, to): (usize, usize),
     refused: &mut Vec<(usize, String)>,

@@ -11,8 +11,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// The columns of each unique index that a key may be found by.
     pub unique: Vec<Vec<String>>,
-    /// Whether the database may take such a value for a column of this type. What is not known fits: the database
-    /// has the last word.
+    /// Whether the database may take such a value for a column of this type. What is not known fits: the
+    /// database has the last word.
     pub fits: fn(Kind, &str) -> bool,
 }
 
@@ -101,8 +101,8 @@ impl Table {
         }
     }
 
-    /// The columns that rows are written to: those that the user names, those of the fields' names, or those of the
-    /// table in their order. Checks that they are there, and that what the rows have fits.
+    /// The columns that rows are written to: those that the user names, those of the fields' names, or those
+    /// of the table in their order. Checks that they are there, and that what the rows have fits.
     pub fn fit(
         &self,
         mode: &Mode,

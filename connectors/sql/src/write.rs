@@ -81,7 +81,8 @@ pub fn list<N: AsRef<str>>(names: &[N]) -> String {
     names.iter().map(|name| quoted(name.as_ref())).collect::<Vec<_>>().join(", ")
 }
 
-/// What an insertion into a table (known as `target`) does where the key is there already; empty where there is no key.
+/// What an insertion into a table (known as `target`) does where the key is there already; empty where there
+/// is no key.
 pub fn conflict(mode: &Mode, columns: &[String]) -> String {
     let key = mode.key();
     if key.is_empty() {

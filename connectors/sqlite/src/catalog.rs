@@ -50,7 +50,8 @@ fn found(connection: &Connection, name: &str) -> Result<Option<Table>> {
         Ok((key, column))
     })?;
     let mut columns: Vec<(u32, Column)> = columns.collect::<Result<_>>()?;
-    // The primary key has no index of its own if it is the number of the row, for which SQLite has a value itself.
+    // The primary key has no index of its own if it is the number of the row, for which SQLite has a value
+    // itself.
     let mut key: Vec<(u32, String)> =
         columns.iter().filter(|(key, _)| *key > 0).map(|(key, column)| (*key, column.name.clone())).collect();
     key.sort();
@@ -108,8 +109,8 @@ pub(crate) fn make_dead_letters(
     Ok(format!("INSERT INTO {} ({}) VALUES (?1, ?2, ?3, ?4, ?5)", quoted(name), list(&columns)))
 }
 
-/// Whether a column of this type keeps such a value as what it is, by SQLite's own rules: it would also keep others,
-/// but as something else than the column says.
+/// Whether a column of this type keeps such a value as what it is, by SQLite's own rules: it would also keep
+/// others, but as something else than the column says.
 fn fits(kind: Kind, type_name: &str) -> bool {
     let type_name = type_name.to_ascii_uppercase();
     let has = |parts: &[&str]| parts.iter().any(|part| type_name.contains(part));

@@ -10,8 +10,8 @@ use crate::sink::Open;
 /// Writes the records of each batch into a table of an SQLite database, exactly once.
 ///
 /// A record is anything that serde serialises: the fields of a struct go to the columns of their names, those
-/// of a tuple to the columns of the table in their order, or to those that [`columns`](Sqlite::columns) names.
-/// `Option` is `NULL` or a value; a value with parts, such as a `Vec` or a struct, is written as JSON.
+/// of a tuple to the columns of the table in their order, or to those that [`columns`](Sqlite::columns)
+/// names. `Option` is `NULL` or a value; a value with parts, such as a `Vec` or a struct, is written as JSON.
 ///
 /// ```no_run
 /// use dstream::prelude::*;
@@ -36,8 +36,8 @@ use crate::sink::Open;
 /// | [`add_to`](Sqlite::add_to) | added to the row with the same key: running totals |
 /// | [`statement`](Sqlite::statement) | by any statement of one's own, for each record |
 ///
-/// A batch runs one prepared statement over its records, inside of one transaction. There is no server and so no
-/// round trip: this is as fast as SQLite can be written to.
+/// A batch runs one prepared statement over its records, inside of one transaction. There is no server and so
+/// no round trip: this is as fast as SQLite can be written to.
 ///
 /// # Exactly once
 ///
@@ -45,16 +45,16 @@ use crate::sink::Open;
 /// `dstream_ledger`, which is made if it is missing; a batch that is there already is not written again. Rows
 /// that no restart can ask for any more are deleted. So the application needs a name.
 ///
-/// The database is put into WAL mode, so that others can read while a batch is written, and a transaction is on the
-/// disk when its batch is done (`synchronous = FULL`).
+/// The database is put into WAL mode, so that others can read while a batch is written, and a transaction is
+/// on the disk when its batch is done (`synchronous = FULL`).
 ///
 /// # Errors
 ///
-/// Another program that writes, and a full disk, are transient: the batch is written again while later ones wait.
-/// What is wrong with the table or the columns is an error of the first batch, before anything is written. SQLite
-/// itself keeps any value in any column; here a text for a column of integers is an error. A record that the
-/// database refuses fails its batch, with the record and the reason in the error, unless there are
-/// [`dead_letters`](Sqlite::dead_letters).
+/// Another program that writes, and a full disk, are transient: the batch is written again while later ones
+/// wait. What is wrong with the table or the columns is an error of the first batch, before anything is
+/// written. SQLite itself keeps any value in any column; here a text for a column of integers is an error. A
+/// record that the database refuses fails its batch, with the record and the reason in the error, unless
+/// there are [`dead_letters`](Sqlite::dead_letters).
 pub struct Sqlite {
     pub(crate) path: PathBuf,
     pub(crate) mode: Option<Mode>,
@@ -67,8 +67,8 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// A database: the path of its file, which must be there, unless [`setup`](Sqlite::setup) says what is to be in
-    /// it.
+    /// A database: the path of its file, which must be there, unless [`setup`](Sqlite::setup) says what is to
+    /// be in it.
     pub fn new(path: impl Into<PathBuf>) -> Sqlite {
         Sqlite {
             path: path.into(),
@@ -88,8 +88,8 @@ impl Sqlite {
     }
 
     /// Writes each record in place of the row of the table that has the same values in these columns, or as a
-    /// new row if there is none. The table needs a unique index over them, such as its primary key. Of several
-    /// records of a batch with the same key the last one is written.
+    /// new row if there is none. The table needs a unique index over them, such as its primary key. Of
+    /// several records of a batch with the same key the last one is written.
     pub fn upsert<C: Into<String>>(
         mut self,
         table: impl Into<String>,
@@ -112,8 +112,8 @@ impl Sqlite {
         self
     }
 
-    /// Runs a statement for each record, where `$1` or `?1` is the first field of a record, and `:name` the field of
-    /// this name of a struct.
+    /// Runs a statement for each record, where `$1` or `?1` is the first field of a record, and `:name` the
+    /// field of this name of a struct.
     ///
     /// ```
     /// # use dstream_sqlite::Sqlite;
@@ -127,20 +127,20 @@ impl Sqlite {
         self
     }
 
-    /// The columns that the fields of a tuple are written to, in the order of the fields. Default: all columns
-    /// of the table. The fields of a struct have names, and need none here.
+    /// The columns that the fields of a tuple are written to, in the order of the fields. Default: all
+    /// columns of the table. The fields of a struct have names, and need none here.
     pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Sqlite {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Writes records that the database refuses into this table, with the reason, and the others of their batch
-    /// as usual. The table `(application, output, batch_time, record, reason)` is made if it is missing; `record`
-    /// is JSON. It is written in the transaction of the batch, so exactly once.
+    /// Writes records that the database refuses into this table, with the reason, and the others of their
+    /// batch as usual. The table `(application, output, batch_time, record, reason)` is made if it is
+    /// missing; `record` is JSON. It is written in the transaction of the batch, so exactly once.
     ///
-    /// If more than 1000 records of a batch are refused the batch fails: then it is hardly the records that are
-    /// wrong. Default: one refused record fails its batch. (`on_error = OnError::dead_letters(..)` of an output is
-    /// another thing: it sends whole batches elsewhere.)
+    /// If more than 1000 records of a batch are refused the batch fails: then it is hardly the records that
+    /// are wrong. Default: one refused record fails its batch. (`on_error = OnError::dead_letters(..)` of an
+    /// output is another thing: it sends whole batches elsewhere.)
     pub fn dead_letters(mut self, table: impl Into<String>) -> Sqlite {
         self.dead_letters = Some(table.into());
         self

@@ -1,4 +1,5 @@
-//! Rows a second into databases, beside the same rows written by hand: `cargo bench -p dstream-connector-tests`.
+//! Rows a second into databases, beside the same rows written by hand: `cargo bench -p
+//! dstream-connector-tests`.
 
 #[expect(dead_code, reason = "tests use the rest of it")]
 #[path = "../../postgres/tests/postgres/server.rs"]

@@ -1,8 +1,8 @@
-//! The example `kafka_word_count` while its program, its broker and its database are killed: in the end the totals in
-//! the table are those of what was produced.
+//! The example `kafka_word_count` while its program, its broker and its database are killed: in the end the
+//! totals in the table are those of what was produced.
 //!
-//! `DSTREAM_KILLS` says how often the program is killed, 10 times if it is not set. The broker is restarted and the
-//! server killed a tenth as often, but at least three times.
+//! `DSTREAM_KILLS` says how often the program is killed, 10 times if it is not set. The broker is restarted
+//! and the server killed a tenth as often, but at least three times.
 
 #[expect(dead_code, reason = "other tests use the rest of it")]
 #[path = "../../kafka/tests/kafka/broker.rs"]
@@ -33,8 +33,8 @@ type Totals = BTreeMap<String, u64>;
 /// Where the program writes to.
 trait Database {
     fn url(&self) -> String;
-    /// What is in the table; empty if there is none yet. Over a connection that stays open: a program that is killed
-    /// when its words are seen has written them, but hardly its checkpoint.
+    /// What is in the table; empty if there is none yet. Over a connection that stays open: a program that is
+    /// killed when its words are seen has written them, but hardly its checkpoint.
     fn totals(&mut self) -> Totals;
     /// Kills the server, if there is one, and starts it again.
     fn kill(&mut self);

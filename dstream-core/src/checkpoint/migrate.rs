@@ -76,8 +76,8 @@ impl<T> Migration<T> {
     }
 }
 
-/// A fingerprint with the names that the types of this crate have now. A type that is renamed or moved, and may
-/// have been written, is added here: else what was written of it is taken for another type.
+/// A fingerprint with the names that the types of this crate have now. A type that is renamed or moved, and
+/// may have been written, is added here: else what was written of it is taken for another type.
 fn with_names_of_today(fingerprint: &str) -> String {
     fingerprint.replace("compact_str::CompactString", type_name::<Str>())
 }

@@ -13,8 +13,8 @@ use std::{
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-/// A piece of text that owns its bytes: the owned form of a record `&str`, and so what a word count has as its
-/// keys.
+/// A piece of text that owns its bytes: the owned form of a record `&str`, and so what a word count has as
+/// its keys.
 ///
 /// It is as large as a `String`, but up to 24 bytes are held in the value itself, without an allocation. It
 /// derefs to `str`, compares with text of any kind, and is made of it by `from` and `into`.

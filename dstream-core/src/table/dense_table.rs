@@ -110,8 +110,8 @@ impl<K, V, S> DenseTableMut<'_, K, V, S> {
         Some(moved)
     }
 
-    /// Looks up the keys of a bucket that was merged under the same seed, and inserts new ones with a clone of
-    /// their value. Calls `each` with the auxiliary data, the index and the new value of every key.
+    /// Looks up the keys of a bucket that was merged under the same seed, and inserts new ones with a clone
+    /// of their value. Calls `each` with the auxiliary data, the index and the new value of every key.
     pub(crate) fn intern(&mut self, bucket: MergedBucket<K, V>, mut each: impl FnMut(&mut S, u32, V))
     where
         K: Key<Owned = K>,

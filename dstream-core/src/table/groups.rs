@@ -126,8 +126,8 @@ fn sort_by_key<V: Clone>(tasks: Vec<(Vec<usize>, TaskValues<V>)>, all: usize) ->
         place(tasks, |at, value| out[at] = Some(value));
         return out.into_iter().flatten().collect();
     }
-    // Values without a destructor can overwrite a filler, which needs half of the memory of `Option` for plain
-    // numbers.
+    // Values without a destructor can overwrite a filler, which needs half of the memory of `Option` for
+    // plain numbers.
     let first = tasks.iter().flat_map(|(_, task)| task.records.iter().flatten()).next();
     let Some((_, filler)) = first else { return Vec::new() };
     let mut out = vec![filler.clone(); all];

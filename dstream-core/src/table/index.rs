@@ -180,8 +180,8 @@ impl<T> Index<T> {
         }
         self.entries[index].0 = InlineKey::NONE;
         self.free.push(index as u32);
-        // Backward shift: slots behind the gap move into it, so that no probe sequence ends early, unless that
-        // would move them before their home slot.
+        // Backward shift: slots behind the gap move into it, so that no probe sequence ends early, unless
+        // that would move them before their home slot.
         let mut at = gap;
         loop {
             self.slots[gap] = 0;

@@ -98,8 +98,8 @@ impl<K, W> Drop for JoinTable<K, W> {
 }
 
 impl<K: Key<Owned = K>, W> JoinTable<K, W> {
-    /// Builds the table of the records in `chunks`; the emptied chunks go to the pool `chunk_pool`. With `track`,
-    /// matched records are tracked, for [`next_unmatched`](JoinTable::next_unmatched).
+    /// Builds the table of the records in `chunks`; the emptied chunks go to the pool `chunk_pool`. With
+    /// `track`, matched records are tracked, for [`next_unmatched`](JoinTable::next_unmatched).
     pub(crate) fn new(
         seed: u64,
         chunks: Vec<Vec<(K, W)>>,
@@ -174,8 +174,8 @@ impl<K: Key<Owned = K>, W> JoinTable<K, W> {
         true
     }
 
-    /// Counts the matches of up to [`PROBE_GROUP`] probe records. With `outer`, a record without a match counts as
-    /// one. With `track`, matched records of the build side are marked.
+    /// Counts the matches of up to [`PROBE_GROUP`] probe records. With `outer`, a record without a match
+    /// counts as one. With `track`, matched records of the build side are marked.
     #[inline]
     pub(crate) fn count<V>(&self, records: &[(K, V)], track: bool, outer: bool) -> u64 {
         let (mut n, mut has) = (0, [false; PROBE_GROUP]);
@@ -192,8 +192,8 @@ impl<K: Key<Owned = K>, W> JoinTable<K, W> {
         n
     }
 
-    /// Finds the matches of the first of these probe records: of at least one, and of at most [`PROBE_GROUP`]. With
-    /// `outer`, a record without a match gets one at [`NO_MATCH`].
+    /// Finds the matches of the first of these probe records: of at least one, and of at most
+    /// [`PROBE_GROUP`]. With `outer`, a record without a match gets one at [`NO_MATCH`].
     pub(crate) fn find<V>(&self, records: &[(K, V)], outer: bool, found: &mut ProbeResult) {
         let records = &records[..records.len().min(PROBE_GROUP)];
         found.clear();
@@ -268,8 +268,8 @@ impl<K: Key<Owned = K>, W> JoinTable<K, W> {
         self.matched[place as usize].store(true, Relaxed);
     }
 
-    /// The next unmatched record, in the order of the build side, and its position: the last one that is stored
-    /// before position `before`.
+    /// The next unmatched record, in the order of the build side, and its position: the last one that is
+    /// stored before position `before`.
     pub(crate) fn next_unmatched(&self, before: usize) -> Option<(usize, &(K, W))> {
         let place = (0..before).rev().find(|place| !self.matched[*place].load(Relaxed))?;
         Some((place, &self.links[place].record))

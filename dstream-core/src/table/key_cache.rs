@@ -1,4 +1,5 @@
-//! A small hash table in front of the large ones: it fits into a core's cache, and rejects keys when it is full.
+//! A small hash table in front of the large ones: it fits into a core's cache, and rejects keys when it is
+//! full.
 
 use super::KeyHasher;
 use crate::inline_key::InlineKey;
@@ -60,8 +61,8 @@ impl<T> KeyCache<T> {
         self.order.len() + more <= capacity(self.slots.len()) || self.grow(more)
     }
 
-    /// Returns the slot of a key, or as an error the slot to insert it at. [`reserve`](KeyCache::reserve) must
-    /// have been called before.
+    /// Returns the slot of a key, or as an error the slot to insert it at. [`reserve`](KeyCache::reserve)
+    /// must have been called before.
     #[inline]
     pub(super) fn find(&self, id: InlineKey) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;

@@ -39,7 +39,8 @@ impl KeyHasher {
     }
 }
 
-/// The part of a bucket that a hash selects. It uses other bits than [`bucket`] and the slots of small tables.
+/// The part of a bucket that a hash selects. It uses other bits than [`bucket`] and the slots of small
+/// tables.
 #[inline]
 pub(super) fn part(hash: u64, parts: usize) -> usize {
     (hash >> 28) as usize % parts

@@ -1,4 +1,5 @@
-//! The hash tables of shuffles, windows and states. A key is looked up borrowed, and owned when it is inserted.
+//! The hash tables of shuffles, windows and states. A key is looked up borrowed, and owned when it is
+//! inserted.
 //!
 //! A table identifies a key by its [`InlineKey`]: the key itself if it fits into fifteen bytes, its hash if
 //! not. So most keys are compared as two words and hashed by one multiplication, and a table grows, or is

@@ -49,8 +49,8 @@ impl Ledger {
         Ok(self.runs.iter().any(|run| run.contains(time)))
     }
 
-    /// Records that the batch at `time` is written. No batch before `rerun_from` is run again. `Err` if there is
-    /// no room.
+    /// Records that the batch at `time` is written. No batch before `rerun_from` is run again. `Err` if there
+    /// is no room.
     pub(crate) fn add(&mut self, time: u64, rerun_from: u64) -> Result<(), String> {
         let before = self.runs.len();
         self.runs.retain(|run| run.last() >= rerun_from);

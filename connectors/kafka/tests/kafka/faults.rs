@@ -66,8 +66,8 @@ fn a_stream_outlasts_errors_of_its_brokers_and_new_leaders() {
     }
 }
 
-/// Marks of transactions take offsets, as what compaction has removed does, and so do messages that were given
-/// up.
+/// Marks of transactions take offsets, as what compaction has removed does, and so do messages that were
+/// given up.
 #[test]
 fn offsets_without_a_message_are_passed_over() {
     let Some(broker) = Broker::start() else { return };

@@ -139,8 +139,8 @@ fn kafka_copy(broker: &Broker, checkpoint: &Path) -> Running {
 
 const PARTITIONS: i32 = 2;
 
-/// What a reader sees that begins now: one that was there before a restart is told by this broker that messages
-/// are aborted which are not.
+/// What a reader sees that begins now: one that was there before a restart is told by this broker that
+/// messages are aborted which are not.
 fn copied(broker: &Broker) -> Vec<Vec<String>> {
     broker.read("to", PARTITIONS)
 }

@@ -169,7 +169,8 @@ fn of_the_names() {
     };
     let error = unnamed.run_batches(1).unwrap_err().to_string();
     assert!(error.contains("the application has no name"), "{error}");
-    // Two programs that write the same batch under the same names: the second is told, and loses nothing in silence.
+    // Two programs that write the same batch under the same names: the second is told, and loses nothing in
+    // silence.
     write(sink(), vec![("be", 1)]).unwrap();
     let time: i64 = server.rows("SELECT batch_time FROM dstream_ledger")[0].parse().unwrap();
     server.run(&format!(

@@ -28,8 +28,8 @@ fn command(program: &Path) -> Command {
 }
 
 impl Server {
-    /// Starts a server with an empty database. Where none can be installed, says so and returns `None`: the test
-    /// is skipped.
+    /// Starts a server with an empty database. Where none can be installed, says so and returns `None`: the
+    /// test is skipped.
     pub(crate) fn start() -> Option<Server> {
         // Checking passwords takes long in a program that is built for tests.
         Server::start_with("trust")
