@@ -184,6 +184,8 @@ fn a_copy_that_is_killed_has_every_message_once_and_in_order() {
         drop(program);
     }
     let mut program = kafka_copy(&broker, checkpoint.path());
+    // What it has copied itself says that it runs, and hears signals.
+    until_copied(&broker, &mut produced, 1);
     let clock = Instant::now();
     while count(&copied(&broker)) < count(&produced) {
         let there =
