@@ -11,7 +11,7 @@ use crate::{Key, Record, inline_key::InlineKey, record::Portable, table::HasLen}
 
 /// Numbers the keys of a task, and stores its values in their order.
 ///
-/// Only as many keys are looked up as fit into the [`KeyCache`]. A key that is not found gets a new number;
+/// Only as many keys are looked up as fit into the `KeyCache`. A key that is not found gets a new number;
 /// equal keys with several numbers are unified when the tasks are merged.
 #[derive(Debug)]
 pub struct GroupSink<K, V> {
