@@ -22,7 +22,7 @@
 //! * An output such as [`foreach_rdd`](DStream::foreach_rdd) is handed an [`Rdd`] a batch, which can also be
 //!   had without a stream. A [`sink`] writes batches to another system.
 //! * What is kept between batches is in a [`checkpoint`].
-//! * [`events`] and the [`plan`] say what a program does.
+//! * [`events`] and the [`plan`] say what a program does, and a [`chart`] shows what is in a stream.
 //! * [`testing`] helps to test a pipeline, without a clock.
 //!
 //! A file with a pipeline begins with `use dstream::prelude::*`. What else it says is here at the root; what
@@ -36,8 +36,8 @@ pub use dstream_core::__private as runtime;
 pub use dstream_core::__private;
 pub use dstream_core::{
     Bytes, Config, ContextState, DStream, Data, Error, JobError, Key, OnFailure, Rdd, Record, Result, Str,
-    StreamHandle, StreamingContext, Time, checkpoint, clock, events, exchange, ops, plan, rdd, receiver,
-    record, sink, source, state, testing,
+    StreamHandle, StreamingContext, Time, chart, checkpoint, clock, events, exchange, ops, plan, rdd,
+    receiver, record, sink, source, state, testing,
 };
 #[cfg(feature = "kafka")]
 pub use dstream_kafka as kafka;
@@ -60,6 +60,8 @@ pub mod prelude {
 mod pages {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[doc = include_str!("../docs/dashboards.md")]
+    struct Dashboards;
     #[doc = include_str!("../docs/functions.md")]
     struct Functions;
     #[doc = include_str!("../docs/outputs.md")]

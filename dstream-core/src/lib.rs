@@ -9,6 +9,7 @@ mod async_runtime;
 mod backoff;
 mod batch;
 mod block;
+pub mod chart;
 pub mod checkpoint;
 pub mod clock;
 mod config;

@@ -2,6 +2,7 @@
 
 pub use crate::{
     Config, Rdd, Record, StreamHandle, StreamingContext, Time,
+    chart::Chart,
     rdd::{PairRddOps, RddActions, RddOps},
     receiver::receiver_stream,
     sink::{OnError, Retry},

@@ -10,6 +10,7 @@ pub use crate::{
     ops::{
         collect_to::{Collect, collect_to},
         count::Count,
+        dashboard::{ChartSink, Dashboard, ToChart},
         flat_map::{SplitAny, SplitText, Splits},
         foreach_partition::foreach_partition,
         foreach_rdd::foreach_rdd,

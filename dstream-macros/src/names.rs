@@ -30,7 +30,7 @@ pub(crate) fn operator(graph: &Graph, id: NodeId) -> String {
 /// `pairs.reduce_by_key.print`. All of the chain, also where less would do today: what would do depends on
 /// the other outputs.
 pub(crate) fn output(graph: &Graph, id: NodeId) -> String {
-    if let Some(name) = &graph.nodes[id].given {
+    if let Some(name) = given(graph, id) {
         return name.value();
     }
     let mut words = vec![word(graph, id)];
@@ -112,10 +112,20 @@ fn twice(named: impl Iterator<Item = (String, NodeId)>) -> Vec<(String, NodeId, 
     twice
 }
 
+/// The name that is written behind the node with `named`; of a chart it may be its title.
+fn given(graph: &Graph, id: NodeId) -> Option<&syn::LitStr> {
+    let node = &graph.nodes[id];
+    let title = || match &node.kind {
+        NodeKind::Op { spec, call } => ops::dashboard::title(spec, call),
+        NodeKind::Source { .. } | NodeKind::Poison => None,
+    };
+    node.given.as_ref().or_else(title)
+}
+
 /// Where the name comes from.
 fn name_span(graph: &Graph, id: NodeId) -> Span {
     let node = &graph.nodes[id];
-    match (&node.given, &node.name) {
+    match (given(graph, id), &node.name) {
         (Some(given), _) => given.span(),
         (None, Some(name)) => name.span(),
         (None, None) => node.span(),

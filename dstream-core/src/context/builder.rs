@@ -10,8 +10,10 @@ use super::{
 use crate::{
     Config, Error, Result, StreamHandle,
     batch::{Batch, Pipeline},
+    chart::{Chart, Kind},
     checkpoint::{Stateful, Storage},
     exchange::Part,
+    ops::dashboard::Dashboard,
     output::Output,
     plan::{Fact, OpMeta, PipelineMeta, PipelinePlan, WindowPlan},
     source::{
@@ -240,6 +242,12 @@ impl Builder {
         let output = Output::new(name, op);
         self.parts.outputs.push(output.clone());
         output
+    }
+
+    /// A chart of this context, for the output `dashboard`.
+    pub fn dashboard<K: Kind>(&self, title: impl Into<String>, chart: Chart<K>) -> Dashboard<K> {
+        let events = self.context.as_ref().map(StreamingContext::events).unwrap_or_default();
+        Dashboard::new(title.into(), chart, events)
     }
 
     /// Adds the function that runs once a batch.

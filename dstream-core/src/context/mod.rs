@@ -34,7 +34,7 @@ use self::{
 use crate::{
     Config, Error, Result,
     checkpoint::{IntoCheckpointStore, Storage},
-    events::Listener,
+    events::{Bus, Listener},
     exchange::{Part, own_groups},
     plan::Plan,
     source::handle::ContextId,
@@ -176,6 +176,11 @@ impl StreamingContext {
     /// is no thread to be had for it.
     pub fn add_listener(&self, listener: impl Listener) -> Result<()> {
         self.inner().config.events.add(Arc::new(listener))
+    }
+
+    /// The listeners.
+    pub(crate) fn events(&self) -> Bus {
+        self.inner().config.events.clone()
     }
 
     /// The key groups that this process owns.

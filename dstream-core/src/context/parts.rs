@@ -74,6 +74,13 @@ impl Lifecycle {
                 "the context has no output, so there is nothing to run: add one".into(),
             ));
         }
+        let charts = self.outputs.iter().filter(|output| output.op.name == "dashboard");
+        if let Some((name, places)) = twice(charts.map(|output| (&*output.name, &output.op))) {
+            return Err(Error::Invalid(format!(
+                "two charts of this context are called `{name}`, {places}: a page could not tell them apart. Name one of them \
+                 with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, name = \"..\", {{ .. }})`"
+            )));
+        }
         if self.checkpoint.is_none() {
             let lost = |operator: &&Operator| operator.has_state && !self.volatile_state;
             return match self.operators.iter().find(lost) {

@@ -8,8 +8,8 @@
 //! [`events_dropped`](Listener::events_dropped).
 //!
 //! The events of a batch come in this order: [`BatchPlanned`], [`BatchStarted`], then for each output in turn
-//! [`OutputStarted`] and [`OutputCompleted`], with a [`StageCompleted`] where a stage has run, then
-//! [`BatchCompleted`]. Batches run one after another; but those that wait are planned while one runs.
+//! [`OutputStarted`] and [`OutputCompleted`], with a [`StageCompleted`] where a stage has run and a
+//! [`ChartUpdated`] where the output is a chart, then [`BatchCompleted`]. Batches run one after another; but those that wait are planned while one runs.
 //!
 //! Points in time come from the context's [`Clock`](crate::clock::Clock), and delays are differences of them;
 //! how long a stage, an output or a checkpoint took is measured in real time, also under a manual clock.
@@ -47,7 +47,11 @@ use serde::Serialize;
 
 pub(crate) use bus::Bus;
 
-use crate::{Time, plan::Plan};
+use crate::{
+    Time,
+    chart::{ChartData, ChartInfo},
+    plan::Plan,
+};
 
 /// Declares an event a line: its method of [`Listener`], and its type, which is a variant of [`Event`].
 macro_rules! events {
@@ -131,6 +135,8 @@ events! {
     output_retried: OutputRetried,
     /// An output is done with its batch, or has failed.
     output_completed: OutputCompleted,
+    /// A chart has the data of one more batch.
+    chart_updated: ChartUpdated,
     /// A batch is done. With a checkpoint, it is written down.
     batch_completed: BatchCompleted,
     /// A checkpoint is on the disk.
@@ -307,6 +313,18 @@ pub struct OutputCompleted {
     pub attempts: u32,
     /// Why it failed, if it did.
     pub error: Option<String>,
+}
+
+/// See [`Listener::chart_updated`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ChartUpdated {
+    /// The chart.
+    pub chart: ChartInfo,
+    /// The time of the batch.
+    pub batch: Time,
+    /// What it shows of the batch.
+    pub data: ChartData,
 }
 
 /// See [`Listener::batch_completed`].

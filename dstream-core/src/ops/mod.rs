@@ -15,6 +15,7 @@ pub(crate) mod count;
 mod count_by_value;
 mod count_by_value_and_window;
 mod count_by_window;
+pub(crate) mod dashboard;
 mod distinct;
 mod filter;
 mod filter_map;

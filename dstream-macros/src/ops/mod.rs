@@ -8,6 +8,7 @@ mod count;
 mod count_by_value;
 mod count_by_value_and_window;
 mod count_by_window;
+pub(crate) mod dashboard;
 mod distinct;
 mod filter;
 mod filter_map;
@@ -434,7 +435,7 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 53] = [
+pub(crate) static OPS: [&OpSpec; 54] = [
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
@@ -443,6 +444,7 @@ pub(crate) static OPS: [&OpSpec; 53] = [
     &count_by_value::SPEC,
     &count_by_value_and_window::SPEC,
     &count_by_window::SPEC,
+    &dashboard::SPEC,
     &distinct::SPEC,
     &filter::SPEC,
     &filter_map::SPEC,
