@@ -1,0 +1,76 @@
+//! Watches a feed of posts: see README.md.
+
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
+
+use clap::Parser;
+use dstream::prelude::*;
+use social_monitor::{analyses, feed::Feed, source};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+/// Watches a feed of posts: trends, places, sentiment, retweets, rising stories, bots and alerts.
+#[derive(Parser)]
+struct Args {
+    /// Read posts, lines of JSON, from clients that connect to this address, in place of a feed that is made up
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["seed", "rate", "batches"])]
+    listen: Option<String>,
+    /// Read posts from a topic of Kafka (needs the feature `kafka`)
+    #[arg(long, num_args = 2, value_names = ["BROKERS", "TOPIC"], conflicts_with_all = ["listen", "seed", "rate", "batches"])]
+    kafka: Option<Vec<String>>,
+    /// What the feed is made from: the same number, the same posts
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Posts a second of the feed
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    rate: u64,
+    /// A word to track; can be given several times
+    #[arg(long, value_name = "WORD", default_values = ["#rust", "climate", "coffee"])]
+    track: Vec<String>,
+    /// The folder that keeps all state when the program ends; without it, it is gone
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+    /// Process so many seconds of the feed at once, without a clock, and end
+    #[arg(long, value_name = "N")]
+    batches: Option<usize>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    log_to_stderr();
+    // Removed at the end.
+    let temporary = tempfile::tempdir()?;
+    let state = args.state.unwrap_or_else(|| temporary.path().to_owned());
+
+    let conf = Config::new().checkpoint(state);
+    let (ssc, posts) = match (&args.listen, args.kafka.as_deref()) {
+        (Some(address), _) => source::listen(conf, address)?,
+        #[cfg(feature = "kafka")]
+        (None, Some([brokers, topic])) => source::kafka(conf, brokers, topic)?,
+        (None, Some(_)) => {
+            anyhow::bail!("--kafka needs the feature: cargo run --release -p social-monitor --features kafka")
+        }
+        (None, None) => source::generated(conf, Feed { seed: args.seed, posts_per_second: args.rate })?,
+    };
+    drop(analyses::add_all(&ssc, &posts, &args.track)?);
+
+    if let Some(batches) = args.batches {
+        ssc.run_batches(batches)?;
+        return Ok(());
+    }
+    ssc.start()?;
+    Ok(ssc.await_termination()?)
+}
+
+/// Alerts go to standard output, everything else here. `RUST_LOG=warn` shows warnings only.
+fn log_to_stderr() {
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(colours)
+        .with_target(false)
+        .init();
+}

@@ -1,0 +1,81 @@
+//! The program as a user runs it.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_social-monitor"))
+}
+
+fn alerts(args: &[&str]) -> Vec<String> {
+    let output = program().args(args).output().expect("the program");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
+    // Without the time, which is that of the clock.
+    text.lines().map(|line| line.splitn(4, ' ').nth(3).expect("an alert").to_owned()).collect()
+}
+
+#[test]
+fn names_what_is_planted_and_goes_on_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().to_str().expect("a path");
+    let args = |batches| ["--seed", "3", "--rate", "100", "--batches", batches];
+    let whole = alerts(&args("110"));
+    assert!(whole.iter().any(|alert| alert.starts_with("bot crypto_luck: ")), "{whole:#?}");
+    assert!(whole.iter().any(|alert| alert.starts_with("story #storm: ")), "{whole:#?}");
+    assert!(whole.iter().any(|alert| alert.starts_with("retweets @valley_gazette: ")), "{whole:#?}");
+
+    let mut parts = alerts(&[&args("52")[..], &["--state", state]].concat());
+    parts.extend(alerts(&[&args("58")[..], &["--state", state]].concat()));
+    assert_eq!(parts, whole);
+}
+
+#[test]
+fn says_what_is_wrong_with_its_options() {
+    let output = program().args(["--listen", "127.0.0.1:0", "--batches", "3"]).output().expect("the program");
+    assert!(!output.status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("'--listen <ADDR>' cannot be used with '--batches <N>'"), "{text}");
+}
+
+/// A real feed: lines of JSON from a client. Among them some that are no posts.
+#[test]
+fn reads_posts_from_clients() {
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
+    let mut child = program()
+        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let (out, err) = (child.stdout.take().expect("output"), child.stderr.take().expect("logs"));
+    let warned = std::thread::spawn(move || {
+        BufReader::new(err)
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("1 lines so far are no posts"))
+    });
+
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut client = loop {
+        match TcpStream::connect(("127.0.0.1", port)) {
+            Ok(client) => break client,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::yield_now();
+    };
+    writeln!(client, "no post").expect("a line");
+    for id in 0..60 {
+        let post = r#""user":"loud","text":"buy it now https://shop.example/1""#;
+        writeln!(client, r#"{{"id":{id},{post}}}"#).expect("a post");
+    }
+    let alert = BufReader::new(out).lines().map_while(Result::ok).find(|line| line.contains(" bot loud: "));
+    assert!(alert.is_some_and(|alert| alert.contains("60 posts in a minute, with 1 texts")));
+    assert!(warned.join().expect("logs"));
+    child.kill().and_then(|()| child.wait()).expect("an end");
+}
