@@ -229,6 +229,42 @@ fn the_page_of_operators_is_up_to_date() {
     assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), page, "run the tests with UPDATE_DOCS=1");
 }
 
+/// The table of operators by kind in `docs/expansion.md`, likewise.
+#[test]
+fn the_operators_of_each_kind_are_listed() {
+    use crate::ops::{Kind, Reads};
+
+    let kinds: [(&str, fn(&Kind) -> bool); 5] = [
+        ("narrow: nested into the loop", |kind| matches!(kind, Kind::Narrow(..))),
+        ("the same record goes on", |kind| matches!(kind, Kind::PassThrough(_))),
+        (
+            "wide: a sink for each input, fed record by record",
+            |kind| matches!(kind, Kind::Wide(wide) if wide.reads.sink().is_some()),
+        ),
+        (
+            "wide: reads a whole batch, as an `Rdd`, or a state",
+            |kind| matches!(kind, Kind::Wide(wide) if matches!(wide.reads, Reads::Whole | Reads::View)),
+        ),
+        ("output", |kind| matches!(kind, Kind::Output(_))),
+    ];
+    let mut table = String::from("\n| | |\n|---|---|\n");
+    for (title, is) in kinds {
+        let of_kind = crate::ops::OPS.iter().filter(|spec| is(&spec.kind));
+        let names: Vec<String> = of_kind.map(|spec| format!("`{}`", spec.name)).collect();
+        table += &format!("| {title} | {} |\n", names.join(", "));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/expansion.md");
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    let (start, end) = ("<!-- operators by kind: UPDATE_DOCS=1 writes this table -->", "<!-- end -->");
+    let (before, rest) = page.split_once(start).expect("where the table begins");
+    let (listed, after) = rest.split_once(end).expect("where it ends");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, [before, start, &table, end, after].concat()).expect("the page");
+    } else {
+        assert_eq!(listed, table, "run the tests with UPDATE_DOCS=1");
+    }
+}
+
 const TYPES: [&str; 3] = [
     r#"#[derive(Hash, Record)] #[record(key, owned = "Mine", derive(PartialEq, std::cmp::PartialOrd))]
     pub struct Tweet<'a, 'b: 'a, T: Copy + 'a, const N: usize = 2> where T: Of<'b>, 'a: 'b {

@@ -435,7 +435,7 @@ fn with_time(op: &Op<'_>, at: usize, inputs: &[&str]) -> TokenStream {
 }
 
 /// All operators, in alphabetical order.
-pub(crate) static OPS: [&OpSpec; 54] = [
+pub(crate) static OPS: &[&OpSpec] = &[
     &cache::CACHE,
     &cogroup::SPEC,
     &collect_to::SPEC,
