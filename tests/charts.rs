@@ -1,6 +1,9 @@
 //! The output `dashboard`: what charts show of each batch, for whoever listens.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use dstream::{
     chart::{Cell, ChartData, ChartKind},
@@ -165,6 +168,27 @@ fn a_listener_may_come_later() -> dstream::Result<()> {
     }));
     assert_eq!(shown(&events, "words"), [bars(&[("late", 1.0)])]);
     ssc.stop();
+    Ok(())
+}
+
+/// The tasks of its first batch have dropped their records, since nobody listened when they began.
+#[test]
+fn who_comes_within_a_batch_is_told_of_the_next() -> dstream::Result<()> {
+    let (events, context) = (Events::new(), Arc::new(OnceLock::<StreamingContext>::new()));
+    let (listener, joined) = (events.clone(), context.clone());
+    let ssc = dstream::stream!(batch = 1s, {
+        let words = queue_stream(vec![vec!["early"], vec!["late"]]);
+        let joining = words.inspect(move |word| {
+            if let (&"early", Some(ssc)) = (word, joined.get()) {
+                ssc.add_listener(listener.clone()).expect("a listener");
+            }
+        });
+        joining.map(|word| (word, 1)).dashboard("words", Chart::bar());
+    })?;
+    context.set(ssc.clone()).expect("the context");
+    ssc.run_batches(2)?;
+    ssc.stop();
+    assert_eq!(shown(&events, "words"), [bars(&[("late", 1.0)])]);
     Ok(())
 }
 
