@@ -5,5 +5,6 @@ mod dice;
 pub mod feed;
 mod history;
 pub mod post;
+pub mod print;
 pub mod source;
 pub mod words;

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Parser;
 use dstream::prelude::*;
-use social_monitor::{analyses, feed::Feed, source};
+use social_monitor::{analyses, feed::Feed, print::PrintCharts, source};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Watches a feed of posts: trends, places, sentiment, retweets, rising stories, bots and alerts.
@@ -31,6 +31,9 @@ struct Args {
     /// The folder that keeps all state when the program ends; without it, it is gone
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
+    /// Print the chart with this title each time that it changes; can be given several times
+    #[arg(long, value_name = "TITLE")]
+    print: Vec<String>,
     /// Process so many seconds of the feed at once, without a clock, and end
     #[arg(long, value_name = "N")]
     batches: Option<usize>,
@@ -44,6 +47,7 @@ fn main() -> anyhow::Result<()> {
     let state = args.state.unwrap_or_else(|| temporary.path().to_owned());
 
     let conf = Config::new().checkpoint(state);
+    let conf = if args.print.is_empty() { conf } else { conf.listener(PrintCharts(args.print.clone())) };
     let (ssc, posts) = match (&args.listen, args.kafka.as_deref()) {
         (Some(address), _) => source::listen(conf, address)?,
         #[cfg(feature = "kafka")]
@@ -55,12 +59,26 @@ fn main() -> anyhow::Result<()> {
     };
     drop(analyses::add_all(&ssc, &posts, &args.track)?);
 
+    let charts = charts(&ssc);
+    if let Some(unknown) = args.print.iter().find(|title| !charts.contains(title)) {
+        anyhow::bail!("there is no chart called `{unknown}`: there are `{}`", charts.join("`, `"));
+    }
+
     if let Some(batches) = args.batches {
         ssc.run_batches(batches)?;
         return Ok(());
     }
     ssc.start()?;
     Ok(ssc.await_termination()?)
+}
+
+/// The titles of all charts, as the plan of the program has them: behind the name of their pipeline.
+fn charts(ssc: &StreamingContext) -> Vec<String> {
+    let pipelines = ssc.plan().pipelines;
+    let outputs = pipelines.iter().flat_map(|pipeline| pipeline.outputs());
+    let names =
+        outputs.filter(|output| output.operator == "dashboard").filter_map(|output| output.name.as_ref());
+    names.map(|name| name.split_once('/').map_or(name.as_str(), |(_, title)| title).to_owned()).collect()
 }
 
 /// Alerts go to standard output, everything else here. `RUST_LOG=warn` shows warnings only.

@@ -42,6 +42,23 @@ fn says_what_is_wrong_with_its_options() {
     assert!(text.contains("'--listen <ADDR>' cannot be used with '--batches <N>'"), "{text}");
 }
 
+#[test]
+fn prints_charts() {
+    let print = |title| program().args(["--rate", "50", "--batches", "4", "--print", title]).output();
+    let output = print("Trending hashtags").expect("the program");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let charts: Vec<&str> = text.split("Trending hashtags, posts, ").skip(1).collect();
+    assert_eq!(charts.len(), 2, "one each two seconds: {text}");
+    assert!(
+        charts[1].lines().nth(1).is_some_and(|line| line.starts_with('#') && line.contains('█')),
+        "{text}"
+    );
+
+    let output = print("Trends").expect("the program");
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("no chart called `Trends`: there are `Posts a second`, `Tracked words`"), "{text}");
+}
+
 /// A real feed: lines of JSON from a client. Among them some that are no posts.
 #[test]
 fn reads_posts_from_clients() {

@@ -32,8 +32,8 @@ pub(super) fn sentiment(ssc: &StreamingContext, posts: &Posts) -> dstream::Resul
             .flat_map(|(score, post)| post.hashtags().into_iter().map(move |tag| (tag, (score, 1u32))))
             .reduce_by_key_and_window(|a, b| (a.0 + b.0, a.1 + b.1), 60s, 10s)
             .filter(|(_, (_, n))| *n >= 20)
-            .map(|(tag, (sum, n))| (tag, mean(sum, n), n));
-        let saddest = tags.top(10, |(_, mean, _)| (-mean * 1_000.0) as i64);
+            .map(|(tag, (sum, n))| (tag, (mean(sum, n) * 100.0).round() / 100.0, n));
+        let saddest = tags.top(10, |(_, mean, _)| (-mean * 100.0) as i64);
         saddest.dashboard("Saddest hashtags", Chart::table().columns(["hashtag", "sentiment", "posts"]));
     })?;
     Ok(())
