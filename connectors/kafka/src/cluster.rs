@@ -17,8 +17,8 @@ use crate::{
     client::{Consumer, Told, explain},
     errors::{SKIP, is_unknown, settings_error},
     partition::PartitionId,
+    plan::OffsetRange,
     settings::{Kafka, OnLoss, Selection, Start},
-    source::OffsetRange,
 };
 
 /// How long a question may take.

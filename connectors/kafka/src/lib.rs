@@ -10,6 +10,7 @@ mod errors;
 mod options;
 mod outage;
 mod partition;
+mod plan;
 mod positions;
 mod ranges;
 mod reader;
@@ -20,10 +21,11 @@ mod sink;
 mod source;
 
 pub use block::KafkaBlock;
+pub use plan::{KafkaPlan, OffsetRange};
 pub use record::{Headers, KafkaMessage, KafkaRecord, ValueError};
 pub use settings::{Kafka, OnLoss, Start};
 pub use sink::{KafkaSink, Payload, Rows};
-pub use source::{KafkaPlan, KafkaSource, OffsetRange, kafka_rdd, kafka_stream};
+pub use source::{KafkaSource, kafka_rdd, kafka_stream};
 
 /// The programs in the page of `docs/` are tests, too.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@ use std::{
 
 use rdkafka::message::Message;
 
-use crate::{budget::Budget, chunk::Chunk};
+use crate::chunk::{Chunk, ChunkPool};
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,14 +65,19 @@ impl Partition {
     }
 
     /// Adds the message that follows.
-    pub(crate) fn push(&self, message: &impl Message, budget: &Budget) {
+    pub(crate) fn push(&self, message: &impl Message, chunks: &ChunkPool) {
         let mut fetched = self.lock();
         // After a client has been reconnected it may begin a little before where it was.
         if message.offset() < fetched.behind() {
             return;
         }
         if fetched.chunks.back().is_none_or(Chunk::is_full) {
-            let chunk = Chunk::new(Arc::clone(&self.id.topic), self.id.number, budget.permit());
+            let (topic, number) = (Arc::clone(&self.id.topic), self.id.number);
+            // What follows a full chunk will hardly be the last.
+            let chunk = match fetched.chunks.is_empty() {
+                true => chunks.small(topic, number),
+                false => chunks.large(topic, number),
+            };
             fetched.chunks.push_back(chunk);
         }
         fetched.messages += 1;

@@ -18,7 +18,7 @@ use rdkafka::{
 
 use crate::{
     budget::Budget,
-    chunk::Chunk,
+    chunk::{Chunk, ChunkPool},
     client::{Consumer, Told},
     errors::{SKIP, is_out_of_range, settings_error},
     partition::PartitionId,
@@ -39,6 +39,8 @@ pub(crate) struct Ranges {
     /// Who is told what is left out; nobody but the log where there is no context.
     context: Option<SourceContext>,
     clients: Mutex<Vec<Arc<Consumer>>>,
+    /// A piece is small, and there are no more of them than tasks: they have no bound beside their size.
+    chunks: ChunkPool,
 }
 
 impl fmt::Debug for Ranges {
@@ -57,6 +59,7 @@ impl Ranges {
             patience: settings.patience,
             context,
             clients: Mutex::default(),
+            chunks: ChunkPool::new(Budget::new(usize::MAX)),
         }
     }
 
@@ -117,9 +120,7 @@ impl RangeReader {
     /// The next messages, as many as one chunk holds. Offsets without a message, such as those that
     /// compaction has removed or that are marks of transactions, are passed over.
     pub(crate) fn read(&mut self) -> Result<Chunk> {
-        // A piece is small, and there are no more of them than tasks: it has no bound beside its size.
-        let permit = Budget::new(usize::MAX).permit();
-        let mut chunk = Chunk::new(Arc::clone(&self.partition.topic), self.partition.number, permit);
+        let mut chunk = self.ranges.chunks.large(Arc::clone(&self.partition.topic), self.partition.number);
         let mut heard = Instant::now();
         let mut last_error = None;
         while !self.is_done() && !chunk.is_full() {

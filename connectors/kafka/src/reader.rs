@@ -90,7 +90,7 @@ impl Reading {
             }
             // While the buffer is full the client's own fills up, and then it asks the broker for nothing
             // more.
-            if self.shared.budget.wait(POLL) {
+            if self.shared.chunks.budget.wait(POLL) {
                 self.read();
             }
         }
@@ -139,7 +139,7 @@ impl Reading {
                         self.last = self.partitions.get(topic).and_then(|all| all.get(&number)).cloned();
                     }
                     if let Some(partition) = &self.last {
-                        partition.push(&message, &self.shared.budget);
+                        partition.push(&message, &self.shared.chunks);
                     }
                     if message.payload_len() + message.key_len() > 1 << 16 {
                         return;

@@ -9,7 +9,7 @@ use std::{
 use dstream_core::{Error, clock::CancellationToken, source::SourceContext};
 
 use crate::{
-    budget::Budget,
+    chunk::ChunkPool,
     errors::SKIP,
     partition::{Partition, PartitionId},
     settings::OnLoss,
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) on_loss: OnLoss,
-    pub(crate) budget: Budget,
+    pub(crate) chunks: ChunkPool,
     pub(crate) context: SourceContext,
     /// Set when nothing more is to be read.
     pub(crate) stopping: CancellationToken,
@@ -35,11 +35,11 @@ struct State {
 }
 
 impl Shared {
-    pub(crate) fn new(name: String, on_loss: OnLoss, budget: Budget, context: &SourceContext) -> Shared {
+    pub(crate) fn new(name: String, on_loss: OnLoss, chunks: ChunkPool, context: &SourceContext) -> Shared {
         Shared {
             name,
             on_loss,
-            budget,
+            chunks,
             context: context.clone(),
             stopping: CancellationToken::new(),
             state: Mutex::default(),

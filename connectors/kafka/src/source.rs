@@ -12,17 +12,18 @@ use dstream_core::{
     checkpoint::Stateful,
     source::{Limits, Source, SourceContext},
 };
-use serde::{Deserialize, Serialize};
 
 use crate::{
     block::KafkaBlock,
     budget::Budget,
+    chunk::ChunkPool,
     client::{Consumer, Told},
     cluster::Cluster,
     coordinator::{Command, Coordinator},
     errors::settings_error,
     options::OF_SOURCE,
-    partition::{PartitionId, shares},
+    partition::shares,
+    plan::{KafkaPlan, OffsetRange},
     positions::Positions,
     ranges::Ranges,
     reader::Reader,
@@ -80,41 +81,6 @@ pub struct KafkaSource {
 impl fmt::Debug for KafkaSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KafkaSource").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// What a batch has: of each partition a range of offsets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KafkaPlan {
-    /// In the order of topics and numbers.
-    pub ranges: Vec<OffsetRange>,
-}
-
-/// A range of offsets of one partition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OffsetRange {
-    /// The topic.
-    pub topic: Str,
-    /// The number of the partition.
-    pub partition: i32,
-    /// The first offset.
-    pub from: i64,
-    /// The offset behind the last.
-    pub until: i64,
-}
-
-impl OffsetRange {
-    /// The messages of a partition from an offset up to, and without, another one.
-    pub fn new(topic: impl Into<Str>, partition: i32, offsets: Range<i64>) -> OffsetRange {
-        OffsetRange { topic: topic.into(), partition, from: offsets.start, until: offsets.end }
-    }
-
-    fn blocks(&self, ranges: &Arc<Ranges>) -> impl Iterator<Item = KafkaBlock> {
-        KafkaBlock::of_range(self.id(), self.from..self.until, ranges)
-    }
-
-    fn id(&self) -> PartitionId {
-        PartitionId { topic: self.topic.as_str().into(), number: self.partition }
     }
 }
 
@@ -242,8 +208,8 @@ impl Source for KafkaSource {
 
     fn start(&mut self, context: &SourceContext) -> Result<()> {
         let cluster = Cluster::new(&self.name, &self.settings)?;
-        let budget = Budget::new(self.settings.buffer_bytes);
-        let shared = Arc::new(Shared::new(self.name.clone(), self.settings.on_loss, budget, context));
+        let chunks = ChunkPool::new(Budget::new(self.settings.buffer_bytes));
+        let shared = Arc::new(Shared::new(self.name.clone(), self.settings.on_loss, chunks, context));
         let (coordinator, to_end) = if context.to_end {
             (None, Some(cluster))
         } else {
@@ -318,13 +284,17 @@ mod tests {
     use rdkafka::message::{OwnedMessage, Timestamp};
 
     use super::*;
-    use crate::{partition::Partition, settings::OnLoss};
+    use crate::{
+        partition::{Partition, PartitionId},
+        settings::OnLoss,
+    };
 
     /// A source with so many partitions, as if it had been started.
     fn started(partitions: i32) -> (KafkaSource, Vec<Arc<Partition>>) {
         let mut source = kafka_stream(Kafka::new("nobody:9092").topics(["orders"]));
         let context = SourceContext::new(Config::new(), Duration::from_secs(1));
-        let shared = Shared::new(source.name.clone(), OnLoss::Fail, Budget::new(64 << 20), &context);
+        let chunks = ChunkPool::new(Budget::new(64 << 20));
+        let shared = Shared::new(source.name.clone(), OnLoss::Fail, chunks, &context);
         let id = |number| PartitionId { topic: "orders".into(), number };
         let all: Vec<_> = (0..partitions).map(|number| Arc::new(Partition::new(id(number), 0))).collect();
         shared.add(&all);
@@ -337,7 +307,7 @@ mod tests {
     #[test]
     fn planning_ten_thousand_partitions_takes_less_than_ten_milliseconds() {
         let (mut source, partitions) = started(10_000);
-        let budget = Budget::new(64 << 20);
+        let chunks = ChunkPool::new(Budget::new(64 << 20));
         let mut best = Duration::MAX;
         for batch in 0..10u32 {
             for partition in &partitions {
@@ -345,7 +315,7 @@ mod tests {
                 let time = Timestamp::NotAvailable;
                 let value = Some(b"value".to_vec());
                 let message = OwnedMessage::new(value, None, "orders".into(), time, number, offset, None);
-                partition.push(&message, &budget);
+                partition.push(&message, &chunks);
             }
             let clock = Instant::now();
             let time = Time::from_millis(u64::from(batch + 1) * 1_000);

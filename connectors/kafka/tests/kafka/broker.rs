@@ -80,6 +80,24 @@ impl Broker {
         }
     }
 
+    /// Waits until it has saved what it was given, on a thread that takes a whole core while it does.
+    pub(crate) fn wait_until_idle(&self) {
+        let process = self.process.as_ref().expect("it runs").id();
+        // User and system time of all its threads, in hundredths of a second.
+        let used = || {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+            fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>()
+        };
+        for _ in 0..120 {
+            let before = used();
+            std::thread::sleep(Duration::from_millis(500));
+            if used() - before <= 2 {
+                return;
+            }
+        }
+    }
+
     fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
