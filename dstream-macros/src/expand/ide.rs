@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
+use syn::Expr;
 
 use crate::{
     ast::{Call, Chain, Pipeline},
@@ -33,7 +34,8 @@ pub(super) fn copy(pipeline: &Pipeline, publishes: bool) -> TokenStream {
     let mut names = HashSet::new();
     let last = pipeline.statements.len().wrapping_sub(1);
     let statements = pipeline.statements.iter().enumerate().map(|(at, statement)| {
-        let chain = chain(&statement.chain, &names);
+        let both = statement.bindings.as_ref().is_some_and(|bindings| bindings.len() > 1);
+        let chain = chain(&statement.chain, &names, both);
         if publishes && at == last {
             let value = if pipeline.context.is_some() { "handed_out" } else { "handed_out_with" };
             let value = Ident::new(value, site);
@@ -49,10 +51,28 @@ pub(super) fn copy(pipeline: &Pipeline, publishes: bool) -> TokenStream {
     });
     let value = (!publishes)
         .then(|| quote_spanned!(site => ::dstream::__private::not_compiled::<::dstream::StreamingContext>()));
-    quote_spanned!(site => #(#statements)* #value)
+    let used = used(pipeline);
+    quote_spanned!(site => #used #(#statements)* #value)
 }
 
-fn chain(chain: &Chain, names: &HashSet<String>) -> TokenStream {
+/// The context, settings, and variables that are options: the methods don't have them, and a variable that is
+/// used nowhere else would be marked as unused. A `batch` is no expression, and what `forget` holds has no type
+/// without its use.
+fn used(pipeline: &Pipeline) -> TokenStream {
+    const EXPRESSIONS: [&str; 3] = ["conf", "name", "checkpoint"];
+    let settings =
+        pipeline.settings.iter().filter(|setting| EXPRESSIONS.iter().any(|name| setting.name == name));
+    let settings = pipeline.context.iter().chain(settings.map(|setting| &setting.value));
+    let settings = settings.filter(|value| !value.is_empty()).map(mend);
+    let calls = pipeline.statements.iter().flat_map(|statement| &statement.chain.calls);
+    let options = calls.flat_map(|call| &call.options).filter(|(_, value)| matches!(value, Expr::Path(_)));
+    let options = options.map(|(_, value)| quote!(#value));
+    let used = settings.chain(options);
+    quote_spanned!(Span::mixed_site() => #(let _ = &(#used);)*)
+}
+
+/// A chain; `both` says that it ends in two streams, which a `let` takes apart.
+fn chain(chain: &Chain, names: &HashSet<String>, both: bool) -> TokenStream {
     let site = Span::mixed_site();
     let head = mend(&chain.head);
     let stream = chain.head_name().is_some_and(|name| names.contains(&name.to_string()));
@@ -76,6 +96,11 @@ fn chain(chain: &Chain, names: &HashSet<String>) -> TokenStream {
         let several = call.args.len() > 1 && ops::find(name).is_some_and(OpSpec::variadic);
         let args = if several { quote!((#args)) } else { args };
         out = quote!(#out . #name (#args #default_args));
+        // What goes on with one of the two goes on with the first.
+        let is_last = chain.calls[at + 1..].iter().all(|call| call.name == ops::NAMED.name);
+        if call.name == "map_with_state" && !(both && is_last) {
+            out = quote!(#out.0);
+        }
     }
     if chain.dangling { quote!(#out . __dstream_incomplete) } else { out }
 }
@@ -94,7 +119,7 @@ fn arguments(call: &Call, names: &HashSet<String>) -> TokenStream {
         match spec.and_then(|spec| spec.arg(at, call.args.len())) {
             Some(Arg::Stream | Arg::Streams) => {
                 let tokens = quote!(#arg).into_iter().collect();
-                chain(&parse::chain(tokens, &mut Default::default()), names)
+                chain(&parse::chain(tokens, &mut Default::default()), names, false)
             }
             Some(Arg::Length | Arg::Slide) => duration::tokens(arg),
             _ => quote!(#arg),
