@@ -10,6 +10,9 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
+/// How many characters of a text are shown: a record may have more than any screen.
+const SHOWN: usize = 300;
+
 /// A cell of a table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -25,13 +28,21 @@ pub enum Cell {
     UInt(u64),
     /// A floating-point number.
     Float(f64),
-    /// Text; also what has parts of its own, such as a list.
+    /// Text; also what has parts of its own, such as a list. It ends in `…` behind 300 characters.
     Text(String),
 }
 
 /// A value as one text.
 pub(super) fn label<T: Serialize>(value: &T) -> String {
-    Value::of(value).to_string()
+    shortened(Value::of(value).to_string())
+}
+
+fn shortened(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(SHOWN) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// A record as a row: the fields of a struct under their names, and what has no name under its number.
@@ -66,8 +77,9 @@ impl Value {
 
     fn into_cell(self) -> Cell {
         match self {
+            Value::Cell(Cell::Text(text)) => Cell::Text(shortened(text)),
             Value::Cell(cell) => cell,
-            parts => Cell::Text(parts.to_string()),
+            parts => Cell::Text(shortened(parts.to_string())),
         }
     }
 
@@ -240,5 +252,8 @@ mod tests {
         assert_eq!(label(&PLACE), "city: Bern, people: , at: 0.1, -2.5");
         assert_eq!(label(&u64::MAX), u64::MAX.to_string());
         assert_eq!(label(&()), "");
+        assert_eq!(label(&"ü".repeat(300)), "ü".repeat(300));
+        assert_eq!(label(&"ü".repeat(301)), "ü".repeat(300) + "…");
+        assert_eq!(row(&(7, "x".repeat(400)))[1].1, Cell::Text("x".repeat(300) + "…"));
     }
 }

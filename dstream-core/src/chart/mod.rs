@@ -13,7 +13,7 @@
 //!
 //! A label is anything that implements `Serialize`, such as a string, a number, or a tuple of them. A number
 //! is one of the numeric types of the language. A record with a number that is infinite or not a number is
-//! left out, and so is a point that is not on the globe.
+//! left out, and so is a point that is not on the globe. Of a text, 300 characters are shown.
 //!
 //! The rows are computed where the stream is, and nobody needs the page for them: each is an event,
 //! [`ChartUpdated`](crate::events::ChartUpdated), with the data as [`ChartData`]. Where nobody listens, a chart

@@ -1,5 +1,7 @@
 //! Which records which charts can show.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{
@@ -126,13 +128,10 @@ impl Kind for Line {
 
     fn data(_: &Chart<Line>, points: Vec<(String, f64)>) -> ChartData {
         // A line has one point a batch: the first of equal labels.
-        let mut lines: Vec<(String, f64)> = Vec::with_capacity(points.len());
-        for point in points {
-            if lines.iter().all(|(label, _)| *label != point.0) {
-                lines.push(point);
-            }
-        }
-        ChartData::Line { points: lines }
+        let mut labels = HashSet::new();
+        let is_first: Vec<bool> = points.iter().map(|(label, _)| labels.insert(label.as_str())).collect();
+        let points = points.into_iter().zip(is_first).filter(|(_, is_first)| *is_first);
+        ChartData::Line { points: points.map(|(point, _)| point).collect() }
     }
 }
 

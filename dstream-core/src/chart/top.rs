@@ -15,13 +15,16 @@ impl<R> TopRows<R> {
         TopRows { limit, rows: Vec::new(), floor: f64::NEG_INFINITY }
     }
 
+    /// Whether it is to hold any rows at all.
+    #[inline]
+    pub(crate) fn takes_any(&self) -> bool {
+        self.limit > 0
+    }
+
     /// Adds a row. `None` as its weight says that it can't be shown.
     #[inline]
     pub(crate) fn push(&mut self, weight: Option<f64>, row: impl FnOnce() -> R) {
-        let Some(weight) = weight.filter(|weight| *weight > self.floor) else { return };
-        if self.limit == 0 {
-            return;
-        }
+        let Some(weight) = weight.filter(|weight| *weight > self.floor && self.takes_any()) else { return };
         self.rows.push((weight, row()));
         if self.rows.len() >= self.limit.saturating_mul(2) {
             self.cut();

@@ -70,6 +70,9 @@ impl<K: Kind, T> ChartSink<K, T> {
     where
         T: ChartRecord<K>,
     {
+        if !self.rows.takes_any() {
+            return;
+        }
         let record = record.own();
         self.rows.push(record.weight(), || record);
     }
