@@ -11,7 +11,7 @@ use std::{
 
 use dstream::{
     Config, ContextState,
-    events::{BatchCompleted, Event, Listener},
+    events::{BatchCompleted, ContextStarted, ContextView, Event, Listener},
     prelude::*,
     receiver::{Receiver, ReceiverContext, Volatile},
     testing::{Events, ManualClock, SimDisk, TestSource},
@@ -281,6 +281,58 @@ fn listeners_can_be_added_and_may_panic() {
     assert_eq!(count.load(Ordering::Relaxed), 2);
     let completed = events.recorded().into_iter().filter(|event| matches!(event, Event::BatchCompleted(_)));
     assert_eq!(completed.count(), 2);
+}
+
+/// A listener that needs something which can't be had, or has it.
+struct Opens(Mutex<Vec<String>>, Option<&'static str>);
+
+impl Listener for Opens {
+    fn attached(&self, context: &ContextView) -> dstream::Result<()> {
+        let pipelines = context.plan().pipelines.len();
+        self.0.lock().unwrap().push(format!("{} {:?} {pipelines}", context.name(), context.batch_interval()));
+        match self.1 {
+            Some("panic") => panic!("no port"),
+            Some(error) => Err(dstream::Error::Invalid(error.into())),
+            None => Ok(()),
+        }
+    }
+
+    fn context_started(&self, _: &ContextStarted) {
+        self.0.lock().unwrap().push("started".into());
+    }
+}
+
+#[test]
+fn a_listener_is_attached_before_the_first_event_and_may_refuse_the_start() -> dstream::Result<()> {
+    let _turn = turn();
+    for refusal in [None, Some("the port is taken"), Some("panic")] {
+        let (listener, late) = (Opens(Mutex::default(), refusal), Opens(Mutex::default(), refusal));
+        let (listener, late) = (Arc::new(listener), Arc::new(late));
+        let out = Collected::new();
+        let conf = Config::new().clock(ManualClock::default()).listener(listener.clone());
+        let ssc = dstream::stream!(batch = 1s, name = "opens", conf = conf, {
+            queue_stream(vec![vec![1u64]]).collect_to(&out);
+        })?;
+        let ran = ssc.run_batches(1);
+        if let Some(refusal) = refusal {
+            let error = ran.unwrap_err().to_string();
+            let wanted = if refusal == "panic" {
+                "a listener panicked when it was attached to the context: no port"
+            } else {
+                refusal
+            };
+            assert!(error.contains(wanted), "{error}");
+            assert!(out.values().is_empty());
+            assert_eq!(*listener.0.lock().unwrap(), ["opens 1s 1"]);
+            continue;
+        }
+        ran?;
+        ssc.add_listener(late.clone())?;
+        ssc.stop();
+        assert_eq!(*listener.0.lock().unwrap(), ["opens 1s 1", "started"]);
+        assert_eq!(*late.0.lock().unwrap(), ["opens 1s 1"]);
+    }
+    Ok(())
 }
 
 /// A listener may stop its context, and is told the rest when it returns.

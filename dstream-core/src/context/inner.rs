@@ -25,7 +25,7 @@ use crate::{
     batch::{OutputProgress, OutputScope, Pipeline},
     checkpoint::Storage,
     clock::{CancellationToken, Stopwatch},
-    events::{Bus, ContextStarted, ContextStopped},
+    events::{Bus, ContextStarted, ContextStopped, ContextView},
     exec::Executor,
     output::Output,
     panics::panic_text,
@@ -278,7 +278,11 @@ impl ContextInner {
     /// before a restart, and the first batch behind it: those that were missed come first. `seed` is that of
     /// the hash if neither the checkpoint nor the settings have one.
     pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
-        self.config.events.emit(|| ContextStarted { at: self.config.clock.now(), plan: self.plan() });
+        let events = &self.config.events;
+        if events.is_listened() {
+            events.attach(ContextView::new(self.plan()))?;
+        }
+        events.emit(|| ContextStarted { at: self.config.clock.now(), plan: self.plan() });
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
         let Some(storage) = self.lock().checkpoint.clone() else {
             self.seed.get_or_init(|| self.config.hash_seed.unwrap_or(seed));

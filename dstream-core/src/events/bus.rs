@@ -4,14 +4,14 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, ThreadId},
     time::Duration,
 };
 
-use super::{Event, EventsDropped, Listener};
+use super::{ContextView, Event, EventsDropped, Listener};
 use crate::{
     Error, Result,
     clock::{CancellationToken, Stopwatch},
@@ -32,6 +32,8 @@ struct Shared {
     /// Whether there is a listener: all that is asked where there is none.
     listened: AtomicBool,
     queues: Mutex<Vec<Arc<Queue>>>,
+    /// The context, when it has started.
+    context: OnceLock<ContextView>,
     threads: Threads,
 }
 
@@ -47,6 +49,7 @@ impl Bus {
         let bus = Bus(Arc::new(Shared {
             listened: AtomicBool::new(false),
             queues: Mutex::default(),
+            context: OnceLock::new(),
             threads: threads.clone(),
         }));
         listeners.iter().try_for_each(|listener| bus.add(Arc::clone(listener)))?;
@@ -59,16 +62,27 @@ impl Bus {
     }
 
     fn add_bounded(&self, listener: Arc<dyn Listener>, capacity: usize) -> Result<()> {
+        if let Some(context) = self.0.context.get() {
+            attach(&*listener, context)?;
+        }
         let mut queues = self.queues();
-        let queue = Arc::new(Queue::new(capacity));
+        let queue = Arc::new(Queue::new(listener, capacity));
         let thread = self.0.threads.spawn(format!("dstream-listener-{}", queues.len()), {
             let queue = Arc::clone(&queue);
-            move || queue.run(&*listener)
+            move || queue.run()
         });
         let thread = thread.map_err(|error| Error::io("the thread of a listener can't be started", error))?;
         queue.lock().thread = Some(thread.thread().id());
         queues.push(queue);
         self.0.listened.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The context starts: every listener may open what it needs.
+    pub(crate) fn attach(&self, context: ContextView) -> Result<()> {
+        let queues = self.queues().clone();
+        queues.iter().try_for_each(|queue| attach(&*queue.listener, &context))?;
+        self.0.context.get_or_init(|| context);
         Ok(())
     }
 
@@ -120,8 +134,19 @@ impl Drop for Shared {
     }
 }
 
+/// A listener is somebody's code.
+fn attach(listener: &dyn Listener, context: &ContextView) -> Result<()> {
+    catch(|| listener.attached(context)).unwrap_or_else(|panic| {
+        Err(Error::Invalid(format!(
+            "a listener panicked when it was attached to the context: {}",
+            panic.message()
+        )))
+    })
+}
+
 /// The events that one listener has before it.
 struct Queue {
+    listener: Arc<dyn Listener>,
     waiting: Mutex<Waiting>,
     changed: Condvar,
     capacity: usize,
@@ -141,8 +166,9 @@ struct Waiting {
 }
 
 impl Queue {
-    fn new(capacity: usize) -> Queue {
+    fn new(listener: Arc<dyn Listener>, capacity: usize) -> Queue {
         Queue {
+            listener,
             waiting: Mutex::default(),
             changed: Condvar::new(),
             capacity,
@@ -192,11 +218,11 @@ impl Queue {
     }
 
     /// The listener's thread.
-    fn run(&self, listener: &dyn Listener) {
+    fn run(&self) {
         let mut panics = 0u64;
         while let Some(event) = self.next() {
             // A listener is somebody's code: its panic costs this event, and nothing else.
-            if let Err(panic) = catch(|| event.deliver(listener)) {
+            if let Err(panic) = catch(|| event.deliver(&*self.listener)) {
                 panics += 1;
                 if panics == 1 {
                     crate::logs::error!(

@@ -9,7 +9,8 @@
 //!
 //! The events of a batch come in this order: [`BatchPlanned`], [`BatchStarted`], then for each output in turn
 //! [`OutputStarted`] and [`OutputCompleted`], with a [`StageCompleted`] where a stage has run and a
-//! [`ChartUpdated`] where the output is a chart, then [`BatchCompleted`]. Batches run one after another; but those that wait are planned while one runs.
+//! [`ChartUpdated`] where the output is a chart, then [`BatchCompleted`]. Batches run one after another; but
+//! those that wait are planned while one runs.
 //!
 //! Points in time come from the context's [`Clock`](crate::clock::Clock), and delays are differences of them;
 //! how long a stage, an output or a checkpoint took is measured in real time, also under a manual clock.
@@ -40,15 +41,17 @@
 //! ```
 
 mod bus;
+mod view;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
 pub(crate) use bus::Bus;
+pub use view::ContextView;
 
 use crate::{
-    Time,
+    Result, Time,
     chart::{ChartData, ChartInfo},
     plan::Plan,
 };
@@ -61,6 +64,15 @@ macro_rules! events {
         /// The methods are called on the listener's own thread, one at a time, in the order in which things
         /// happened. See the [module](crate::events).
         pub trait Listener: Send + Sync + 'static {
+            /// The context starts, and will tell this listener of it. It is called once, before the first
+            /// event, on the thread that starts the context, which waits: here a listener opens what it needs,
+            /// such as a port. If that fails, so does the start, with this error.
+            ///
+            /// A listener that is added to a context that runs is attached when it is added.
+            fn attached(&self, context: &ContextView) -> Result<()> {
+                let _ = context;
+                Ok(())
+            }
             /// Is called with every event, before its own method.
             fn any(&self, event: &Event) {
                 let _ = event;
@@ -96,6 +108,9 @@ macro_rules! events {
 
         /// A listener that the program looks at, too.
         impl<L: Listener + ?Sized> Listener for Arc<L> {
+            fn attached(&self, context: &ContextView) -> Result<()> {
+                (**self).attached(context)
+            }
             fn any(&self, event: &Event) {
                 (**self).any(event);
             }
