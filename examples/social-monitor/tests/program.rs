@@ -15,8 +15,12 @@ fn alerts(args: &[&str]) -> Vec<String> {
     let output = program().args(args).output().expect("the program");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).expect("text");
-    // Without the time, which is that of the clock.
-    text.lines().map(|line| line.splitn(4, ' ').nth(3).expect("an alert").to_owned()).collect()
+    text.lines().map(alert).collect()
+}
+
+/// An alert without its time, which is that of the clock.
+fn alert(line: &str) -> String {
+    line.splitn(4, ' ').nth(3).expect("an alert").to_owned()
 }
 
 #[test]
@@ -32,6 +36,31 @@ fn names_what_is_planted_and_goes_on_after_a_restart() {
     let mut parts = alerts(&[&args("52")[..], &["--state", state]].concat());
     parts.extend(alerts(&[&args("58")[..], &["--state", state]].concat()));
     assert_eq!(parts, whole);
+}
+
+/// Killed at an alert, and started again: none is missing, and one at most is told twice.
+#[test]
+fn goes_on_after_it_is_killed() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let state = dir.path().to_str().expect("a path");
+    let args = |batches| ["--seed", "3", "--rate", "100", "--batches", batches];
+    let whole = alerts(&args("110"));
+    let with_state = |batches| [&args(batches)[..], &["--state", state]].concat();
+
+    // More batches than it can come to.
+    let mut killed =
+        program().args(with_state("1000000")).stdout(Stdio::piped()).spawn().expect("the program");
+    let mut lines = BufReader::new(killed.stdout.take().expect("output")).lines().map_while(Result::ok);
+    let mut told: Vec<String> = lines.by_ref().take(2).map(|line| alert(&line)).collect();
+    killed.kill().and_then(|()| killed.wait()).expect("an end");
+    told.extend(lines.map(|line| alert(&line)));
+
+    for line in alerts(&with_state("110")) {
+        if !told.contains(&line) {
+            told.push(line);
+        }
+    }
+    assert_eq!(told[..whole.len()], whole);
 }
 
 #[test]
