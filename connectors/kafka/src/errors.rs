@@ -38,12 +38,21 @@ pub(crate) fn settings_advice(error: &KafkaError) -> String {
             format!("the option `{option}` is no setting of librdkafka: is it spelled right? {LIST}")
         }
         KafkaError::ClientConfig(Conf::RD_KAFKA_CONF_INVALID, _, option, _) if is_left_out(option) => {
-            format!("the option `{option}` needs the feature `ssl` of dstream-kafka")
+            format!(
+                "the option `{option}` needs the feature `ssl` of `dstream-kafka`, or `kafka-ssl` of `dstream`"
+            )
         }
         KafkaError::ClientConfig(_, what, option, value) => {
             // librdkafka puts the value into its sentence.
             let what = if value.is_empty() { what.clone() } else { what.replace(value.as_str(), "..") };
             format!("the option `{option}` can't be set: {what}; {LIST}")
+        }
+        // A file that a setting names is read when the client is made.
+        KafkaError::ClientCreation(what) if what.starts_with("ssl.") => {
+            let (option, why) = what.split_once(" failed: ").unwrap_or((what, "no reason is given"));
+            format!(
+                "the option `{option}` can't be used: is its file there, and in the form that it must have? ({why})"
+            )
         }
         _ => advice(error),
     }

@@ -4,6 +4,8 @@
 mod broker;
 #[path = "kafka/faults.rs"]
 mod faults;
+#[path = "kafka/losses.rs"]
+mod losses;
 #[path = "kafka/mistakes.rs"]
 mod mistakes;
 #[path = "kafka/ranges.rs"]
@@ -266,19 +268,25 @@ fn what_has_expired_fails_or_is_skipped() {
     assert_eq!(sum(&counts), 10);
 }
 
+/// `DSTREAM_AWAY` says for how many seconds: a few batches if it is not set.
 #[test]
 fn a_broker_that_was_away_is_read_on() {
     let Some(mut broker) = Broker::start() else { return };
     broker.create_topic("lines", 1);
     broker.produce("lines", 0, ["x"; 10]);
     let counts = Collected::new();
-    let kafka = Kafka::new(broker.address()).topics(["lines"]);
+    let kafka = Kafka::new(broker.address()).topics(["lines"]).group("away");
     let ssc = dstream::stream!(batch = 1s, {
         kafka_stream(kafka).count().collect_to(&counts);
     })
     .unwrap();
     run_until(&ssc, || sum(&counts) >= 10);
     broker.stop();
+    let seconds = std::env::var("DSTREAM_AWAY").map_or(0, |seconds| seconds.parse().unwrap());
+    let away = std::time::Instant::now();
+    while away.elapsed().as_secs() < seconds {
+        ssc.run_batches(1).unwrap();
+    }
     ssc.run_batches(3).unwrap();
     broker.restart();
     broker.produce("lines", 0, ["x"; 10]);

@@ -50,7 +50,7 @@ struct Ready {
 
 impl Postgres {
     fn connected(&mut self) -> Result<&mut Open, SinkError> {
-        let mode = self.mode.as_ref().ok_or_else(|| {
+        let mode = self.settings.mode.as_ref().ok_or_else(|| {
             SinkError::permanent(
                 "nothing says where the records go: add `.table(\"name\")`, `.upsert(..)`, `.add_to(..)` or `.statement(..)`",
             )
@@ -61,12 +61,17 @@ impl Postgres {
         }
         if open.is_none() {
             let mut client = connect(&self.url, self.ca_file.as_deref())?;
-            if let Some(sql) = &self.setup {
+            if let Some(sql) = &self.settings.setup {
                 client
                     .batch_execute(sql)
                     .map_err(|error| failed(&error, "running what `.setup(..)` says"))?;
             }
-            *open = Some(Open::new(client, mode, self.columns.as_deref(), self.dead_letters.as_deref())?);
+            *open = Some(Open::new(
+                client,
+                mode,
+                self.settings.columns.as_deref(),
+                self.settings.dead_letters.as_deref(),
+            )?);
         }
         open.as_mut().ok_or_else(|| "the sink is not open".into())
     }
@@ -322,11 +327,11 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Postgres {
     fn commit(&mut self, batch: &SinkBatch, parts: Vec<Rows<CopyText>>) -> Result<(), SinkError> {
         let parts: Vec<_> = parts.into_iter().filter(|part| part.len > 0).collect();
         let Some(first) = parts.first() else { return Ok(()) };
-        let mode = self.mode.as_ref().ok_or("the sink is not open")?;
+        let mode = self.settings.mode.as_ref().ok_or("the sink is not open")?;
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut();
         let open = open.ok_or("the sink is not open")?;
         if open.ready.is_none() {
-            open.prepare(mode, self.columns.as_deref(), first.names(), &Rows::kinds_of_all(&parts))?;
+            open.prepare(mode, self.settings.columns.as_deref(), first.names(), &Rows::kinds_of_all(&parts))?;
         }
         let (Some(ready), table) = (&open.ready, &open.table.name) else { return Err("not prepared".into()) };
         let doing = |error: postgres::Error| failed(&error, &format!("writing into `{table}`"));

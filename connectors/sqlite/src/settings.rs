@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Mutex};
 
 use dstream_core::sink::SinkContext;
-use dstream_sql::Mode;
+use dstream_sql::{Mode, Settings};
 
 use crate::sink::Open;
 
@@ -57,10 +57,7 @@ use crate::sink::Open;
 /// there are [`dead_letters`](Sqlite::dead_letters).
 pub struct Sqlite {
     pub(crate) path: PathBuf,
-    pub(crate) mode: Option<Mode>,
-    pub(crate) columns: Option<Vec<String>>,
-    pub(crate) dead_letters: Option<String>,
-    pub(crate) setup: Option<String>,
+    pub(crate) settings: Settings,
     /// The connection; behind a lock only because it can't be shared between threads.
     pub(crate) open: Mutex<Option<Open>>,
     pub(crate) context: Option<SinkContext>,
@@ -70,46 +67,7 @@ impl Sqlite {
     /// A database: the path of its file, which must be there, unless [`setup`](Sqlite::setup) says what is to
     /// be in it.
     pub fn new(path: impl Into<PathBuf>) -> Sqlite {
-        Sqlite {
-            path: path.into(),
-            mode: None,
-            columns: None,
-            dead_letters: None,
-            setup: None,
-            open: Mutex::new(None),
-            context: None,
-        }
-    }
-
-    /// Appends the records to this table.
-    pub fn table(mut self, table: impl Into<String>) -> Sqlite {
-        self.mode = Some(Mode::Append { table: table.into() });
-        self
-    }
-
-    /// Writes each record in place of the row of the table that has the same values in these columns, or as a
-    /// new row if there is none. The table needs a unique index over them, such as its primary key. Of
-    /// several records of a batch with the same key the last one is written.
-    pub fn upsert<C: Into<String>>(
-        mut self,
-        table: impl Into<String>,
-        key: impl IntoIterator<Item = C>,
-    ) -> Sqlite {
-        self.mode =
-            Some(Mode::Upsert { table: table.into(), key: key.into_iter().map(Into::into).collect() });
-        self
-    }
-
-    /// Adds the records to the row of the table that has the same values in these columns: each other column
-    /// is the sum of what is there and of what the records have. If there is no such row, it is made. The
-    /// table needs a unique index over the columns of the key, such as its primary key. `NULL` adds nothing.
-    pub fn add_to<C: Into<String>>(
-        mut self,
-        table: impl Into<String>,
-        key: impl IntoIterator<Item = C>,
-    ) -> Sqlite {
-        self.mode = Some(Mode::AddTo { table: table.into(), key: key.into_iter().map(Into::into).collect() });
-        self
+        Sqlite { path: path.into(), settings: Settings::default(), open: Mutex::new(None), context: None }
     }
 
     /// Runs a statement for each record, where `$1` or `?1` is the first field of a record, and `:name` the
@@ -123,44 +81,27 @@ impl Sqlite {
     /// );
     /// ```
     pub fn statement(mut self, sql: impl Into<String>) -> Sqlite {
-        self.mode = Some(Mode::Statement(sql.into()));
-        self
-    }
-
-    /// The columns that the fields of a tuple are written to, in the order of the fields. Default: all
-    /// columns of the table. The fields of a struct have names, and need none here.
-    pub fn columns<C: Into<String>>(mut self, columns: impl IntoIterator<Item = C>) -> Sqlite {
-        self.columns = Some(columns.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Writes records that the database refuses into this table, with the reason, and the others of their
-    /// batch as usual. The table `(application, output, batch_time, record, reason)` is made if it is
-    /// missing; `record` is JSON. It is written in the transaction of the batch, so exactly once.
-    ///
-    /// If more than 1000 records of a batch are refused the batch fails: then it is hardly the records that
-    /// are wrong. Default: one refused record fails its batch. (`on_error = OnError::dead_letters(..)` of an
-    /// output is another thing: it sends whole batches elsewhere.)
-    pub fn dead_letters(mut self, table: impl Into<String>) -> Sqlite {
-        self.dead_letters = Some(table.into());
+        self.settings.mode = Some(Mode::Statement(sql.into()));
         self
     }
 
     /// Statements that are run when the database is opened, before the table is looked for, such as
     /// `CREATE TABLE IF NOT EXISTS ..`. With it, the file is made if it is missing.
     pub fn setup(mut self, sql: impl Into<String>) -> Sqlite {
-        self.setup = Some(sql.into());
+        self.settings.setup = Some(sql.into());
         self
     }
 }
+
+dstream_sql::settings_methods!(Sqlite);
 
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sqlite")
             .field("path", &self.path)
-            .field("mode", &self.mode)
-            .field("columns", &self.columns)
-            .field("dead_letters", &self.dead_letters)
+            .field("mode", &self.settings.mode)
+            .field("columns", &self.settings.columns)
+            .field("dead_letters", &self.settings.dead_letters)
             .finish_non_exhaustive()
     }
 }

@@ -42,19 +42,19 @@ struct Ready {
 
 impl Sqlite {
     fn opened(&mut self) -> Result<&mut Open, SinkError> {
-        let mode = self.mode.as_ref().ok_or_else(|| {
+        let mode = self.settings.mode.as_ref().ok_or_else(|| {
             SinkError::permanent(
                 "nothing says where the records go: add `.table(\"name\")`, `.upsert(..)`, `.add_to(..)` or `.statement(..)`",
             )
         })?;
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
         if open.is_none() {
-            let connection = connect(&self.path, self.setup.as_deref())?;
+            let connection = connect(&self.path, self.settings.setup.as_deref())?;
             let table = mode.table().map(|name| table(&connection, name)).transpose()?;
             if let Some(table) = &table {
-                table.check_mode(mode, self.columns.as_deref()).map_err(SinkError::permanent)?;
+                table.check_mode(mode, self.settings.columns.as_deref()).map_err(SinkError::permanent)?;
             }
-            if let (Mode::Statement(sql), columns) = (mode, &self.columns) {
+            if let (Mode::Statement(sql), columns) = (mode, &self.settings.columns) {
                 connection.prepare(sql).map_err(|error| failed(&error, &format!("preparing `{mode}`")))?;
                 if columns.is_some() {
                     let message = "`.columns(..)` has no use with `.statement(..)`, whose `$1` is the first field of a record";
@@ -62,8 +62,12 @@ impl Sqlite {
                 }
             }
             make_ledger(&connection)?;
-            let bury =
-                self.dead_letters.as_ref().map(|name| make_dead_letters(&connection, name)).transpose()?;
+            let bury = self
+                .settings
+                .dead_letters
+                .as_ref()
+                .map(|name| make_dead_letters(&connection, name))
+                .transpose()?;
             *open = Some(Open { connection, table, bury, ready: None });
         }
         open.as_mut().ok_or_else(|| "the sink is not open".into())
@@ -251,14 +255,17 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Sqlite {
     fn commit(&mut self, batch: &SinkBatch, parts: Vec<Rows<Encoded>>) -> Result<(), SinkError> {
         let parts: Vec<_> = parts.into_iter().filter(|part| part.len > 0).collect();
         let Some(first) = parts.first() else { return Ok(()) };
-        let mode = self.mode.as_ref().ok_or("the sink is not open")?;
+        let mode = self.settings.mode.as_ref().ok_or("the sink is not open")?;
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).as_mut();
         let open = open.ok_or("the sink is not open")?;
         let ready = match open.ready.take() {
             Some(ready) => ready,
-            None => {
-                open.prepare(mode, self.columns.as_deref(), first.names(), &Rows::kinds_of_all(&parts))?
-            }
+            None => open.prepare(
+                mode,
+                self.settings.columns.as_deref(),
+                first.names(),
+                &Rows::kinds_of_all(&parts),
+            )?,
         };
         let ready = &*open.ready.insert(ready);
         let target = open.table.as_ref().map_or_else(|| mode.to_string(), |table| table.name.clone());

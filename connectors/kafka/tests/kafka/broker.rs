@@ -81,6 +81,7 @@ impl Broker {
     }
 
     /// Waits until it has saved what it was given, on a thread that takes a whole core while it does.
+    #[allow(dead_code, reason = "measurements use it")]
     pub(crate) fn wait_until_idle(&self) {
         let process = self.process.as_ref().expect("it runs").id();
         // User and system time of all its threads, in hundredths of a second.

@@ -255,6 +255,31 @@ fn a_group_is_used_by_two_programs() {
 }
 
 #[test]
+fn two_programs_with_one_group_are_told() {
+    let Some(broker) = Broker::start() else { return };
+    broker.create_topic("shared", 1);
+    broker.produce("shared", 0, ["x"; 20]);
+    let kafka = || {
+        let kafka = Kafka::new(broker.address()).topics(["shared"]).group("both").start(Start::Earliest);
+        kafka.refresh_interval(Duration::from_millis(50))
+    };
+    let (fast, all) = counting(kafka());
+    let (slow, some) = counting(kafka().max_per_partition(1));
+    run_until(&fast, || all.values().concat().iter().sum::<u64>() >= 20);
+    // The other one is behind, and commits smaller offsets.
+    let clock = Instant::now();
+    while !logged().contains("another program commits offsets for the group `both`") {
+        assert!(clock.elapsed().as_secs() < 60, "{}", logged());
+        slow.run_batches(1).unwrap();
+        if some.values().concat().iter().sum::<u64>() >= 20 {
+            broker.produce("shared", 0, ["x"; 20]);
+        }
+        fast.run_batches(1).unwrap();
+    }
+    until_logged(&fast, &["`both`", "of shared/0 is ", "; give each program a group of its own"]);
+}
+
+#[test]
 fn a_transactional_id_is_used_by_two_programs() {
     let Some(broker) = Broker::start() else { return };
     broker.create_topic("out", 1);

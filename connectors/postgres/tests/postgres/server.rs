@@ -70,6 +70,26 @@ impl Server {
         Some(server)
     }
 
+    /// Makes a certificate for 127.0.0.1, and starts the server again with TLS; returns the file of the
+    /// certificate, which has signed itself.
+    #[allow(dead_code, reason = "other tests use it")]
+    pub(crate) fn with_tls(&mut self) -> PathBuf {
+        self.run("ALTER SYSTEM SET ssl = on");
+        self.kill();
+        let certificate = self.data().join("server.crt");
+        let made = command(Path::new("openssl"))
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=postgres"])
+            .args(["-addext", "subjectAltName=IP:127.0.0.1", "-out"])
+            .arg(&certificate)
+            .arg("-keyout")
+            .arg(self.data().join("server.key"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        self.restart();
+        certificate
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
