@@ -1,4 +1,4 @@
-//! Streams that a pipeline hands out: they start other pipelines, and can be asked for their latest batches.
+//! Streams that a pipeline publishes: they start other pipelines, and can be asked for their latest batches.
 
 use std::{
     sync::{
@@ -168,7 +168,7 @@ fn a_stream_without_a_handle_is_not_collected() -> dstream::Result<()> {
     Ok(())
 }
 
-/// What a handle had is gone after a restart, so the batch is handed out again, though outputs that have run
+/// What a handle had is gone after a restart, so the batch is published again, though outputs that have run
 /// are not repeated.
 #[test]
 fn a_batch_that_runs_again_is_handed_out_again() -> dstream::Result<()> {

@@ -352,6 +352,6 @@ fn a_stream_that_is_handed_out_is_named_where_it_is_made() -> dstream::Result<()
     let (ssc, numbers) = dstream::stream!(batch = 1s, { queue_stream(vec![vec![1u64]]) })?;
     let error =
         dstream::stream!(ssc, { (&numbers).named("numbers").print() }).map(drop).unwrap_err().to_string();
-    assert!(error.contains("is a stream that another pipeline hands out"), "{error}");
+    assert!(error.contains("is a stream that another pipeline publishes"), "{error}");
     Ok(())
 }

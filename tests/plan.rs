@@ -60,7 +60,7 @@ fn a_plan_says_what_each_operator_is_and_where() {
         assert!(op.file.ends_with("tests/plan.rs"), "{op:?}");
         let text = &lines[op.line as usize - 1][op.column as usize - 1..];
         let found = match op.kind {
-            // A stream that is handed out is that of the last call, and what reads it is in parentheses.
+            // A stream that is published is that of the last call, and what reads it is in parentheses.
             OperatorKind::Handle => "words",
             OperatorKind::Source if text.starts_with('(') => "(&words)",
             _ => &op.operator,

@@ -7,7 +7,7 @@ use crate::{diag::Diags, parse::is_punct};
 const CHOICE: &str = "a pipeline is the same in every run of the program: decide for each record inside a closure, or put \
                       `stream!(ssc, { .. })` into the";
 const LOOP: &str = "the block is compiled once, and is no loop's body: loop inside a closure, or put `stream!(ssc, { .. })` into the";
-const EXIT: &str = "the block names streams and is not run line by line: a last stream without `;` is handed out, and what is to stop \
+const EXIT: &str = "the block names streams and is not run line by line: a last stream without `;` is published, and what is to stop \
                     the program stands outside";
 const ITEM: &str = "only streams are named in a pipeline: write it outside of `stream!`";
 

@@ -23,7 +23,7 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     /// Whether the last stream is a value of the program's: the last node, if all is well.
     pub(crate) publishes: bool,
-    /// Whether sources may be streams that another pipeline of the context hands out.
+    /// Whether sources may be streams that another pipeline of the context publishes.
     extends: bool,
 }
 

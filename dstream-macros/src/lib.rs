@@ -39,7 +39,7 @@ use proc_macro2::TokenStream;
 /// ```
 ///
 /// The first form makes a context, the second adds a pipeline to one that has not been started. A last stream
-/// without `;` is handed out, as a `StreamHandle`: other pipelines of the context can start from it, and the
+/// without `;` is published, as a `StreamHandle`: other pipelines of the context can start from it, and the
 /// program can ask for its latest batches.
 ///
 /// | setting | |

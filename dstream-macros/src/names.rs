@@ -91,7 +91,7 @@ pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     }
 }
 
-/// The outputs that have names: all but the stream that is handed out.
+/// The outputs that have names: all but the stream that is published.
 pub(crate) fn outputs(graph: &Graph) -> impl Iterator<Item = NodeId> {
     (0..graph.nodes.len()).filter(|id| is_output(graph, *id))
 }

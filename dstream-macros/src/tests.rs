@@ -350,7 +350,7 @@ fn stages_of_typical_pipelines() {
             "let (a, b) = s().map_with_state(f); a.print(); b.count_by_window(2s, 2s).print(); b.values().reduce(f).print();",
             "s () > map_with_state\nstate_snapshots > values > reduce",
         ),
-        // What is handed out has an operator of its own, and a variable named twice is one stream.
+        // What is published has an operator of its own, and a variable named twice is one stream.
         ("x.map(f).count().print(); x.filter(g)", "x > (map > count | filter > publish)"),
         ("let a = s().count_by_value(); a.print(); a", "s () > count_by_value"),
         // What is put together alike has one sink.

@@ -13,7 +13,7 @@ use dstream::Bytes;
 
 /// Words in a line.
 const WORDS: usize = 10;
-/// What a source hands out at once, but for the end of a batch.
+/// What a source yields at once, but for the end of a batch.
 const BLOCK: usize = 1 << 20;
 
 /// A batch of text, in blocks of whole lines.

@@ -1,4 +1,4 @@
-//! What the loops run over: made up, the same in every run, and handed out without a copy in every batch.
+//! What the loops run over: made up, the same in every run, and yielded without a copy in every batch.
 
 use dstream::{
     Bytes, Time,

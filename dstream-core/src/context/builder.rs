@@ -104,7 +104,7 @@ impl Builder {
             }
             Ok(Ok(None)) if name.is_some() => {
                 self.context = Err(Error::Invalid(format!(
-                    "`{own}` at {}:{} is a stream that another pipeline hands out, and no source: remove `.named(..)` here, and write it \
+                    "`{own}` at {}:{} is a stream that another pipeline publishes, and no source: remove `.named(..)` here, and write it \
                      there behind what is to be named",
                     op.file, op.line
                 )));

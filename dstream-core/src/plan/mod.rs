@@ -128,7 +128,7 @@ pub struct WindowPlan {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum OperatorKind {
-    /// It gives a stage its records: a source, or a stream that another pipeline hands out.
+    /// It gives a stage its records: a source, or a stream that another pipeline publishes.
     Source,
     /// In the loop of a stage, record by record.
     Narrow,
@@ -139,7 +139,7 @@ pub enum OperatorKind {
     Wide,
     /// At the end of a batch.
     Output,
-    /// At the end of a batch: the stream is handed out, as a [`StreamHandle`](crate::StreamHandle).
+    /// At the end of a batch: the stream is published, as a [`StreamHandle`](crate::StreamHandle).
     Handle,
 }
 
@@ -196,7 +196,7 @@ impl PipelinePlan {
 }
 
 impl OperatorPlan {
-    /// Whether it is done for what it does to the world: an output, or a stream that is handed out.
+    /// Whether it is done for what it does to the world: an output, or a stream that is published.
     pub fn is_output(&self) -> bool {
         matches!(self.kind, OperatorKind::Output | OperatorKind::Handle)
     }

@@ -79,7 +79,7 @@ impl OperatorPlan {
         let mut text = self.stream.as_ref().map(|stream| format!("{stream} = ")).unwrap_or_default();
         match (self.kind, &self.name) {
             (OperatorKind::Source, name) => text += name.as_ref().unwrap_or(&self.operator),
-            (OperatorKind::Handle, _) => text += "handed out",
+            (OperatorKind::Handle, _) => text += "published",
             (OperatorKind::Output, Some(name)) => {
                 text += &format!("{}({}), output `{name}`", self.operator, self.arguments);
             }

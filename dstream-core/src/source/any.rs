@@ -22,7 +22,7 @@ use crate::{
 /// Sources of such records are one (`queue_stream`, `socket_stream`, `generator_stream`, ..; a bare
 /// [`Receiver`](crate::receiver::Receiver) becomes one by
 /// [`receiver_stream`](crate::receiver::receiver_stream)), and streams
-/// that another pipeline hands out. A chain can start from it.
+/// that another pipeline publishes. A chain can start from it.
 ///
 /// ```
 /// use dstream::{Data, Key, prelude::*, source::RecordStream};
@@ -100,7 +100,7 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 /// Any stream of text, whoever owns it: what a function takes that builds a part of a pipeline over lines.
 ///
 /// Sources of text are one, among them `queue_stream` of `&'static str` and of `String`, and streams of
-/// `Str` or `String` that another pipeline hands out. [`text_stream`] starts a chain from it, whose
+/// `Str` or `String` that another pipeline publishes. [`text_stream`] starts a chain from it, whose
 /// records are `&str`.
 ///
 /// ```

@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::checkpoint::{Changes, Stateful, decode};
 
 /// A value that a checkpoint keeps, such as how far a source has read: what
-/// [`Source::state`](crate::source::Source::state) hands out.
+/// [`Source::state`](crate::source::Source::state) returns.
 ///
 /// It is written whole when it was changed; after a restart it has what it had in the last batch that had
 /// begun. For a few values such as the offsets of some partitions; what has many entries implements

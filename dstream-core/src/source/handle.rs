@@ -69,7 +69,7 @@ impl ContextId {
 /// assert_eq!((time, rdd.collect()), (now, vec!["or".into(), "not".into()]));
 /// # Ok::<(), dstream::Error>(())
 /// ```
-#[must_use = "nothing else gives the stream that was handed out"]
+#[must_use = "nothing else gives the stream that was published"]
 pub struct StreamHandle<T> {
     shared: Arc<Shared<T>>,
 }

@@ -166,7 +166,7 @@ pub trait Source: Send + 'static {
 }
 
 /// What can start a chain: a [`Source`]; a [`Receiver`](crate::receiver::Receiver), which is then supervised;
-/// a stream that another pipeline has handed out, as a [`StreamHandle`](crate::StreamHandle).
+/// a stream that another pipeline has published, as a [`StreamHandle`](crate::StreamHandle).
 ///
 /// `M` only tells them apart; it is always inferred.
 #[diagnostic::on_unimplemented(

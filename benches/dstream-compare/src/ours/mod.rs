@@ -1,4 +1,4 @@
-//! dstream, as a user writes it: a pipeline a workload, over a source that hands out the prepared batches.
+//! dstream, as a user writes it: a pipeline a workload, over a source that yields the prepared batches.
 
 mod join;
 mod source;

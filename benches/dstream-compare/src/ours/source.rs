@@ -1,4 +1,4 @@
-//! Sources of prepared batches, which are handed out without a copy, again and again.
+//! Sources of prepared batches, which are yielded without a copy, again and again.
 
 use std::ops::Range;
 
