@@ -48,11 +48,15 @@ pub use dstream_postgres as postgres;
 pub use dstream_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use dstream_sqlite as sqlite;
+#[cfg(feature = "ui")]
+pub use dstream_ui as ui;
 
 /// What a file with a pipeline needs: `use dstream::prelude::*`.
 pub mod prelude {
     pub use dstream_core::prelude::*;
     pub use dstream_macros::Record;
+    #[cfg(feature = "ui")]
+    pub use dstream_ui::ConfigUi;
 }
 
 /// The programs in README.md and in the pages of `docs/` are tests too.

@@ -1,0 +1,331 @@
+//! The JSON API of running programs, by a client of its own.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpStream},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use dstream::{
+    events::Event,
+    prelude::*,
+    testing::{Events, ManualClock},
+};
+use dstream_ui::{ConfigUi, Ui};
+use serde_json::{Value, json};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// A request, with more headers.
+fn send(address: SocketAddr, request: &str, headers: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    write!(stream, "{request} HTTP/1.1\r\nConnection: close\r\n{headers}\r\n").unwrap();
+    stream
+}
+
+/// The status, the headers and the body of an answer.
+fn answer(address: SocketAddr, request: &str, headers: &str) -> (u16, String, String) {
+    let mut text = String::new();
+    send(address, request, headers).read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn get(address: SocketAddr, path: &str) -> (u16, Value) {
+    let (status, _, body) = answer(address, &format!("GET {path}"), "Host: localhost\r\n");
+    (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+}
+
+fn ok(address: SocketAddr, path: &str) -> Value {
+    let (status, value) = get(address, path);
+    assert_eq!(status, 200, "{path}: {value}");
+    value
+}
+
+/// Only one context of a process may be started.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Three batches of a program with a state, a chart, and an output that fails in the second.
+fn three_batches(page: &Ui, events: &Events) -> dstream::StreamingContext {
+    let conf = Config::new().clock(ManualClock::default()).volatile_state(true).threads(1);
+    let conf = conf.listener(events.clone()).listener(page.clone());
+    let mut batch = 0;
+    let ssc = dstream::stream!(batch = 1s, name = "three", conf = conf, {
+        let words = queue_stream(vec![
+            vec!["to", "be"],
+            vec!["or"],
+            vec!["<img src=x onerror=alert(1)>", "to", "be"],
+        ]);
+        let counts = words
+            .map(|word| (word, 1u64))
+            .update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.len() as u64));
+        counts.map(|(word, n)| (word.clone(), *n)).dashboard("Words", Chart::bar().top(2));
+        words.count().dashboard("Count", Chart::number());
+        words.foreach_rdd(move |_| {
+            batch += 1;
+            if batch == 2 { Err("no such table") } else { Ok(()) }
+        });
+    })
+    .unwrap();
+    assert!(ssc.run_batches(3).is_err());
+    // What is told is told when it returns.
+    ssc.stop();
+    ssc
+}
+
+#[test]
+fn resources_say_what_the_listener_was_told() {
+    let (page, events) = (Ui::new("127.0.0.1:0"), Events::new());
+    let _ssc = three_batches(&page, &events);
+    let at = page.address().unwrap();
+    let completed: Vec<_> = events
+        .recorded()
+        .into_iter()
+        .filter_map(|event| if let Event::BatchCompleted(batch) = event { Some(batch) } else { None })
+        .collect();
+    let records = |n: usize| completed[n].inputs[0].records.unwrap();
+    assert_eq!([records(0), records(1), records(2)], [2, 1, 3]);
+
+    let statistics = ok(at, "/api/v1/streaming/statistics");
+    for (name, wanted) in [
+        ("batchDuration", json!(1000)),
+        ("numTotalCompletedBatches", json!(3)),
+        ("numRetainedCompletedBatches", json!(3)),
+        ("numActiveBatches", json!(0)),
+        ("numProcessedRecords", json!(6)),
+        ("avgInputRate", json!(2.0)),
+        ("numReceivers", json!(0)),
+        ("startTime", json!("1970-01-01T00:00:00.000GMT")),
+    ] {
+        assert_eq!(statistics[name], wanted, "{name}");
+    }
+
+    let batches = ok(at, "/api/v1/streaming/batches");
+    let times: Vec<u64> = completed.iter().rev().map(|batch| batch.batch.as_millis()).collect();
+    assert_eq!(
+        batches.as_array().unwrap().iter().map(|b| b["batchId"].as_u64().unwrap()).collect::<Vec<_>>(),
+        times
+    );
+    assert_eq!(batches[1]["numFailedOutputOps"], 1);
+    assert_eq!(batches[1]["numCompletedOutputOps"], 2);
+    assert!(batches[1]["firstFailureReason"].as_str().unwrap().contains("no such table"));
+    assert_eq!(batches[0]["inputSize"], 3);
+    assert_eq!(ok(at, "/api/v1/streaming/batches?status=queued"), json!([]));
+
+    let second = times[1];
+    assert_eq!(ok(at, &format!("/api/v1/streaming/batches/{second}")), batches[1]);
+    let operations = ok(at, &format!("/api/v1/streaming/batches/{second}/operations"));
+    let statuses: Vec<&str> =
+        operations.as_array().unwrap().iter().map(|op| op["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["SUCCEEDED", "SUCCEEDED", "FAILED"]);
+    assert_eq!(ok(at, &format!("/api/v1/streaming/batches/{second}/operations/2")), operations[2]);
+
+    let batch = ok(at, &format!("/api/v1/batches/{second}"));
+    assert_eq!(batch["inputs"][0]["records"], 1);
+    assert_eq!(batch["outputs"][2]["output"], operations[2]["outputOpName"]);
+    assert!(batch["stages"][0]["tasks"].as_u64().unwrap() >= 1, "{batch}");
+
+    let timeline = ok(at, "/api/v1/timeline");
+    let rows: Vec<(u64, u64, u64)> = timeline["batches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row[0].as_u64().unwrap(), row[1].as_u64().unwrap(), row[5].as_u64().unwrap()))
+        .collect();
+    assert_eq!(rows, [(times[2], 2, 0), (times[1], 1, 1), (times[0], 3, 0)]);
+    assert_eq!(ok(at, &format!("/api/v1/timeline?after={second}"))["batches"].as_array().unwrap().len(), 1);
+
+    assert_eq!(ok(at, "/api/v1/kept")[0]["keys"], 4);
+    let app = ok(at, "/api/v1/app");
+    assert_eq!(
+        (&app["name"], &app["state"], &app["completed"]),
+        (&json!("three"), &json!("stopped"), &json!(3))
+    );
+
+    let charts = ok(at, "/api/v1/charts");
+    assert_eq!(charts[0]["data"]["bars"], json!([["to", 2.0], ["be", 2.0]]));
+    assert_eq!(charts[1]["history"].as_array().unwrap().len(), 3);
+    assert_eq!(ok(at, "/api/v1/charts/Words"), charts[0]);
+}
+
+#[test]
+fn a_bad_request_is_told_what_was_expected() {
+    let (page, events) = (Ui::new("127.0.0.1:0"), Events::new());
+    let _ssc = three_batches(&page, &events);
+    let at = page.address().unwrap();
+    for (path, status, wanted) in [
+        ("/api/v1/batches/abc", 400, "`abc` is no batch"),
+        ("/api/v1/batches/77", 404, "there is no batch 77"),
+        ("/api/v1/timeline?after=now", 400, "`now` is no batch"),
+        ("/api/v1/streaming/batches?status=late", 400, "`queued`, `processing` or `completed`"),
+        ("/api/v1/streaming/receivers/9", 404, "this program has 1"),
+        ("/api/v1/streaming/receivers/x", 400, "its number is expected"),
+        ("/api/v1/charts/none", 404, "no chart `none`"),
+        ("/api/v2/app", 404, "there is nothing at `/api/v2/app`"),
+        ("/assets/none.js", 404, "no file `none.js`"),
+    ] {
+        let (found, body) = get(at, path);
+        assert_eq!(found, status, "{path}: {body}");
+        assert!(body["error"].as_str().is_some_and(|error| error.contains(wanted)), "{path}: {body}");
+    }
+    let (status, _, body) = answer(at, "POST /api/v1/app", "Host: localhost\r\nContent-Length: 0\r\n");
+    assert_eq!(status, 405);
+    assert!(body.contains("use GET"), "{body}");
+    // What is no HTTP at all.
+    let mut garbage = TcpStream::connect(at).unwrap();
+    garbage.write_all(&[0xff; 4096]).unwrap();
+    drop(garbage);
+    assert_eq!(get(at, "/api/v1/app").0, 200);
+}
+
+/// The page of another site that has had its name point to this host.
+#[test]
+fn another_name_of_the_host_is_refused() {
+    let (page, events) = (Ui::new("127.0.0.1:0"), Events::new());
+    let _ssc = three_batches(&page, &events);
+    let at = page.address().unwrap();
+    for (host, status) in [
+        ("localhost", 200),
+        ("127.0.0.1", 200),
+        ("LOCALHOST:4040", 200),
+        ("evil.example", 403),
+        ("127.0.0.1.evil.example:80", 403),
+        ("localhost.evil.example", 403),
+    ] {
+        let (found, ..) = answer(at, "GET /api/v1/app", &format!("Host: {host}\r\n"));
+        assert_eq!(found, status, "{host}");
+    }
+    assert_eq!(answer(at, "GET /api/v1/app", "Host: \r\n").0, 403);
+}
+
+#[test]
+fn a_token_is_asked_for() {
+    let (page, events) = (Ui::new("127.0.0.1:0").token("s3cret"), Events::new());
+    let _ssc = three_batches(&page, &events);
+    let at = page.address().unwrap();
+    let (status, _, body) = answer(at, "GET /", "Host: any\r\n");
+    assert_eq!(status, 401);
+    assert!(body.contains("?token="), "{body}");
+    for headers in ["Authorization: Bearer s3cret\r\n", "Cookie: a=b; dstream_token=s3cret\r\n"] {
+        assert_eq!(answer(at, "GET /api/v1/app", &format!("Host: any\r\n{headers}")).0, 200, "{headers}");
+    }
+    for headers in [
+        "Authorization: Bearer s3cre\r\n",
+        "Authorization: Bearer \r\n",
+        "Cookie: dstream_token=\r\n",
+        "Cookie: x=s3cret\r\n",
+    ] {
+        assert_eq!(answer(at, "GET /api/v1/app", &format!("Host: any\r\n{headers}")).0, 401, "{headers}");
+    }
+    let (status, head, _) = answer(at, "GET //graph?token=s3cret&x=1", "Host: any\r\n");
+    assert_eq!(status, 303);
+    assert!(head.contains("location: /graph?x=1\r\n"), "{head}");
+    assert!(head.contains("set-cookie: dstream_token=s3cret; httponly; samesite=strict"), "{head}");
+    assert!(!format!("{page:?}").contains("s3cret"));
+}
+
+#[test]
+fn what_can_not_be_served_fails_the_start() {
+    let run = |page: Ui| {
+        let ssc = dstream::stream!(
+            batch = 1s,
+            conf = Config::new().clock(ManualClock::default()).listener(page),
+            {
+                queue_stream(vec![vec![1u64]]).foreach_rdd(|_| Ok::<(), String>(()));
+            }
+        )?;
+        ssc.run_batches(1)
+    };
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let refused = |page: Ui| run(page).unwrap_err().to_string();
+    let error = refused(Ui::new(&address));
+    assert!(error.contains(&address) && error.contains("in use"), "{error}");
+    let error = refused(Ui::new("0.0.0.0:0"));
+    assert!(error.contains("Ui::new(..).token"), "{error}");
+    assert!(refused(Ui::new("127.0.0.1:0").token("")).contains("letters, digits"));
+    assert!(refused(Ui::new("nonsense")).contains("`nonsense`"));
+    run(Ui::new("0.0.0.0:0").token("t")).unwrap();
+    let page = Ui::new("127.0.0.1:0");
+    run(page.clone()).unwrap();
+    assert!(refused(page).contains("shows another context"));
+}
+
+/// The page ends with its context, and its address is free again.
+#[test]
+fn it_is_served_until_the_context_is_gone() {
+    let (page, events) = (Ui::new("127.0.0.1:0"), Events::new());
+    let ssc = three_batches(&page, &events);
+    let at = page.address().unwrap();
+    assert_eq!(get(at, "/api/v1/app").0, 200);
+    drop((ssc, page));
+    assert!(TcpStream::connect(at).is_err());
+}
+
+/// Live events reach every client in order; one that reads nothing holds nobody up.
+#[test]
+fn events_are_sent_as_they_happen() {
+    let _turn = turn();
+    let page = Ui::new("127.0.0.1:0");
+    let out = Collected::new();
+    let clock = ManualClock::default();
+    let conf = Config::new().clock(clock.clone()).listener(page.clone());
+    let ssc = dstream::stream!(batch = 10ms, conf = conf, {
+        let rows = rate_stream(1000);
+        rows.count().dashboard("Rows", Chart::number());
+        rows.count().collect_to(&out);
+    })
+    .unwrap();
+    ssc.run_batches(1).unwrap();
+    let at = page.address().unwrap();
+    let listen = || {
+        let mut reader = BufReader::new(send(at, "GET /api/v1/events", "Host: localhost\r\n"));
+        let mut line = String::new();
+        // It listens when it has got its first event.
+        while !line.starts_with("event: hello") {
+            line.clear();
+            assert!(reader.read_line(&mut line).unwrap() > 0);
+        }
+        reader
+    };
+    let deaf: Vec<_> = (0..3).map(|_| listen()).collect();
+    let mut clients: Vec<_> = (0..20).map(|_| listen()).collect();
+    const BATCHES: usize = 20;
+    ssc.run_batches(BATCHES).unwrap();
+    for client in &mut clients {
+        let (mut rows, mut charts) = (Vec::new(), 0);
+        while rows.len() < BATCHES {
+            let mut line = String::new();
+            assert!(client.read_line(&mut line).unwrap() > 0, "the stream has ended");
+            if let Some(data) = line.strip_prefix("data: ") {
+                let data: Value = serde_json::from_str(data).unwrap();
+                charts += usize::from(data["id"] == "Rows");
+                rows.extend(data["row"].as_array().map(|row| row[1].as_u64().unwrap()));
+            }
+        }
+        assert_eq!(rows, [10; BATCHES]);
+        assert_eq!(charts, BATCHES);
+    }
+    // Far more than is kept for a client: those that do not read are left behind, and the page goes on.
+    ssc.run_batches(2000).unwrap();
+    ssc.stop();
+    assert_eq!(ok(at, "/api/v1/app")["completed"], 2021);
+    assert_eq!(out.values().len(), 2021);
+    drop(deaf);
+}
+
+#[test]
+fn a_setting_is_enough() {
+    let ssc =
+        dstream::stream!(batch = 1s, conf = Config::new().clock(ManualClock::default()).ui("127.0.0.1:0"), {
+            queue_stream(vec![vec![1u64]]).foreach_rdd(|_| Ok::<(), String>(()));
+        })
+        .unwrap();
+    ssc.run_batches(1).unwrap();
+}
