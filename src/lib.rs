@@ -42,6 +42,8 @@ pub use dstream_core::{
 #[cfg(feature = "kafka")]
 pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
+#[cfg(feature = "metrics")]
+pub use dstream_metrics as metrics;
 #[cfg(feature = "postgres")]
 pub use dstream_postgres as postgres;
 #[cfg(feature = "redis")]
@@ -55,6 +57,8 @@ pub use dstream_ui as ui;
 pub mod prelude {
     pub use dstream_core::prelude::*;
     pub use dstream_macros::Record;
+    #[cfg(feature = "metrics")]
+    pub use dstream_metrics::ConfigMetrics;
     #[cfg(feature = "ui")]
     pub use dstream_ui::ConfigUi;
 }
@@ -68,6 +72,9 @@ mod pages {
     struct Dashboards;
     #[doc = include_str!("../docs/functions.md")]
     struct Functions;
+    #[cfg(feature = "metrics")]
+    #[doc = include_str!("../docs/metrics.md")]
+    struct Metrics;
     #[doc = include_str!("../docs/outputs.md")]
     struct Outputs;
     #[doc = include_str!("../docs/records.md")]

@@ -62,7 +62,7 @@ impl<T> OutputPolicy<T> {
             }
         });
         let retry = self.retry.get_or_insert_with(Retry::new);
-        let attempts = Attempts { batch, op, rdd, retry };
+        let attempts = Attempts { batch, output: name, op, rdd, retry };
         self.attempts = 0;
         let made = &mut self.attempts;
         let counted = |rdd: &Rdd<T>, batch: &SinkBatch| {
@@ -139,6 +139,8 @@ impl Batch<'_> {
 
 struct Attempts<'a, 'b, T> {
     batch: &'a Batch<'b>,
+    /// Its name in the plan, also while its dead letters are written.
+    output: &'a str,
     op: &'a OpMeta,
     rdd: &'a Rdd<T>,
     retry: &'a Retry,
@@ -156,7 +158,7 @@ impl<T> Attempts<'_, '_, T> {
         context: &SinkContext,
         mut emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
     ) -> Result<(), GivenUp> {
-        let Attempts { batch, op, rdd, retry } = self;
+        let Attempts { batch, output, op, rdd, retry } = self;
         let (name, time, clock) = (context.output(), batch.time(), context.clock());
         let begun = clock.now();
         let mut attempt = 1;
@@ -201,7 +203,7 @@ impl<T> Attempts<'_, '_, T> {
             };
             batch.events().emit(|| OutputRetried {
                 batch: time,
-                output: op.name.to_owned(),
+                output: (*output).to_owned(),
                 attempt,
                 error: error.to_string(),
                 next_try_in: delay,
