@@ -1,12 +1,12 @@
 //! Watches a feed of posts: see README.md.
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
 };
 
 use clap::Parser;
-use dstream::prelude::*;
+use dstream::{prelude::*, ui::Ui};
 use social_monitor::{analyses, feed::Feed, print::PrintCharts, source};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
@@ -31,6 +31,12 @@ struct Args {
     /// The folder that keeps all state when the program ends; without it, it is gone
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
+    /// Where the page with all charts is; `off` for none
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4040")]
+    ui: String,
+    /// The secret that the page asks for; needed if others can reach its address
+    #[arg(long, value_name = "SECRET")]
+    token: Option<String>,
     /// Print the chart with this title each time that it changes; can be given several times
     #[arg(long, value_name = "TITLE")]
     print: Vec<String>,
@@ -44,10 +50,11 @@ fn main() -> anyhow::Result<()> {
     log_to_stderr();
     // Removed at the end.
     let temporary = tempfile::tempdir()?;
-    let state = args.state.unwrap_or_else(|| temporary.path().to_owned());
+    let state = args.state.clone().unwrap_or_else(|| temporary.path().to_owned());
 
     let conf = Config::new().checkpoint(state);
     let conf = if args.print.is_empty() { conf } else { conf.listener(PrintCharts(args.print.clone())) };
+    let (conf, page) = page(&args, conf);
     let (ssc, posts) = match (&args.listen, args.kafka.as_deref()) {
         (Some(address), _) => source::listen(conf, address)?,
         #[cfg(feature = "kafka")]
@@ -69,7 +76,27 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     ssc.start()?;
+    if let Some(address) = page.and_then(|page| page.address()) {
+        writeln!(
+            io::stdout(),
+            "The charts are at http://{address}/dashboard, the program at http://{address}"
+        )?;
+    }
     Ok(ssc.await_termination()?)
+}
+
+/// The page, unless there is to be none.
+fn page(args: &Args, conf: Config) -> (Config, Option<Ui>) {
+    // A run without a clock is over before anybody could look.
+    if args.ui == "off" || args.batches.is_some() {
+        return (conf, None);
+    }
+    let page = Ui::new(&args.ui);
+    let page = match &args.token {
+        Some(token) => page.token(token),
+        None => page,
+    };
+    (conf.listener(page.clone()), Some(page))
 }
 
 /// The titles of all charts, as the plan of the program has them: behind the name of their pipeline.

@@ -1,7 +1,7 @@
 //! The program as a user runs it.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -21,6 +21,16 @@ fn alerts(args: &[&str]) -> Vec<String> {
 /// An alert without its time, which is that of the clock.
 fn alert(line: &str) -> String {
     line.splitn(4, ' ').nth(3).expect("an alert").to_owned()
+}
+
+/// What the page answers.
+fn get(address: &str, path: &str) -> String {
+    let mut client = TcpStream::connect(address).expect("the page");
+    write!(client, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("a request");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    answer
 }
 
 #[test]
@@ -94,7 +104,7 @@ fn reads_posts_from_clients() {
     let port =
         std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port").port();
     let mut child = program()
-        .args(["--listen", &format!("127.0.0.1:{port}")])
+        .args(["--listen", &format!("127.0.0.1:{port}"), "--ui", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -120,8 +130,19 @@ fn reads_posts_from_clients() {
         let post = r#""user":"loud","text":"buy it now https://shop.example/1""#;
         writeln!(client, r#"{{"id":{id},{post}}}"#).expect("a post");
     }
-    let alert = BufReader::new(out).lines().map_while(Result::ok).find(|line| line.contains(" bot loud: "));
+    let mut lines = BufReader::new(out).lines().map_while(Result::ok);
+    let first = lines.next().expect("the address of the page");
+    let address = first.strip_prefix("The charts are at http://").and_then(|rest| rest.split('/').next());
+    let address = address.unwrap_or_else(|| panic!("{first}"));
+    let alert = lines.find(|line| line.contains(" bot loud: "));
     assert!(alert.is_some_and(|alert| alert.contains("60 posts in a minute, with 1 texts")));
+
+    let charts = get(address, "/api/v1/charts");
+    for title in ["Likely bots", "Most shared links", "Trending hashtags", "Posts a second"] {
+        assert!(charts.contains(&format!("\"title\":\"{title}\"")), "{charts}");
+    }
+    assert!(get(address, "/api/v1/streaming/statistics").contains("\"numTotalCompletedBatches\":"));
+    assert!(get(address, "/dashboard").contains("content-type: text/html"));
     assert!(warned.join().expect("logs"));
     child.kill().and_then(|()| child.wait()).expect("an end");
 }
