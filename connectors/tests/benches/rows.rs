@@ -14,6 +14,7 @@ use server::Server;
 
 const BATCHES: usize = 10;
 const ROWS: usize = 100_000;
+/// How often each is measured, unless `DSTREAM_RUNS` says otherwise.
 const RUNS: usize = 5;
 
 type Batches = Vec<Vec<(String, u64)>>;
@@ -95,7 +96,7 @@ fn insert_by_hand(connection: &mut Connection, sql: &str, batches: &Batches) -> 
 fn say(what: &str, mut seconds: Vec<f64>) {
     seconds.sort_by(f64::total_cmp);
     let rate = |seconds: f64| (BATCHES * ROWS) as f64 / seconds / 1000.0;
-    let (slow, middle, fast) = (seconds[RUNS - 1], seconds[RUNS / 2], seconds[0]);
+    let (slow, middle, fast) = (seconds[seconds.len() - 1], seconds[seconds.len() / 2], seconds[0]);
     println!(
         "{what:50} {:6.0} thousand rows a second ({:.0} to {:.0})",
         rate(middle),
@@ -107,7 +108,8 @@ fn say(what: &str, mut seconds: Vec<f64>) {
 /// Measures the ways in turn, so that what else the machine does is shared among them.
 fn compare(ways: &mut [(&str, &mut dyn FnMut() -> f64)]) {
     let mut seconds = vec![Vec::new(); ways.len()];
-    for _ in 0..RUNS {
+    let runs = std::env::var("DSTREAM_RUNS").map_or(RUNS, |runs| runs.parse().unwrap());
+    for _ in 0..runs {
         ways.iter_mut().zip(&mut seconds).for_each(|((_, run), seconds)| seconds.push(run()));
     }
     ways.iter().zip(seconds).for_each(|((what, _), seconds)| say(what, seconds));
@@ -138,6 +140,8 @@ fn main() {
                     .run("ALTER TABLE counts ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY");
                 copy_by_hand(&mut server.client(), &batches)
             }),
+        ]);
+        compare(&mut [
             ("PostgreSQL, 100,000 keys replaced by hand", &mut || {
                 fresh("PRIMARY KEY");
                 copy_and_change_by_hand(&mut server.client(), "SET n = excluded.n", &batches)
@@ -146,6 +150,8 @@ fn main() {
                 fresh("PRIMARY KEY");
                 by_stream(sink().upsert("counts", ["word"]), &batches)
             }),
+        ]);
+        compare(&mut [
             ("PostgreSQL, 100,000 keys added to by hand", &mut || {
                 fresh("PRIMARY KEY");
                 copy_and_change_by_hand(&mut server.client(), "SET n = counts.n + excluded.n", &batches)
