@@ -108,7 +108,7 @@ function line({ history }) {
   const box = h("div", { class: "plot" });
   const legend = h("ul", { class: "legend" });
   const batches = [...history];
-  let drawn = null, known = "";
+  let drawn = null, known = "[]";
   return {
     content: h("div", {}, box, legend),
     update(update, isNew) {
@@ -122,16 +122,17 @@ function line({ history }) {
         const values = new Map(points);
         for (const label of labels) lines.get(label).push(values.get(label) ?? null);
       }
-      if (known !== labels.join("\n")) {
+      // A single line may have no name.
+      if (known !== JSON.stringify(labels)) {
         drawn?.end();
         box.replaceChildren();
         drawn = timeline(box, { labels, colours: labels.map((_, at) => PALETTE[at % PALETTE.length]), points: batches.length < 2 });
-        known = labels.join("\n");
-        legend.replaceChildren(...labels.filter(Boolean).map((label, at) => {
+        known = JSON.stringify(labels);
+        legend.replaceChildren(...labels.map((label, at) => {
           const colour = h("i", {});
           colour.style.background = PALETTE[at % PALETTE.length];
-          return h("li", {}, colour, label);
-        }));
+          return label ? h("li", {}, colour, label) : null;
+        }).filter(Boolean));
       }
       if (labels.length) drawn.set(batches.map(([at]) => at), labels.map((label) => lines.get(label)));
     },

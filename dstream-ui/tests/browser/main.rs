@@ -33,6 +33,7 @@ fn program(page: &Ui, batches: &Collected<u64>, odd: &'static str) -> dstream::R
         rate_stream(200)
             .map(|n| ((n * 37 % 140) as f64 - 60.0, (n * 101 % 360) as f64 - 180.0))
             .dashboard("Places", Chart::map());
+        sold.count().dashboard("A line alone", Chart::line());
         sold.count().collect_to(batches);
     })?;
     ssc.start()?;
@@ -155,8 +156,8 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
 
     // Charts; text of the stream stays text.
     browser.open(&at("/dashboard"));
-    browser.wait("document.querySelectorAll('.chart').length == 5");
-    browser.wait("document.querySelectorAll('.chart canvas').length == 2");
+    browser.wait("document.querySelectorAll('.chart').length == 6");
+    browser.wait("document.querySelectorAll('.chart canvas').length == 3");
     if !pictures {
         browser.wait("[...document.querySelectorAll('.label')].some(l => l.textContent.startsWith('<img'))");
     }
@@ -209,7 +210,7 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
                     );
                 }
                 if (theme, width, path) == ("dark", 500, "/dashboard") {
-                    browser.wait("document.querySelectorAll('.chart').length == 5");
+                    browser.wait("document.querySelectorAll('.chart').length == 6");
                     picture(&browser, "phone");
                 }
             }

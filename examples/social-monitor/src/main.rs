@@ -37,6 +37,9 @@ struct Args {
     /// The secret that the page asks for; needed if others can reach its address
     #[arg(long, value_name = "SECRET")]
     token: Option<String>,
+    /// Where Prometheus can read figures of the program, such as 127.0.0.1:9464
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<String>,
     /// Print the chart with this title each time that it changes; can be given several times
     #[arg(long, value_name = "TITLE")]
     print: Vec<String>,
@@ -54,6 +57,10 @@ fn main() -> anyhow::Result<()> {
 
     let conf = Config::new().checkpoint(state);
     let conf = if args.print.is_empty() { conf } else { conf.listener(PrintCharts(args.print.clone())) };
+    let conf = match &args.metrics {
+        Some(address) => conf.metrics(address),
+        None => conf,
+    };
     let (conf, page) = page(&args, conf);
     let (ssc, posts) = match (&args.listen, args.kafka.as_deref()) {
         (Some(address), _) => source::listen(conf, address)?,
