@@ -66,6 +66,7 @@ pub struct Config {
     pub(crate) on_failure: OnFailure,
     pub(crate) reports: Reports,
     pub(crate) listeners: Vec<Arc<dyn Listener>>,
+    pub(crate) progress: bool,
     pub(crate) checkpoint: Option<Storage>,
     pub(crate) volatile_state: bool,
     pub(crate) forget: Vec<String>,
@@ -103,6 +104,7 @@ impl Default for Config {
             volatile_state: false,
             forget: Vec::new(),
             listeners: Vec::new(),
+            progress: false,
             events: Bus::default(),
             exchange: None,
             runtime: Threads::default(),
@@ -354,6 +356,17 @@ impl Config {
     /// ```
     pub fn listener(mut self, listener: impl Listener) -> Config {
         self.listeners.push(Arc::new(listener));
+        self
+    }
+
+    /// Whether to draw a status line on standard error, if that is a terminal: how many batches there were, how
+    /// many records come in, how late the newest batch was, and what failed or waits. Default: no.
+    ///
+    /// ```text
+    /// 1,204 batches, 52,003 records/s, 12ms of 1s, 3,402 keys
+    /// ```
+    pub fn progress(mut self, progress: bool) -> Config {
+        self.progress = progress;
         self
     }
 

@@ -25,7 +25,7 @@ use crate::{
     batch::{OutputProgress, OutputScope, Pipeline},
     checkpoint::Storage,
     clock::{CancellationToken, Stopwatch},
-    events::{Bus, ContextStarted, ContextStopped, ContextView},
+    events::{Bus, ContextStarted, ContextStopped, ContextView, Listener, StatusLine},
     exec::Executor,
     output::Output,
     panics::panic_text,
@@ -156,6 +156,9 @@ impl ContextInner {
         }
         config.check()?;
         config.runtime = Threads::default();
+        if config.progress {
+            config.listeners.extend(StatusLine::new().map(|line| Arc::new(line) as Arc<dyn Listener>));
+        }
         config.events = Bus::new(&config.listeners, &config.runtime)?;
         config.reports = config.reports.of_one_context(&config.events);
         let lifecycle = Lifecycle {

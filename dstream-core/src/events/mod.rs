@@ -41,6 +41,7 @@
 //! ```
 
 mod bus;
+mod status_line;
 mod view;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -48,6 +49,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::Serialize;
 
 pub(crate) use bus::Bus;
+pub(crate) use status_line::StatusLine;
 pub use view::ContextView;
 
 use crate::{
