@@ -53,7 +53,15 @@ impl fmt::Debug for Told {
 impl ClientContext for Told {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!("librdkafka: {error}: {reason}");
-        let Some(code) = error.rdkafka_error_code() else { return };
+        let code = match error.rdkafka_error_code() {
+            None => return,
+            // It has the words of the last failure, which may be told first by it.
+            Some(Code::AllBrokersDown) if reason.contains("SSL routines") => Code::SSL,
+            Some(Code::AllBrokersDown) if reason.contains("SASL authentication error") => {
+                Code::Authentication
+            }
+            Some(code) => code,
+        };
         let mut last = self.last();
         // That all brokers are down says less than why.
         if code != Code::AllBrokersDown || last.is_none() {
@@ -92,4 +100,32 @@ fn is_of_connection(error: &KafkaError) -> bool {
                 | Code::WaitingForCoordinator
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(events: &[(Code, &str)]) -> String {
+        let told = Told::default();
+        events.iter().for_each(|(code, reason)| told.error(KafkaError::Global(*code), reason));
+        told.explain(&KafkaError::Global(Code::BrokerTransportFailure))
+    }
+
+    #[test]
+    fn that_all_brokers_are_down_hides_no_reason() {
+        let refused = (Code::BrokerTransportFailure, "localhost:1: Connection refused");
+        let tls = "sasl_ssl://localhost:1: error:0A000086:SSL routines::certificate verify failed";
+        let all = |reason| (Code::AllBrokersDown, reason);
+        for (events, wanted) in [
+            (vec![all(tls)], "look at `ssl.ca.location`"),
+            (vec![(Code::SSL, tls), all("1/1 brokers are down")], "look at `ssl.ca.location`"),
+            (vec![all("localhost:1: SASL authentication error: no")], "look at `sasl.mechanism`"),
+            (vec![refused, all("1/1 brokers are down")], "is a broker listening"),
+            (vec![all("1/1 brokers are down"), refused], "Connection refused"),
+        ] {
+            let text = told(&events);
+            assert!(text.contains(wanted), "{events:?}: {text}");
+        }
+    }
 }
