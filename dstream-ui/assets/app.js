@@ -85,6 +85,8 @@ const entries = [["/", "Streaming"], ["/graph", "Pipeline"], ["/state", "State"]
 
 let shown = null;
 let turn = 0;
+/** Whether something has happened that nobody has told. */
+let lost = false;
 
 /** Shows the page of the address. */
 async function show() {
@@ -134,7 +136,6 @@ function ended(app) {
 /** Listens to what happens; the browser connects again by itself. */
 function listen() {
   const source = new EventSource("/api/v1/events");
-  let lost = false;
   source.addEventListener("open", () => {
     connection.className = "";
     connection.textContent = "live";

@@ -30,7 +30,7 @@ function figure(title, unit, format, limit = null) {
       const known = values.filter((n) => n !== null);
       const last = known.at(-1);
       value.replaceChildren(last === undefined ? "–" : format(last), h("span", { class: "unit" }, unit));
-      mean.textContent = known.length ? "on average " + format(known.reduce((a, b) => a + b, 0) / known.length) + unit : "";
+      mean.textContent = known.length ? "on average " + format(known.reduce((a, b) => a + b, 0) / known.length) + unit + (limit === null ? "" : `, of an interval of ${format(limit)}`) : "";
       drawn.set(times, [values]);
       spread.replaceChildren(histogram(known, format));
     },
@@ -112,7 +112,11 @@ async function streaming(app) {
         if (batches.length > KEPT) batches = batches.slice(-KEPT);
         completed = event.completed;
         records += event.row[1];
-        for (const [name, n] of Object.entries(event.sources)) sources.get(name)?.rows.push([event.time, n ?? 0]);
+        for (const [name, n] of Object.entries(event.sources)) {
+          const source = sources.get(name);
+          source?.rows.push([event.time, n ?? 0]);
+          if (source && source.rows.length > KEPT) source.rows = source.rows.slice(-KEPT);
+        }
         redraw();
       },
       waiting(event) { ({ running, waiting } = event); redraw(); },
