@@ -73,8 +73,8 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
 fn metric_of(series: &str) -> &str {
     let histogram =
         |name: &&str| names::ALL.iter().any(|metric| metric.name == *name && metric.kind == Kind::Histogram);
-    let stems = ["_bucket", "_sum", "_count"].iter().filter_map(|suffix| series.strip_suffix(suffix));
-    stems.filter(histogram).next().unwrap_or(series)
+    let mut stems = ["_bucket", "_sum", "_count"].iter().filter_map(|suffix| series.strip_suffix(suffix));
+    stems.find(histogram).unwrap_or(series)
 }
 
 /// Waits until a scrape is as `ready` wants it, and returns it.
