@@ -12,7 +12,10 @@ mod server;
 use std::{
     io,
     path::Path,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -173,7 +176,10 @@ fn what_keeps_a_broker_from_letting_somebody_in_is_said_without_the_secret() {
 
 fn write(sink: Postgres) -> dstream::Result<()> {
     log();
-    let ssc = dstream::stream!(batch = 1s, name = "tls", {
+    // Each is an application of its own, so that two may write in the same second.
+    static PROGRAMS: AtomicU32 = AtomicU32::new(0);
+    let name = format!("tls-{}", PROGRAMS.fetch_add(1, Ordering::Relaxed));
+    let ssc = dstream::stream!(batch = 1s, name = name, {
         queue_stream(vec![vec![("be".to_owned(), 2i64)]]).write_to(sink).named("table");
     })?;
     ssc.run_batches(1)
