@@ -164,7 +164,8 @@ impl RangeReader {
     /// fetches from there.
     fn locate(&mut self) -> Result<()> {
         let since = Instant::now();
-        loop {
+        // All of it may be gone.
+        while !self.is_done() {
             let (topic, number) = (&self.partition.topic, self.partition.number);
             let ends = self.client.fetch_watermarks(topic, number, QUESTION.min(self.ranges.patience));
             let error = match ends {

@@ -15,12 +15,17 @@ use dstream_kafka::{Kafka, KafkaPlan, OffsetRange, OnLoss, Start, kafka_rdd, kaf
 
 use crate::{broker::Broker, run_until};
 
-/// The numbers in a topic; the output fails if it is told to, so that its batch runs again.
-fn numbers(kafka: Kafka, checkpoint: &Path, fails: bool) -> (StreamingContext, Arc<Mutex<Vec<u64>>>) {
+/// The numbers with which messages begin; the output fails if it is told to, so that its batch runs again.
+pub(crate) fn numbers(
+    kafka: Kafka,
+    checkpoint: &Path,
+    fails: bool,
+) -> (StreamingContext, Arc<Mutex<Vec<u64>>>) {
     let found = Arc::<Mutex<Vec<u64>>>::default();
     let out = Arc::clone(&found);
     let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
-        let numbers = kafka_stream(kafka).filter_map(|message| message.value_str().ok()?.parse::<u64>().ok());
+        let numbers = kafka_stream(kafka)
+            .filter_map(|message| message.value_str().ok()?.split(' ').next()?.parse::<u64>().ok());
         numbers.foreach_rdd(move |rdd| match fails && !rdd.is_empty() {
             true => Err(Error::Invalid("told to fail".into())),
             false => {
