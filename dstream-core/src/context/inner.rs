@@ -283,9 +283,10 @@ impl ContextInner {
     pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
         let events = &self.config.events;
         if events.is_listened() {
-            events.attach(ContextView::new(self.plan()))?;
+            let plan = self.plan();
+            events.attach(ContextView::new(plan.clone()))?;
+            events.emit(|| ContextStarted { at: self.config.clock.now(), plan });
         }
-        events.emit(|| ContextStarted { at: self.config.clock.now(), plan: self.plan() });
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
         let Some(storage) = self.lock().checkpoint.clone() else {
             self.seed.get_or_init(|| self.config.hash_seed.unwrap_or(seed));

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{BatchCompleted, ContextStarted, ContextStopped, ContextView, Listener};
-use crate::{Result, clock::Stopwatch, plan::Plan, sync::Unpoisoned};
+use super::{BatchCompleted, BatchPlanned, BatchStarted, ContextStarted, ContextStopped, Listener};
+use crate::{clock::Stopwatch, sync::Unpoisoned};
 
 /// After what time it is drawn again, at the earliest.
 const EVERY: Duration = Duration::from_millis(100);
@@ -51,21 +51,17 @@ impl<W> StatusLine<W> {
 }
 
 impl<W: Write + Send + 'static> Listener for StatusLine<W> {
-    fn attached(&self, context: &ContextView) -> Result<()> {
-        self.0.lock().unpoisoned().interval = context.batch_interval();
-        Ok(())
-    }
-
     fn context_started(&self, started: &ContextStarted) {
-        let Plan { name, .. } = &started.plan;
-        self.0.lock().unpoisoned().draw(&format!("{name}: waits for its first batch"));
+        let mut line = self.0.lock().unpoisoned();
+        line.interval = started.plan.batch_interval;
+        line.draw(&format!("{}: waits for its first batch", started.plan.name));
     }
 
-    fn batch_planned(&self, _: &super::BatchPlanned) {
+    fn batch_planned(&self, _: &BatchPlanned) {
         self.0.lock().unpoisoned().waiting += 1;
     }
 
-    fn batch_started(&self, _: &super::BatchStarted) {
+    fn batch_started(&self, _: &BatchStarted) {
         let mut line = self.0.lock().unpoisoned();
         line.waiting = (line.waiting - 1).max(0);
     }
