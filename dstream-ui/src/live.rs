@@ -23,7 +23,7 @@ use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
 
 use crate::{
     Shared,
-    api::own::{chart_data, row},
+    api::own::row,
     model::{Model, millis},
 };
 
@@ -61,10 +61,6 @@ impl Live {
             let _ = self.sender.send(Message { id, name, data: data.to_string().into() });
         }
     }
-
-    fn subscribe(&self) -> Receiver<Message> {
-        self.sender.subscribe()
-    }
 }
 
 /// The name of an event, and its data.
@@ -86,7 +82,7 @@ fn message(model: &Model, event: &Event) -> Option<(&'static str, Value)> {
             let chart = model.charts.iter().find(|chart| chart.info.id == updated.chart.id)?;
             (
                 "chart",
-                json!({ "id": chart.info.id, "chart": chart.info, "batch": chart.batch, "data": chart_data(&chart.data) }),
+                json!({ "id": chart.info.id, "chart": chart.info, "batch": chart.batch, "data": chart.data }),
             )
         }
         Event::ReceiverStarted(started) => ("receiver", json!({ "source": started.source, "active": true })),
@@ -107,7 +103,7 @@ fn message(model: &Model, event: &Event) -> Option<(&'static str, Value)> {
 /// `GET /api/v1/events`.
 pub(crate) async fn events(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let alive = KeepAlive::new().interval(Duration::from_secs(15));
-    Sse::new(messages(shared.live.subscribe())).keep_alive(alive)
+    Sse::new(messages(shared.live.sender.subscribe())).keep_alive(alive)
 }
 
 /// Ends when the client is too far behind.

@@ -87,12 +87,12 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What a resource gives of the model.
+/// What a resource gives of the model, which is free again before the answer is written.
 fn read(shared: &Shared, resource: impl FnOnce(&Model) -> Result<Value, Problem>) -> Response {
-    match &*shared.model() {
-        Some(model) => resource(model).map(Json).into_response(),
-        None => problem(StatusCode::SERVICE_UNAVAILABLE, "the context has not started yet").into_response(),
-    }
+    let found = shared.model().as_ref().map(resource);
+    let found = found
+        .unwrap_or_else(|| Err(problem(StatusCode::SERVICE_UNAVAILABLE, "the context has not started yet")));
+    found.map(Json).into_response()
 }
 
 /// The time of a batch, as it stands in an address.

@@ -38,8 +38,8 @@ pub(crate) async fn statistics(State(shared): Page) -> Response {
             "numTotalCompletedBatches": model.completed_ever,
             "numRetainedCompletedBatches": model.completed.len(),
             "numActiveBatches": model.active().count(),
-            "numProcessedRecords": model.records_processed,
-            "numReceivedRecords": model.records_received,
+            "numProcessedRecords": model.records,
+            "numReceivedRecords": model.records,
             "avgInputRate": rate,
             "avgSchedulingDelay": delay(|batch| batch.scheduling_delay),
             "avgProcessingTime": delay(|batch| batch.processing_time),
@@ -74,8 +74,9 @@ pub(crate) async fn receiver(State(shared): Page, Path(id): Path<String>) -> Res
 
 fn source_of(model: &Model, id: usize, source: &SourceRecord) -> Value {
     let seconds = model.plan.batch_interval.as_secs_f64().max(1e-3);
+    let batches = model.completed.iter();
     let rates: Vec<(Time, f64)> =
-        source.records.iter().map(|(time, records)| (*time, *records as f64 / seconds)).collect();
+        batches.map(|batch| (batch.time, batch.records_of(&source.name) as f64 / seconds)).collect();
     let mean =
         (!rates.is_empty()).then(|| rates.iter().map(|(_, rate)| rate).sum::<f64>() / rates.len() as f64);
     let (at, error) =

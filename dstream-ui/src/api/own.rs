@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use dstream_core::{Time, chart::ChartData, events::InputInfo};
+use dstream_core::{Time, events::InputInfo};
 use serde_json::{Map, Value, json};
 
 use super::{Page, no_such_batch, problem, read, time};
@@ -27,7 +27,7 @@ pub(crate) async fn app(State(shared): Page) -> Response {
             "error": model.error,
             "batch_interval": millis(model.plan.batch_interval),
             "completed": model.completed_ever,
-            "records": model.records_processed,
+            "records": model.records,
             "running": model.running.is_some(),
             "waiting": model.waiting.len(),
             "behind": behind.map(|behind| json!({ "delay": millis(behind.delay), "waiting": behind.waiting })),
@@ -62,8 +62,10 @@ pub(crate) async fn timeline(State(shared): Page, Query(query): Query<HashMap<St
             model.completed.iter().filter(|batch| newer(batch.time)).map(|batch| row(batch)).collect();
         let mut sources = Map::new();
         for source in &model.sources {
-            let records: Vec<_> = source.records.iter().filter(|(at, _)| newer(*at)).collect();
-            sources.insert(source.name.clone(), json!(records));
+            let batches = model.completed.iter().filter(|batch| newer(batch.time));
+            let records: Value =
+                batches.map(|batch| json!([batch.time, batch.records_of(&source.name)])).collect();
+            sources.insert(source.name.clone(), records);
         }
         Ok(json!({ "batches": batches, "sources": sources }))
     })
@@ -203,21 +205,16 @@ pub(crate) async fn chart(State(shared): Page, Path(id): Path<String>) -> Respon
 }
 
 fn chart_of(chart: &ChartRecord) -> Value {
-    let history = chart.history.iter().map(|(batch, data)| json!([batch, chart_data(data)]));
+    let history = chart.history.iter().map(|(batch, data)| json!([batch, data]));
     json!({
         "id": chart.info.id,
         "title": chart.info.title,
         "kind": chart.info.kind,
         "unit": chart.info.unit,
         "batch": chart.batch,
-        "data": chart_data(&chart.data),
+        "data": chart.data,
         "history": history.collect::<Value>(),
     })
-}
-
-/// What a chart shows of a batch; its kind is known already.
-pub(crate) fn chart_data(data: &ChartData) -> Value {
-    json!(data)
 }
 
 /// `GET /api/v1/reports`: errors that have failed no batch, the newest first.

@@ -104,6 +104,11 @@ impl BatchRecord {
         self.inputs.iter().filter_map(|input| input.records).sum()
     }
 
+    /// How many of them are of this source.
+    pub(crate) fn records_of(&self, source: &str) -> u64 {
+        self.inputs.iter().filter(|input| input.source == source).filter_map(|input| input.records).sum()
+    }
+
     /// The newest record of an output.
     pub(crate) fn output(&mut self, name: &str) -> &mut OutputRecord {
         let known = self.outputs.iter().rposition(|output| output.name == name);

@@ -36,9 +36,8 @@ pub(crate) struct Model {
     /// The batches that are done, oldest first.
     pub(crate) completed: VecDeque<Arc<BatchRecord>>,
     pub(crate) completed_ever: u64,
-    /// Records of all batches that are done, and of those that have begun.
-    pub(crate) records_processed: u64,
-    pub(crate) records_received: u64,
+    /// Records of all batches that are done. Of those that have begun they are not known yet.
+    pub(crate) records: u64,
     pub(crate) sources: Vec<SourceRecord>,
     pub(crate) operators: OperatorFigures,
     /// What operators keep since the last batch.
@@ -69,8 +68,7 @@ impl Model {
             running: None,
             completed: VecDeque::new(),
             completed_ever: 0,
-            records_processed: 0,
-            records_received: 0,
+            records: 0,
             kept: Vec::new(),
             checkpoints: VecDeque::new(),
             checkpoint_bytes: 0,
@@ -88,7 +86,6 @@ impl Model {
             Event::ContextStarted(started) => {
                 self.seen(started.at);
                 self.started_at = Some(started.at);
-                self.plan = started.plan.clone();
             }
             Event::ContextStopped(stopped) => {
                 self.seen(stopped.at);
@@ -174,10 +171,8 @@ impl Model {
 
     fn done(&mut self, batch: BatchRecord) {
         self.completed_ever += 1;
-        self.records_processed += batch.records();
-        self.records_received += batch.records();
-        self.operators.batch(&batch, self.plan.batch_interval);
-        self.sources.iter_mut().for_each(|source| source.batch(&batch, self.keep_batches));
+        self.records += batch.records();
+        self.operators.batch(self.plan.batch_interval);
         self.completed.push_back(Arc::new(batch));
         if self.completed.len() > self.keep_batches {
             self.completed.pop_front();

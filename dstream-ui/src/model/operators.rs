@@ -4,8 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use dstream_core::{events::StageCompleted, plan::Plan};
 
-use super::BatchRecord;
-
 /// How much a new batch weighs in the figures: the last ten or so count.
 const WEIGHT: f64 = 0.2;
 
@@ -43,7 +41,7 @@ impl OperatorFigures {
     }
 
     /// The batch is done.
-    pub(crate) fn batch(&mut self, _batch: &BatchRecord, interval: Duration) {
+    pub(crate) fn batch(&mut self, interval: Duration) {
         for figures in self.stages.values_mut() {
             let (records, busy) = std::mem::take(&mut figures.batch);
             let rate = records as f64 / interval.as_secs_f64().max(1e-3);

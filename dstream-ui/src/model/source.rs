@@ -1,13 +1,9 @@
 //! What is known of a source.
 
-use std::collections::VecDeque;
-
 use dstream_core::{
     Time,
     plan::{OperatorKind, Plan},
 };
-
-use super::BatchRecord;
 
 /// A source of the context.
 #[derive(Debug)]
@@ -17,8 +13,6 @@ pub(crate) struct SourceRecord {
     pub(crate) receiver: bool,
     pub(crate) active: bool,
     pub(crate) last_error: Option<(Time, String)>,
-    /// How many records each batch had of it, oldest first.
-    pub(crate) records: VecDeque<(Time, u64)>,
 }
 
 impl SourceRecord {
@@ -30,13 +24,7 @@ impl SourceRecord {
     }
 
     fn new(name: &str) -> SourceRecord {
-        SourceRecord {
-            name: name.to_owned(),
-            receiver: false,
-            active: true,
-            last_error: None,
-            records: VecDeque::new(),
-        }
+        SourceRecord { name: name.to_owned(), receiver: false, active: true, last_error: None }
     }
 
     /// The source of this name, which is added if it is not known.
@@ -55,15 +43,5 @@ impl SourceRecord {
     pub(crate) fn failed(&mut self, at: Time, error: &str) {
         (self.receiver, self.active) = (true, false);
         self.last_error = Some((at, error.to_owned()));
-    }
-
-    /// A batch is done, of which it has had a part.
-    pub(crate) fn batch(&mut self, batch: &BatchRecord, keep: usize) {
-        let inputs = batch.inputs.iter().filter(|input| input.source == self.name);
-        let records = inputs.filter_map(|input| input.records).sum();
-        self.records.push_back((batch.time, records));
-        if self.records.len() > keep {
-            self.records.pop_front();
-        }
     }
 }
