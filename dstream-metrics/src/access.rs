@@ -20,7 +20,8 @@ impl Access {
     pub(crate) fn new(token: Option<&str>, allow_remote: bool) -> Result<Access> {
         if token.is_some_and(|token| token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(Error::Invalid(
-                "the token of the metrics must have visible ASCII characters alone, and at least one, since it stands in a header"
+                "the token of the metrics must have visible ASCII characters alone, and at least one, \
+                 since it stands in a header"
                     .to_owned(),
             ));
         }

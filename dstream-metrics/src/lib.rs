@@ -215,8 +215,8 @@ impl fmt::Debug for Metrics {
 /// The Prometheus endpoint as a setting of a context.
 pub trait ConfigMetrics: Sized {
     /// Serves the [metrics](Metrics) of the context at this address, such as `127.0.0.1:9464`, under
-    /// `/metrics`. The start fails if that can't be had. For a token, or another exporter, give a `Metrics` to
-    /// [`Config::listener`].
+    /// `/metrics`. The start fails if that can't be had. For a token, or another exporter, give a `Metrics`
+    /// to [`Config::listener`].
     #[must_use]
     fn metrics(self, address: impl Into<String>) -> Self;
 }

@@ -1,23 +1,31 @@
 // The pipelines as graphs: operators in columns, each behind what it reads.
 
-import { h, number, svg } from "./app.js";
+import { h, number, svg } from "./dom.js";
 
-const WIDTH = 196, HEIGHT = 58, GAP_X = 46, GAP_Y = 18;
+const WIDTH = 196,
+  HEIGHT = 58,
+  GAP_X = 46,
+  GAP_Y = 18;
 
 /** The column of each operator: the longest way from a source. */
 function columns(operators) {
   const column = [];
   // Operators come behind what they read, in the order of the program.
-  for (const op of operators) column[op.id] = op.inputs.length ? Math.max(...op.inputs.map((from) => column[from] ?? 0)) + 1 : 0;
+  for (const op of operators)
+    column[op.id] = op.inputs.length ? Math.max(...op.inputs.map((from) => column[from] ?? 0)) + 1 : 0;
   return column;
 }
 
 /** The place of each operator: in its column, beside the middle of what it reads where that is free. */
 function places(operators) {
-  const column = columns(operators), rows = [], at = [];
+  const column = columns(operators),
+    rows = [],
+    at = [];
   for (const op of operators) {
     const x = column[op.id];
-    const wanted = op.inputs.length ? op.inputs.reduce((sum, from) => sum + at[from].row, 0) / op.inputs.length : 0;
+    const wanted = op.inputs.length
+      ? op.inputs.reduce((sum, from) => sum + at[from].row, 0) / op.inputs.length
+      : 0;
     const taken = (rows[x] ??= new Set());
     let row = Math.round(wanted);
     while (taken.has(row)) row += 1;
@@ -27,7 +35,7 @@ function places(operators) {
   return at;
 }
 
-const short = (text, length) => text.length > length ? text.slice(0, length - 1) + "…" : text;
+const short = (text, length) => (text.length > length ? text.slice(0, length - 1) + "…" : text);
 
 /** A pipeline; `figures(operators)` shows new ones. */
 export function graph(pipeline) {
@@ -36,7 +44,13 @@ export function graph(pipeline) {
   const y = (id) => at[id].row * (HEIGHT + GAP_Y) + 6;
   const width = Math.max(...at.map((place) => place.column + 1)) * (WIDTH + GAP_X) - GAP_X + 12;
   const height = Math.max(...at.map((place) => place.row + 1)) * (HEIGHT + GAP_Y) - GAP_Y + 12;
-  const picture = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `pipeline ${pipeline.id} as a graph; the table below has the same` });
+  const picture = svg("svg", {
+    width,
+    height,
+    viewBox: `0 0 ${width} ${height}`,
+    role: "img",
+    "aria-label": `pipeline ${pipeline.id} as a graph; the table below has the same`,
+  });
   for (const op of pipeline.operators) {
     for (const from of op.inputs) {
       const [x1, y1, x2, y2] = [x(from) + WIDTH, y(from) + HEIGHT / 2, x(op.id), y(op.id) + HEIGHT / 2];
@@ -45,7 +59,10 @@ export function graph(pipeline) {
   }
   const live = new Map();
   for (const op of pipeline.operators) {
-    const node = svg("g", { transform: `translate(${x(op.id)} ${y(op.id)})`, class: `${op.kind === "handle" ? "output" : op.kind}${op.computed ? "" : " unused"}` });
+    const node = svg("g", {
+      transform: `translate(${x(op.id)} ${y(op.id)})`,
+      class: `${op.kind === "handle" ? "output" : op.kind}${op.computed ? "" : " unused"}`,
+    });
     const share = svg("rect", { class: "share", x: 0, y: HEIGHT - 4, width: 0, height: 4, rx: 2 });
     const figures = svg("text", { x: 12, y: 48 });
     const title = (op.stream ? op.stream + " = " : "") + op.operator;
@@ -54,12 +71,24 @@ export function graph(pipeline) {
       svg("title", {}, `${title}(${op.arguments}) at ${op.file}:${op.line}:${op.column}`),
       svg("rect", { class: "node", width: WIDTH, height: HEIGHT, rx: 9 }),
       svg("text", { class: "name", x: 12, y: 20 }, short(title, 22)),
-      svg("text", { x: 12, y: 35 }, short(what, 30)), figures, share);
+      svg("text", { x: 12, y: 35 }, short(what, 30)),
+      figures,
+      share,
+    );
     live.set(op.id, { figures, share });
     picture.append(node);
   }
   return {
-    content: h("div", { class: "graph card", tabindex: "0", role: "region", "aria-label": `graph of pipeline ${pipeline.id}` }, picture),
+    content: h(
+      "div",
+      {
+        class: "graph card",
+        tabindex: "0",
+        role: "region",
+        "aria-label": `graph of pipeline ${pipeline.id}`,
+      },
+      picture,
+    ),
     figures(operators) {
       for (const op of operators) {
         const node = op.pipeline === pipeline.id && live.get(op.operator);
@@ -74,7 +103,8 @@ export function graph(pipeline) {
 /** The live figures of an operator, in short. */
 export function describe(op) {
   const parts = [];
-  if (op.records_per_second !== null && op.records_per_second !== undefined) parts.push(number(op.records_per_second) + "/s");
+  if (op.records_per_second !== null && op.records_per_second !== undefined)
+    parts.push(number(op.records_per_second) + "/s");
   if (op.share) parts.push(number(Math.round(op.share * 100)) + " %");
   if (op.keys !== null && op.keys !== undefined) parts.push(number(op.keys) + " keys");
   return parts.join(" · ");

@@ -28,10 +28,12 @@ impl Access {
         match token {
             None if !address.ip().is_loopback() => Err(Error::Invalid(format!(
                 "the web page at {address} could be read by everybody who reaches this host: \
-                 give it a secret, `Ui::new(..).token(\"..\")`, or an address of this host alone, as 127.0.0.1:4040"
+                 give it a secret, `Ui::new(..).token(\"..\")`, or an address of this host alone, as \
+                 127.0.0.1:4040"
             ))),
             Some(token) if token.is_empty() || !token.chars().all(fits) => Err(Error::Invalid(
-                "the token of the web page must have letters, digits and `-._~` alone, and at least one, since it stands in addresses"
+                "the token of the web page must have letters, digits and `-._~` alone, and at least one, \
+                 since it stands in addresses"
                     .to_owned(),
             )),
             token => Ok(Access { token: token.map(Arc::from), address }),

@@ -27,10 +27,12 @@ macro_rules! assets {
 assets! {
     "app.js": JS,
     "charts.js": JS,
+    "dom.js": JS,
     "graph.js": JS,
     "icon.svg": SVG,
     "index.html": HTML,
     "pages.js": JS,
+    "streaming.js": JS,
     "style.css": CSS,
     "uPlot.css": CSS,
     "uPlot.js": JS,

@@ -14,13 +14,13 @@
 //! # }
 //! ```
 //!
-//! The page shows what comes in, how late batches are, what each of them did, the pipeline as a graph, what is
-//! kept between batches, and the charts of the outputs [`dashboard`](dstream_core::DStream::dashboard). All of
-//! it is also there as JSON, under `/api/v1/`.
+//! The page shows what comes in, how late batches are, what each of them did, the pipeline as a graph, what
+//! is kept between batches, and the charts of the outputs [`dashboard`](dstream_core::DStream::dashboard).
+//! All of it is also there as JSON, under `/api/v1/`.
 //!
 //! It is served by a thread of its own, which is told of everything by [events](dstream_core::events): no
-//! batch ever waits for it. It holds a bounded number of batches, and lives as long as the context, also after
-//! a stop.
+//! batch ever waits for it. It holds a bounded number of batches, and lives as long as the context, also
+//! after a stop.
 
 mod access;
 mod api;
@@ -87,8 +87,8 @@ impl Shared {
 impl Ui {
     /// A page at this address, such as `127.0.0.1:4040`.
     ///
-    /// An address that other hosts can reach needs a [`token`](Ui::token): the start of the context is refused
-    /// without one.
+    /// An address that other hosts can reach needs a [`token`](Ui::token): the start of the context is
+    /// refused without one.
     pub fn new(address: impl Into<String>) -> Ui {
         Ui {
             address: address.into(),

@@ -75,7 +75,12 @@ fn message(model: &Model, event: &Event) -> Option<(&'static str, Value)> {
             let sources: serde_json::Map<String, Value> = sources.collect();
             (
                 "batch",
-                json!({ "time": batch.time, "row": row(batch), "sources": sources, "completed": model.completed_ever }),
+                json!({
+                    "time": batch.time,
+                    "row": row(batch),
+                    "sources": sources,
+                    "completed": model.completed_ever,
+                }),
             )
         }
         Event::ChartUpdated(updated) => {

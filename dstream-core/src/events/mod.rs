@@ -67,8 +67,8 @@ macro_rules! events {
         /// happened. See the [module](crate::events).
         pub trait Listener: Send + Sync + 'static {
             /// The context starts, and will tell this listener of it. It is called once, before the first
-            /// event, on the thread that starts the context, which waits: here a listener opens what it needs,
-            /// such as a port. If that fails, so does the start, with this error.
+            /// event, on the thread that starts the context, which waits: here a listener opens what it
+            /// needs, such as a port. If that fails, so does the start, with this error.
             ///
             /// A listener that is added to a context that runs is attached when it is added.
             fn attached(&self, context: &ContextView) -> Result<()> {

@@ -17,6 +17,7 @@ use crate::model::{BatchRecord, ChartRecord, OutputRecord, millis};
 pub(crate) async fn app(State(shared): Page) -> Response {
     read(&shared, |model| {
         let behind = model.behind.as_ref();
+        let behind = behind.map(|it| json!({ "delay": millis(it.delay), "waiting": it.waiting }));
         Ok(json!({
             "name": model.plan.name,
             "version": env!("CARGO_PKG_VERSION"),
@@ -30,7 +31,7 @@ pub(crate) async fn app(State(shared): Page) -> Response {
             "records": model.records,
             "running": model.running.is_some(),
             "waiting": model.waiting.len(),
-            "behind": behind.map(|behind| json!({ "delay": millis(behind.delay), "waiting": behind.waiting })),
+            "behind": behind,
             "dropped_events": model.dropped_events,
             "plan": model.plan,
         }))
@@ -160,11 +161,13 @@ pub(crate) async fn kept(State(shared): Page) -> Response {
         let of = |name: &str| all.clone().find(|op| op.name.as_deref() == Some(name));
         let kept = model.kept.iter().map(|kept| {
             let op = of(&kept.operator);
+            let window = op.and_then(|op| op.window);
+            let window = window.map(|w| json!({ "length": millis(w.length), "slide": millis(w.slide) }));
             json!({
                 "operator": kept.operator,
                 "kind": op.map(|op| op.operator.as_str()),
                 "keeps": op.map(|op| op.keeps),
-                "window": op.and_then(|op| op.window).map(|window| json!({ "length": millis(window.length), "slide": millis(window.slide) })),
+                "window": window,
                 "keys": kept.keys,
             })
         });

@@ -127,7 +127,10 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
     );
     let time = browser.run("return location.pathname.split('/')[2]");
     let time = time.as_str().unwrap_or_default();
-    let shown = browser.run("return [...document.querySelectorAll('table')].map(t => [...t.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText)))");
+    let shown = browser.run(
+        "const rows = t => [...t.querySelectorAll('tbody tr')].map(r => [...r.cells].map(c => c.innerText)); \
+         return [...document.querySelectorAll('table')].map(rows)",
+    );
     let batch =
         browser.run_async(&format!("fetch('/api/v1/batches/{time}').then(r => r.json()).then(arguments[0])"));
     assert_eq!(shown[0][0][0], batch["inputs"][0]["source"]);
@@ -169,7 +172,8 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
     assert!(batches.wait_for(so_far + 20, std::time::Duration::from_secs(20)));
     picture(&browser, "dashboard");
     browser.open(&at("/dashboard/Top%20words?embed"));
-    browser.wait("document.querySelectorAll('.bars .bar').length == 8 && !document.querySelector('header').offsetHeight");
+    browser.wait("document.querySelectorAll('.bars .bar').length == 8");
+    browser.wait("!document.querySelector('header').offsetHeight");
 
     browser.open(&at("/settings"));
     browser.wait("[...document.querySelectorAll('dt')].some(name => name.innerText == 'threads')");
@@ -199,7 +203,8 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
                 assert!(wide.as_i64().is_some_and(|wide| wide <= 0), "{path} is {wide} too wide at {width}");
                 if let Some(axe) = &axe {
                     browser.run(axe);
-                    let found = browser.run_async("axe.run().then(r => arguments[0](r.violations.map(v => v.impact + ' ' + v.id + ' ' + v.nodes[0].html + v.nodes[0].failureSummary)))");
+                    let found = browser.run_async("const text = v => v.impact + ' ' + v.id + ' ' + v.nodes[0].html + v.nodes[0].failureSummary; \
+                         axe.run().then(r => arguments[0](r.violations.map(text)))");
                     let serious = |found: &&Value| {
                         found.as_str().is_none_or(|f| f.starts_with("serious") || f.starts_with("critical"))
                     };
