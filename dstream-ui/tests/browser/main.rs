@@ -15,6 +15,11 @@ const EVIL: &str = "<img src=x onerror=document.title='hit'>";
 
 const PAGES: [&str; 5] = ["/", "/graph", "/state", "/dashboard", "/settings"];
 
+/// What the checker of accessibility finds.
+const VIOLATIONS: &str = "const text = v => \
+    v.impact + ' ' + v.id + ' ' + v.nodes[0].html + v.nodes[0].failureSummary; \
+    axe.run().then(r => arguments[0](r.violations.map(text)))";
+
 fn program(page: &Ui, batches: &Collected<u64>, odd: &'static str) -> dstream::Result<StreamingContext> {
     let conf = Config::new().volatile_state(true).threads(1).listener(page.clone());
     let words = ["to", "be", "or", "not", odd, "that", "is", "the", "question", "whether", "nobler"];
@@ -203,8 +208,7 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
                 assert!(wide.as_i64().is_some_and(|wide| wide <= 0), "{path} is {wide} too wide at {width}");
                 if let Some(axe) = &axe {
                     browser.run(axe);
-                    let found = browser.run_async("const text = v => v.impact + ' ' + v.id + ' ' + v.nodes[0].html + v.nodes[0].failureSummary; \
-                         axe.run().then(r => arguments[0](r.violations.map(text)))");
+                    let found = browser.run_async(VIOLATIONS);
                     let serious = |found: &&Value| {
                         found.as_str().is_none_or(|f| f.starts_with("serious") || f.starts_with("critical"))
                     };
