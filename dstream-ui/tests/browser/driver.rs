@@ -59,7 +59,8 @@ impl Browser {
     fn call(&self, method: &str, path: &str, body: &Value) -> Value {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("chromedriver listens");
         stream.set_read_timeout(Some(2 * LONG)).expect("a time-out");
-        let body = if method == "GET" { String::new() } else { body.to_string() };
+        // It refuses a `null`, also where it wants nothing.
+        let body = if body.is_null() { String::new() } else { body.to_string() };
         let path = if self.session.is_empty() {
             "/session".to_owned()
         } else {
