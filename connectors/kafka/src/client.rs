@@ -53,21 +53,25 @@ impl fmt::Debug for Told {
 impl ClientContext for Told {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!("librdkafka: {error}: {reason}");
-        let code = match error.rdkafka_error_code() {
-            None => return,
-            // It has the words of the last failure, which may be told first by it.
-            Some(Code::AllBrokersDown) if reason.contains("SSL routines") => Code::SSL,
-            Some(Code::AllBrokersDown) if reason.contains("SASL authentication error") => {
-                Code::Authentication
-            }
-            Some(code) => code,
-        };
+        let Some(code) = error.rdkafka_error_code() else { return };
+        let code = if says_no_more(code) { by_reason(reason).unwrap_or(code) } else { code };
         let mut last = self.last();
         // That all brokers are down says less than why.
         if code != Code::AllBrokersDown || last.is_none() {
             *last = Some((code, reason.to_owned()));
         }
     }
+}
+
+/// Whether an event says no more than that there is no connection: why, only its words say.
+fn says_no_more(code: Code) -> bool {
+    matches!(code, Code::AllBrokersDown | Code::BrokerTransportFailure)
+}
+
+/// What the words of an event are about. The same failure is told with its own code, or with one of the above.
+fn by_reason(reason: &str) -> Option<Code> {
+    let codes = [("SSL routines", Code::SSL), ("SASL authentication error", Code::Authentication)];
+    codes.into_iter().find(|(words, _)| reason.contains(words)).map(|(_, code)| code)
 }
 
 impl ConsumerContext for Told {}
@@ -113,12 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn that_all_brokers_are_down_hides_no_reason() {
+    fn no_code_hides_the_reason() {
         let refused = (Code::BrokerTransportFailure, "localhost:1: Connection refused");
         let tls = "sasl_ssl://localhost:1: error:0A000086:SSL routines::certificate verify failed";
         let all = |reason| (Code::AllBrokersDown, reason);
         for (events, wanted) in [
             (vec![all(tls)], "look at `ssl.ca.location`"),
+            (vec![(Code::BrokerTransportFailure, tls)], "look at `ssl.ca.location`"),
             (vec![(Code::SSL, tls), all("1/1 brokers are down")], "look at `ssl.ca.location`"),
             (vec![all("localhost:1: SASL authentication error: no")], "look at `sasl.mechanism`"),
             (vec![refused, all("1/1 brokers are down")], "is a broker listening"),
