@@ -24,15 +24,23 @@ impl Budget {
     /// Blocks until there is budget, or the receiver stops. A block larger than the limit is admitted when
     /// nothing else is held.
     pub(super) fn take(self: &Arc<Budget>, bytes: usize) -> Permit {
+        if !self.reserve(bytes) && !self.stop.wait_for(|| self.reserve(bytes)) {
+            self.held.fetch_add(bytes, Ordering::SeqCst);
+        }
+        Permit { budget: Arc::clone(self), bytes }
+    }
+
+    /// As `take`, but `None` where that would wait.
+    pub(super) fn try_take(self: &Arc<Budget>, bytes: usize) -> Option<Permit> {
+        self.reserve(bytes).then(|| Permit { budget: Arc::clone(self), bytes })
+    }
+
+    fn reserve(&self, bytes: usize) -> bool {
         let fits = |held: usize| {
             let all = held.saturating_add(bytes);
             (held == 0 || all <= self.limit).then_some(all)
         };
-        let try_take = || self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok();
-        if !try_take() && !self.stop.wait_for(try_take) {
-            self.held.fetch_add(bytes, Ordering::SeqCst);
-        }
-        Permit { budget: Arc::clone(self), bytes }
+        self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fits).is_ok()
     }
 }
 
@@ -98,7 +106,7 @@ impl Quota {
     /// Blocks until at least one more record may be stored, or the receiver stops; returns how many of
     /// `records` may be.
     pub(super) fn take(&self, records: u64) -> u64 {
-        self.wait(|state| (state.limit - state.used).min(records)).unwrap_or(records)
+        self.wait(|state| (state.limit - state.used).min(records)).map_or(records, |granted| granted.min(records))
     }
 
     /// As `take`, for records that are stored together or not at all.
@@ -106,21 +114,31 @@ impl Quota {
         self.wait(|_| records);
     }
 
-    fn wait(&self, grant: impl Fn(&QuotaState) -> u64) -> Option<u64> {
+    /// As `take_all`, but `false` where that would wait.
+    pub(super) fn try_take_all(&self, records: u64) -> bool {
+        self.grant(|_| records).is_some()
+    }
+
+    fn wait(&self, records: impl Fn(&QuotaState) -> u64) -> Option<u64> {
         let mut granted = None;
         self.stop.wait_for(|| {
-            let mut state = self.lock();
-            if !self.is_limited() {
-                return true;
-            }
-            if state.used < state.limit {
-                let records = grant(&state);
-                state.used = state.used.saturating_add(records);
-                granted = Some(records);
-            }
+            granted = self.grant(&records);
             granted.is_some()
         });
         granted
+    }
+
+    /// Uses as many as `records` says, if any may be stored now; without a limit that is any number.
+    fn grant(&self, records: impl Fn(&QuotaState) -> u64) -> Option<u64> {
+        let mut state = self.lock();
+        if !self.is_limited() {
+            return Some(u64::MAX);
+        }
+        (state.used < state.limit).then(|| {
+            let granted = records(&state);
+            state.used = state.used.saturating_add(granted);
+            granted
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, QuotaState> {

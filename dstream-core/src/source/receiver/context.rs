@@ -106,6 +106,23 @@ impl<B: WalBlock> ReceiverContext<B> {
             self.shared.quota.take_all(block.record_count().unwrap_or(1));
         }
         let permit = self.shared.budget.take(block.weight());
+        self.store_permitted(block, permit)
+    }
+
+    /// As [`store_block`](ReceiverContext::store_block), but gives the block back where that would wait for
+    /// room: for a protocol in which a sender can be told to come back later.
+    ///
+    /// Like that one it waits for the log.
+    pub fn try_store_block(&self, block: B) -> Result<bool, B> {
+        let Some(permit) = self.shared.budget.try_take(block.weight()) else { return Err(block) };
+        let quota = &self.shared.quota;
+        if quota.is_limited() && !quota.try_take_all(block.record_count().unwrap_or(1)) {
+            return Err(block);
+        }
+        Ok(self.store_permitted(block, permit))
+    }
+
+    fn store_permitted(&self, block: B, permit: Permit) -> bool {
         let mut buffer = self.shared.lock();
         self.shared.close_open(&mut buffer);
         let logged = self.shared.add(&mut buffer, block, permit);

@@ -83,6 +83,12 @@ pub trait Receiver: Send + 'static {
     /// restart, what is left of it in the log is found by this name.
     fn name(&self) -> String;
 
+    /// Refuses the start of the context where the settings can never work, such as an address that nobody may
+    /// listen on. What may pass, as a server that does not answer, is an error of [`run`](Receiver::run).
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Receives until `ctx.is_stopping()`. It should notice that within a second or so; a stop waits for at
     /// most ten.
     fn run(
@@ -148,6 +154,7 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         let Some(receiver) = self.receiver.take() else {
             return Err(Error::source(&self.name, "is started already: a receiver belongs to one context"));
         };
+        receiver.check()?;
         let mut ready = VecDeque::new();
         if let Some(log) = &context.log {
             for (number, place) in log.claim(context)? {

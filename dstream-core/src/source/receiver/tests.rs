@@ -25,9 +25,10 @@ use crate::{
 const LONG: Duration = Duration::from_secs(10);
 const ALWAYS: std::ops::Range<u64> = 0..u64::MAX;
 
-/// What a receiver is told to store: a block, or one record.
+/// What a receiver is told to store: a block, one if there is room, or one record.
 enum Step {
     Block(Vec<u64>),
+    Try(Vec<u64>),
     Record(u64),
 }
 
@@ -47,6 +48,7 @@ impl Receiver for Scripted {
         while !ctx.is_stopping() {
             match self.0.recv_timeout(Duration::from_millis(5)) {
                 Ok(Step::Block(block)) => self.1.send(ctx.store_block(block))?,
+                Ok(Step::Try(block)) => self.1.send(ctx.try_store_block(block) == Ok(true))?,
                 Ok(Step::Record(record)) => self.1.send(ctx.store(record))?,
                 Err(_) => {}
             }
@@ -193,6 +195,47 @@ fn a_full_disk_slows_down_who_sends_single_records() {
     assert_eq!(fixture.left(), [0, 1, 2]);
     assert_eq!(fixture.batch(), [3]);
     fixture.source.stop();
+}
+
+#[test]
+fn a_block_for_which_there_is_no_room_is_given_back() {
+    let room = |config: Config| config.receiver_buffer_bytes(24);
+    let quota = |config: Config| config.max_rate(2);
+    for set in [room as fn(Config) -> Config, quota] {
+        let mut fixture = Fixture::new(SimFs::new(0), set);
+        for (block, stored) in [(vec![1, 2], true), (vec![3, 4], false)] {
+            fixture.send(Step::Try(block));
+            assert_eq!(fixture.answer(), Some(stored));
+        }
+        assert_eq!(fixture.batch(), [1, 2]);
+        fixture.send(Step::Try(vec![5]));
+        assert_eq!(fixture.answer(), Some(true));
+        assert_eq!(fixture.left(), [1, 2, 5]);
+        fixture.source.stop();
+    }
+}
+
+#[test]
+fn a_receiver_that_can_never_work_is_not_started() {
+    struct Impossible;
+    impl Receiver for Impossible {
+        type Block = Vec<u64>;
+        fn name(&self) -> String {
+            "impossible".to_owned()
+        }
+        fn check(&self) -> Result<()> {
+            Err(Error::Invalid("nobody may listen there".to_owned()))
+        }
+        fn run(
+            &mut self,
+            _: &ReceiverContext<Vec<u64>>,
+        ) -> std::result::Result<(), Box<dyn StdError + Send + Sync>> {
+            unreachable!("it is refused")
+        }
+    }
+    let context = SourceContext::new(Config::new(), Duration::from_secs(1));
+    let error = receiver_stream(Impossible).start(&context).unwrap_err();
+    assert_eq!(error.to_string(), "nobody may listen there");
 }
 
 #[test]
