@@ -39,6 +39,8 @@ pub use dstream_core::{
     StreamHandle, StreamingContext, Time, chart, checkpoint, clock, events, exchange, ops, plan, rdd,
     receiver, record, sink, source, state, testing,
 };
+#[cfg(feature = "http")]
+pub use dstream_http as http;
 #[cfg(feature = "kafka")]
 pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
