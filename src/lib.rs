@@ -79,6 +79,9 @@ mod pages {
     struct Metrics;
     #[doc = include_str!("../docs/outputs.md")]
     struct Outputs;
+    #[cfg(feature = "http")]
+    #[doc = include_str!("../docs/push.md")]
+    struct Push;
     #[doc = include_str!("../docs/records.md")]
     struct Records;
     #[doc = include_str!("../docs/sources.md")]

@@ -8,7 +8,7 @@ mod program;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::{Mutex, mpsc},
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
@@ -21,15 +21,23 @@ use dstream::{
 };
 use program::Program;
 
+/// A process has one context at a time.
+fn turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A program without a checkpoint, whose lines are collected.
 struct Running {
     ssc: StreamingContext,
     lines: Collected<dstream::Str>,
     address: SocketAddr,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Running {
     fn start(conf: Config, set: impl FnOnce(HttpStream<Lines>) -> HttpStream<Lines>) -> Running {
+        let turn = turn();
         let (bound, address) = mpsc::channel();
         let posts = set(http_stream("127.0.0.1:0")).on_bound(move |address| bound.send(address).unwrap());
         let lines = Collected::new();
@@ -38,7 +46,8 @@ impl Running {
         })
         .unwrap();
         ssc.start().unwrap();
-        Running { ssc, lines, address: address.recv_timeout(Duration::from_secs(60)).unwrap() }
+        let address = address.recv_timeout(Duration::from_secs(60)).unwrap();
+        Running { ssc, lines, address, _turn: turn }
     }
 
     fn post(&self, arguments: &[&str], body: &[u8]) -> Answer {
@@ -92,6 +101,7 @@ fn documents_are_values() {
         sensor: String,
         celsius: i32,
     }
+    let _turn = turn();
     let (bound, address) = mpsc::channel();
     let readings = http_json::<Reading>("127.0.0.1:0").on_bound(move |address| bound.send(address).unwrap());
     let out = Collected::new();
@@ -186,20 +196,39 @@ fn garbage_and_slow_clients_harm_only_themselves() {
 
 #[test]
 fn without_room_clients_are_told_to_come_back() {
-    // Ten lines a second, which the first body takes for the next seconds, too.
-    let running = Running::start(Config::new().max_rate(10), |http| http);
-    assert_eq!(running.post(&[], "x\n".repeat(100).as_bytes()).status, 200);
+    // Five lines a batch, which the first body takes for the next seconds, too.
+    let running = Running::start(Config::new().max_rate(100), |http| http);
+    assert_eq!(running.post(&[], "x\n".repeat(300).as_bytes()).status, 200);
     let full = running.post(&[], b"y");
     assert!(full.status == 503 && full.head.contains("retry-after: 1"), "{full:?}");
     assert!(full.body.contains("no room until a batch has been processed"), "{full:?}");
     // `curl` does so by itself.
     let later = running.post(&["--retry", "30", "--retry-max-time", "50"], b"y");
     assert!(later.body.ends_with("1 record is stored\n"), "{later:?}");
-    assert_eq!(running.stop().len(), 101);
+    assert_eq!(running.stop().len(), 301);
+}
+
+#[test]
+fn many_clients_are_served_at_once() {
+    let running = Running::start(Config::new(), |http| http);
+    let address = running.address.to_string();
+    let mut clients: Vec<_> = (0..300).map(|_| Client::connect(&address).unwrap()).collect();
+    thread::scope(|scope| {
+        for some in clients.chunks_mut(30) {
+            scope.spawn(|| {
+                for n in 0..5 {
+                    some.iter_mut().for_each(|client| assert_eq!(client.post(&n.to_string()).unwrap(), 200));
+                }
+            });
+        }
+    });
+    // They are still connected, which does not hold up the stop.
+    assert_eq!(running.stop().len(), 300 * 5);
 }
 
 #[test]
 fn an_address_that_others_reach_needs_a_token() {
+    let _turn = turn();
     let start = |http: HttpStream<Lines>| {
         let ssc = dstream::stream!(batch = 1s, {
             http.count().print();
@@ -303,5 +332,10 @@ fn what_is_answered_survives_kills() {
     assert_eq!(saved.len(), sent.len());
     // Only what was in flight at a kill is sent again.
     assert!(twice <= KILLS * CLIENTS * 3, "{twice}");
-    eprintln!("{} lines by {CLIENTS} clients, {KILLS} kills: all are there, {twice} twice", saved.len());
+    say(&format!("{} lines by {CLIENTS} clients, {KILLS} kills: all are there, {twice} twice", saved.len()));
+}
+
+#[expect(clippy::print_stderr, reason = "how it went, for `--nocapture`")]
+fn say(text: &str) {
+    eprintln!("{text}");
 }

@@ -106,7 +106,8 @@ impl Quota {
     /// Blocks until at least one more record may be stored, or the receiver stops; returns how many of
     /// `records` may be.
     pub(super) fn take(&self, records: u64) -> u64 {
-        self.wait(|state| (state.limit - state.used).min(records)).map_or(records, |granted| granted.min(records))
+        self.wait(|state| (state.limit - state.used).min(records))
+            .map_or(records, |granted| granted.min(records))
     }
 
     /// As `take`, for records that are stored together or not at all.
