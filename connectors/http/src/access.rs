@@ -17,8 +17,8 @@ impl Access {
     pub(crate) fn check_token(&self) -> Result<()> {
         if self.token.as_ref().is_some_and(|t| t.is_empty() || !t.bytes().all(|b| b.is_ascii_graphic())) {
             return Err(Error::Invalid(
-                "the token of http_stream must have visible ASCII characters alone, and at least one, since it \
-                 stands in a header"
+                "the token of http_stream must have visible ASCII characters alone, and at least one, since \
+                 it stands in a header"
                     .to_owned(),
             ));
         }

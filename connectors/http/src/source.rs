@@ -25,8 +25,8 @@ use crate::{
 /// Listens on an address, such as `"127.0.0.1:8080"`, and yields the lines of what clients post.
 ///
 /// The body of a POST is text: each line is a record, as a `&str` into the body. Where the request says that
-/// it is JSON (`Content-Type: application/json`), a document is a record, on one line: that of the body, those
-/// of the array that it is, or those that follow one another in it. With `application/x-ndjson` the body is
+/// it is JSON (`Content-Type: application/json`), a document is a record, on one line: that of the body,
+/// those of the array that it is, or those that follow one another in it. With `application/x-ndjson` the body is
 /// always documents one behind the other.
 ///
 /// **200 is answered once the records are stored**: with a checkpoint they are in the write-ahead log, and a
@@ -43,7 +43,10 @@ use crate::{
 /// | 404, 405 | another path, another method |
 /// | 408, 413 | the body came too slowly, or is too large |
 /// | 415 | the body is compressed, or a form with files |
-/// | 503 | there is no room until batches have been processed (see [`Config::receiver_buffer_bytes`] and [`Config::max_rate`]), or the program stops: send it again, after the seconds that `Retry-After` says |
+/// | 503 | there is no room, or the program stops: send it again, after the seconds of `Retry-After` |
+///
+/// There is room again when batches have been processed (see [`Config::receiver_buffer_bytes`] and
+/// [`Config::max_rate`]).
 ///
 /// Whoever reaches the address can send; so one that other hosts reach needs a [`token`](HttpStream::token),
 /// and a context without one is not started. There is no TLS: put a proxy before it that has the certificate.
@@ -63,7 +66,8 @@ use crate::{
 /// ssc.start()?;
 /// // $ curl --data-binary 'to be' http://127.0.0.1:8080
 /// let mut client = TcpStream::connect(address.recv()?)?;
-/// write!(client, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nConnection: close\r\n\r\nto be")?;
+/// let head = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nConnection: close";
+/// write!(client, "{head}\r\n\r\nto be")?;
 /// let mut answer = String::new();
 /// client.read_to_string(&mut answer)?;
 /// assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("1 record is stored\n"));
@@ -140,8 +144,8 @@ impl<F> HttpStream<F> {
         HttpStream { address, access, limits, path: None, on_bound: None, format: PhantomData }
     }
 
-    /// A secret that clients must send, in the header `Authorization: Bearer ..`. Read it from the environment
-    /// or a file, not from the program's text.
+    /// A secret that clients must send, in the header `Authorization: Bearer ..`. Read it from the
+    /// environment or a file, not from the program's text.
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.access.token = Some(token.into());
         self

@@ -114,8 +114,8 @@ fn documents_are_values() {
     let north = "{\"sensor\": \"north\", \"celsius\": 21}";
     assert_eq!(curl(&url, &[], format!("{north}\n{north}").as_bytes()).status, 200);
     let answer = curl(&url, &[], format!("[{north}, {{\"sensor\": 1}}]").as_bytes());
-    let text = "document 2 does not fit: invalid type: integer `1`, expected a string at line 1 column 12; nothing \
-                of the body is stored\n";
+    let text = "document 2 does not fit: invalid type: integer `1`, expected a string at line 1 column 12; \
+                nothing of the body is stored\n";
     assert_eq!((answer.status, answer.body.as_str()), (400, text));
     ssc.stop_gracefully();
     let north = || ("north".to_owned(), 21);
