@@ -5,6 +5,7 @@ use std::{sync::Arc, thread, time::Duration};
 use crate::{
     Error, JobError, Result,
     backoff::backoff,
+    backpressure::{Backpressure, OnBehind},
     checkpoint::{IntoCheckpointStore, Storage},
     clock::{Clock, SystemClock},
     events::{Bus, Listener},
@@ -56,6 +57,9 @@ pub struct Config {
     pub(crate) max_line_bytes: usize,
     pub(crate) write_ahead_log: bool,
     pub(crate) max_rate: Option<u64>,
+    pub(crate) backpressure: Backpressure,
+    pub(crate) on_behind: OnBehind,
+    pub(crate) max_batches_behind: Option<usize>,
     pub(crate) restart_delay: Duration,
     pub(crate) restart_delay_max: Duration,
     pub(crate) handle_signals: bool,
@@ -91,6 +95,9 @@ impl Default for Config {
             max_line_bytes: 16 << 20,
             write_ahead_log: true,
             max_rate: None,
+            backpressure: Backpressure::default(),
+            on_behind: OnBehind::default(),
+            max_batches_behind: None,
             restart_delay: Duration::from_millis(500),
             restart_delay_max: Duration::from_secs(10),
             handle_signals: true,
@@ -187,7 +194,7 @@ impl Config {
 
     /// How many records a second each source may give to its batches, on average. What arrives faster waits:
     /// a receiver takes no more, so that over a network the producer is slowed down, and queues and
-    /// generators keep what is beyond for later batches. Files are not cut. A source of one's own is told by
+    /// generators keep what is beyond for later batches. Files are not limited by it. A source of one's own is told by
     /// [`Limits`](crate::source::Limits). Default: no limit.
     ///
     /// ```
@@ -203,6 +210,43 @@ impl Config {
     /// ```
     pub fn max_rate(mut self, records_per_second: u64) -> Config {
         self.max_rate = Some(records_per_second);
+        self
+    }
+
+    /// How sources are slowed down while batches take longer than their interval, see
+    /// [`backpressure`](crate::backpressure). Default: [`Backpressure::new`], with the rates of the original.
+    ///
+    /// ```
+    /// use dstream::{Config, backpressure::Backpressure};
+    ///
+    /// let config = Config::new().backpressure(Backpressure::off());
+    /// ```
+    pub fn backpressure(mut self, backpressure: Backpressure) -> Config {
+        self.backpressure = backpressure;
+        self
+    }
+
+    /// How many batches may wait for the one that is processed; what is done beyond it is
+    /// [`on_behind`](Config::on_behind). Default: as many as there are with [`OnBehind::RunEach`], and one
+    /// with [`OnBehind::Merge`].
+    pub fn max_batches_behind(mut self, batches: usize) -> Config {
+        self.max_batches_behind = Some(batches);
+        self
+    }
+
+    /// What is done when more than [`max_batches_behind`](Config::max_batches_behind) batches wait. Default:
+    /// [`OnBehind::RunEach`].
+    ///
+    /// ```
+    /// use dstream::{Config, backpressure::OnBehind};
+    ///
+    /// // The batches of a minute that could not be processed in time are one.
+    /// let config = Config::new().on_behind(OnBehind::Merge);
+    /// // A program that is more than five batches late ends.
+    /// let config = Config::new().on_behind(OnBehind::Stop).max_batches_behind(5);
+    /// ```
+    pub fn on_behind(mut self, on_behind: OnBehind) -> Config {
+        self.on_behind = on_behind;
         self
     }
 
@@ -426,6 +470,7 @@ impl Config {
             Setting::new("receiver_buffer_bytes", self.receiver_buffer_bytes),
             Setting::new("max_line_bytes", self.max_line_bytes),
             Setting::new("write_ahead_log", self.write_ahead_log),
+            Setting::new("backpressure", self.backpressure.enabled),
             Setting::new("restart_delay", self.restart_delay),
             Setting::new("restart_delay_max", self.restart_delay_max),
         ]
@@ -434,6 +479,27 @@ impl Config {
     /// The delay before a receiver, or what it waits for, is tried again after this many failures in a row.
     pub(crate) fn retry_delay(&self, failures: u32) -> Duration {
         backoff(self.restart_delay, self.restart_delay_max, failures)
+    }
+
+    /// How many batches may wait, if there is a bound.
+    pub(crate) fn batches_behind(&self) -> Option<usize> {
+        self.max_batches_behind.or((self.on_behind == OnBehind::Merge).then_some(1))
+    }
+
+    fn check_behind(&self) -> Result<()> {
+        let why = match (self.on_behind, self.max_batches_behind) {
+            (_, Some(0)) => {
+                "`max_batches_behind` is 0, but must be at least 1: a batch is planned while the one before it runs"
+            }
+            (OnBehind::Stop, None) => {
+                "`on_behind` is `OnBehind::Stop`, but nothing says when: give `max_batches_behind` as well"
+            }
+            (OnBehind::Merge, _) if self.exchange.is_some() => {
+                "`on_behind` is `OnBehind::Merge`, but this is one of several processes, which need the same batches"
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::Invalid(why.into()))
     }
 
     /// Refuses what can't work.
@@ -452,6 +518,8 @@ impl Config {
         if self.max_rate == Some(0) {
             return Err(Error::Invalid("`max_rate` is 0, but must be at least 1".into()));
         }
+        self.backpressure.check()?;
+        self.check_behind()?;
         if let Some(exchange) = self.exchange.as_deref() {
             exchange::check(exchange)?;
         }

@@ -53,6 +53,17 @@ pub enum Error {
     },
     /// A checkpoint could not be written, or can't be gone on from.
     Checkpoint(CheckpointError),
+    /// More batches wait than [`Config::max_batches_behind`](crate::Config::max_batches_behind) allows, and
+    /// the context is to [stop](crate::backpressure::OnBehind::Stop) then.
+    #[non_exhaustive]
+    Behind {
+        /// The time of the batch that would have been one too many.
+        batch: Time,
+        /// How many wait.
+        waiting: usize,
+        /// How many may.
+        limit: usize,
+    },
     /// A thread of the runtime has ended by a panic, which is a fault of this crate, of a clock or of a
     /// source. The context is stopped by it; a new one can be started.
     #[non_exhaustive]
@@ -107,6 +118,11 @@ impl fmt::Display for Error {
                 write!(f, "source `{source_name}`: {message}")
             }
             Error::Checkpoint(error) => error.fmt(f),
+            Error::Behind { batch, waiting, limit } => write!(
+                f,
+                "the context stops at the batch of {batch}, since {waiting} batches wait and `max_batches_behind` is {limit}: batches \
+                 take longer than their interval. Give it more threads or a longer interval, or let it go on with `on_behind`"
+            ),
             Error::Thread { thread, message } => {
                 write!(f, "the thread `{thread}` has ended by a panic, which stops the context: {message}")
             }

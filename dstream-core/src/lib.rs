@@ -7,6 +7,7 @@
 
 mod async_runtime;
 mod backoff;
+pub mod backpressure;
 mod batch;
 mod block;
 pub mod chart;

@@ -74,6 +74,13 @@ pub trait Block: Send {
     fn record_count(&self) -> Option<u64> {
         None
     }
+
+    /// About how many records the block holds, if that is known before they are read. Asked of each block
+    /// that is planned, for [back-pressure](crate::backpressure), so it should cost next to nothing, and need
+    /// not be exact. By itself it is [`record_count`](Block::record_count).
+    fn record_estimate(&self) -> Option<u64> {
+        self.record_count()
+    }
 }
 
 /// What [`Block::texts`] yields.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{behind::Behind, inner::ContextInner, planners::Planners};
+use super::{behind::Behind, inner::ContextInner, planners::Planners, regulator::Regulator};
 use crate::{
     Error, JobError, Result, Time,
     batch::{Batch, Pipeline},
@@ -24,6 +24,8 @@ pub(super) struct BatchQueue {
     changed: Condvar,
     /// Cancelled when no batch is waited for any more.
     pub(super) abandoned: CancellationToken,
+    /// Cancelled when no further batch is planned, and woken whenever one is taken.
+    pub(super) planning: CancellationToken,
 }
 
 #[derive(Default)]
@@ -80,7 +82,15 @@ impl BatchQueue {
             .changed
             .wait_while(self.lock(), |queue| queue.waiting.is_empty() && !queue.closed)
             .unpoisoned();
-        queue.waiting.pop_front()
+        let next = queue.waiting.pop_front();
+        drop(queue);
+        self.planning.wake();
+        next
+    }
+
+    /// How many batches wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -103,9 +113,11 @@ pub(super) fn spawn(
     inner: &Arc<ContextInner>,
     queue: &Arc<BatchQueue>,
     planners: &Arc<Planners>,
+    regulator: &Arc<Regulator>,
     pipelines: Vec<Pipeline>,
 ) -> Result<()> {
     let (inner, queue, planners) = (Arc::clone(inner), Arc::clone(queue), Arc::clone(planners));
+    let regulator = Arc::clone(regulator);
     let threads = inner.config.runtime.clone();
     threads
         .spawn("dstream-driver", move || {
@@ -119,10 +131,12 @@ pub(super) fn spawn(
                         break;
                     }
                     let begun = inner.config.clock.now();
+                    regulator.begun(time, begun, planners.planned_records(time));
                     let outcome = begin(&inner, time).and_then(|()| run_batch(&inner, &mut pipelines, time));
                     let now = inner.config.clock.now();
+                    regulator.done(time, now);
                     if let Some(standing) = behind.batch_ended(time, now) {
-                        let waiting = queue.lock().waiting.len();
+                        let waiting = queue.waiting();
                         behind.log(standing, time, now.since(begun), waiting);
                         inner.watch.standing(standing, time, waiting);
                     }

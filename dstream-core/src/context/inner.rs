@@ -15,6 +15,7 @@ use super::{
     given_up::{GivenUp, Recoverable},
     hoisted::Operator,
     planners::Planners,
+    regulator::Regulator,
     signals,
     watch::Watch,
 };
@@ -256,7 +257,7 @@ impl ContextInner {
             let mut lifecycle = self.lock();
             (std::mem::take(&mut lifecycle.pipelines), lifecycle.inputs.clone())
         };
-        self.lock().check()?;
+        self.lock().check(&self.config)?;
         if self.config.handle_signals {
             signals::enable()?;
         }
@@ -266,15 +267,23 @@ impl ContextInner {
             queue.push(pending);
         }
         let planners = Arc::new(Planners::spawn(&self.config.runtime, &inputs, &queue)?);
-        let generator =
-            Arc::new(Generator::new(&self.config, self.interval, Arc::clone(&planners), next, &self.watch));
+        let regulator = Arc::new(Regulator::new(&self.config, self.interval, &inputs));
+        let generator = Arc::new(Generator::new(
+            &self.config,
+            self.interval,
+            Arc::clone(&planners),
+            Arc::clone(&regulator),
+            next,
+            &self.watch,
+            &queue,
+        ));
         let mut lifecycle = self.lock();
         if lifecycle.stop_begun {
             return Err(Error::State("this context has been stopped while it started".into()));
         }
-        batch_queue::spawn(self, &queue, &planners, pipelines)?;
+        batch_queue::spawn(self, &queue, &planners, &regulator, pipelines)?;
         lifecycle.run = Some(Run { queue: Arc::clone(&queue), planners, generator: Arc::clone(&generator) });
-        generator::spawn(&self.config.runtime, generator, queue)
+        generator::spawn(self, generator, queue)
     }
 
     /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun
@@ -583,7 +592,7 @@ impl ContextInner {
                         stepper.next = time + self.interval;
                         let limits = Limits::of_batch(&self.config, time, self.interval);
                         inputs.iter().for_each(|input| input.plan(time, &limits));
-                        self.watch.planned(time);
+                        self.watch.planned(time, 1);
                         time
                     }
                 };

@@ -12,6 +12,7 @@ mod inner;
 mod older;
 mod parts;
 mod planners;
+mod regulator;
 mod run_to_end;
 mod signals;
 #[cfg(test)]
@@ -340,7 +341,7 @@ impl StreamingContext {
                 ContextState::Initialized => {
                     lifecycle.state = ContextState::Active;
                     let pipelines = std::mem::take(&mut lifecycle.pipelines);
-                    let checked = lifecycle.check();
+                    let checked = lifecycle.check(&inner.config);
                     drop(lifecycle);
                     match checked.and_then(|()| inner.go_on(false, 0)) {
                         Ok((planned, next)) => *stepper = Some(Stepper { pipelines, next, planned }),

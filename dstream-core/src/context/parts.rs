@@ -7,7 +7,8 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{hoisted::Operator, inner::Lifecycle};
 use crate::{
-    Error, Result,
+    Config, Error, Result,
+    backpressure::OnBehind,
     batch::Pipeline,
     output::Output,
     plan::{OpMeta, PipelinePlan},
@@ -68,7 +69,16 @@ impl Lifecycle {
     }
 
     /// Refuses what can't be run, or could not be gone on with after a restart.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self, config: &Config) -> Result<()> {
+        if config.on_behind == OnBehind::Merge
+            && let Some(Operator { name, op, .. }) = self.operators.first()
+        {
+            return Err(Error::Invalid(format!(
+                "`{}` at {}:{} keeps something from batch to batch, `{name}`, and needs each batch: `OnBehind::Merge` is for \
+                 pipelines without windows and state. Use `OnBehind::RunEach` for this one",
+                op.name, op.file, op.line
+            )));
+        }
         if self.outputs.is_empty() && !self.publishes {
             return Err(Error::Invalid(
                 "the context has no output, so there is nothing to run: add one".into(),

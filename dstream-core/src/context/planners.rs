@@ -89,15 +89,21 @@ impl Planners {
         Ok(Planners { planners: planners.collect::<Result<_>>()?, states })
     }
 
-    /// Lets every source plan the batch at `time`.
-    pub(super) fn plan(&self, time: Time, limits: &Limits) {
+    /// Lets every source plan the batch at `time`, within its limits.
+    pub(super) fn plan(&self, time: Time, limits: Vec<Limits>) {
         self.states.lock().iter_mut().for_each(|state| state.asked += 1);
-        self.send(|| Task::Plan(time, limits.clone()));
+        let mut limits = limits.into_iter();
+        self.send(|| Task::Plan(time, limits.next().unwrap_or_default()));
     }
 
     /// Waits until every source has planned the batch at `time`; `false` if it is abandoned before.
     pub(super) fn wait_planned(&self, time: Time, queue: &BatchQueue) -> bool {
         self.planners.iter().all(|planner| queue.abandoned.wait_for(|| planner.input.is_planned(time)))
+    }
+
+    /// About how many records each source has for the batch at `time`.
+    pub(super) fn planned_records(&self, time: Time) -> impl Iterator<Item = u64> {
+        self.planners.iter().map(move |planner| planner.input.planned_records(time))
     }
 
     /// Tells every source that the batches up to `time` are done.
@@ -140,7 +146,7 @@ impl Planners {
         all.filter(|(_, state)| state.pending).map(|(planner, _)| planner.name.clone()).collect()
     }
 
-    fn send(&self, task: impl Fn() -> Task) {
+    fn send(&self, mut task: impl FnMut() -> Task) {
         // Each thread lives as long as its sender.
         self.planners.iter().for_each(|planner| drop(planner.tasks.send(task())));
     }

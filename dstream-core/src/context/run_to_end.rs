@@ -47,7 +47,7 @@ impl StreamingContext {
                 ));
             }
             lifecycle.state = ContextState::Active;
-            (std::mem::take(&mut lifecycle.pipelines), lifecycle.check())
+            (std::mem::take(&mut lifecycle.pipelines), lifecycle.check(&inner.config))
         };
         let outcome = checked
             .and_then(|()| inner.is_exhausted())

@@ -39,14 +39,14 @@ impl Watch {
         Watch { events: config.events.clone(), clock: Arc::clone(&config.clock), planned: Mutex::default() }
     }
 
-    /// The time of a batch is reached.
-    pub(super) fn planned(&self, batch: Time) {
+    /// The time of a batch is reached, which has so many intervals.
+    pub(super) fn planned(&self, batch: Time, intervals: u64) {
         if !self.events.is_listened() {
             return;
         }
         let at = self.clock.now();
         self.planned.lock().unpoisoned().push_back((batch, at));
-        self.events.emit(|| BatchPlanned { batch, at });
+        self.events.emit(|| BatchPlanned { batch, at, intervals });
     }
 
     /// A batch is processed from now on. `inputs` asks the sources, which have planned it.

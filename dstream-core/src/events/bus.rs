@@ -254,7 +254,7 @@ mod tests {
     const LONG: Duration = Duration::from_secs(10);
 
     fn planned(n: u64) -> BatchPlanned {
-        BatchPlanned { batch: Time::from_millis(n), at: Time::from_millis(n) }
+        BatchPlanned { batch: Time::from_millis(n), at: Time::from_millis(n), intervals: 1 }
     }
 
     /// Each event in short: the number of a batch, or how many are missing.

@@ -232,6 +232,9 @@ pub struct BatchPlanned {
     pub batch: Time,
     /// When that was reached. It is later than the batch's time where batches are missed, as by a restart.
     pub at: Time,
+    /// How many intervals the batch has: 1, or more where those that were missed are
+    /// [merged](crate::backpressure::OnBehind::Merge).
+    pub intervals: u64,
 }
 
 /// See [`Listener::batch_started`].

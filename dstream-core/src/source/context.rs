@@ -66,6 +66,9 @@ impl SourceContext {
 pub struct Limits {
     /// The largest number of records; `None` if there is no limit.
     pub records: Option<u64>,
+    /// The largest number of bytes, for a source that can't know its records before they are read, such as
+    /// one of files; `None` if there is no limit. Only [back-pressure](crate::backpressure) sets it.
+    pub bytes: Option<u64>,
 }
 
 impl Limits {
@@ -76,7 +79,17 @@ impl Limits {
 
     /// At most so many records.
     pub fn records(records: u64) -> Limits {
-        Limits { records: Some(records) }
+        Limits { records: Some(records), bytes: None }
+    }
+
+    /// Nothing at all: batches that are planned already take too long.
+    pub(crate) fn nothing() -> Limits {
+        Limits { records: Some(0), bytes: Some(0) }
+    }
+
+    /// Whether the batch may take nothing, of whatever kind.
+    pub(crate) fn is_nothing(&self) -> bool {
+        *self == Limits::nothing()
     }
 
     /// How many of `records` records that wait the batch may take.
@@ -84,13 +97,24 @@ impl Limits {
         self.records.map_or(records, |limit| limit.min(records))
     }
 
-    /// Those of the batch at `time`. Counted since the epoch, so that a rate that is no multiple of the
-    /// batches in a second is kept on average.
+    /// Those of the batch at `time`, by the settings alone.
     pub(crate) fn of_batch(config: &Config, time: Time, interval: Duration) -> Limits {
-        let Some(rate) = config.max_rate else { return Limits::none() };
-        let due = |time: Time| u128::from(time.as_millis()) * u128::from(rate) / 1000;
-        Limits::records(u64::try_from(due(time) - due(time - interval)).unwrap_or(u64::MAX))
+        config.max_rate.map_or(Limits::none(), |rate| Limits::records(due(rate, time, interval)))
     }
+
+    /// Those of what is stored before the first batch is planned.
+    pub(crate) fn of_first_batch(config: &Config, time: Time, interval: Duration) -> Limits {
+        let initial = config.backpressure.initial_rate.filter(|_| config.backpressure.enabled);
+        let rate = initial.into_iter().chain(config.max_rate).min();
+        rate.map_or(Limits::none(), |rate| Limits::records(due(rate, time, interval)))
+    }
+}
+
+/// How many records are due in the batch at `time` at so many a second. Counted since the epoch, so that a
+/// rate that is no multiple of the batches in a second is kept on average.
+pub(crate) fn due(rate: u64, time: Time, interval: Duration) -> u64 {
+    let until = |time: Time| u128::from(time.as_millis()) * u128::from(rate) / 1000;
+    u64::try_from(until(time) - until(time - interval)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::{
 use super::{Block, Limits, Source, SourceContext};
 use crate::{
     Bytes, Error, Result, Time,
+    backpressure::BYTES_OF_A_RECORD,
     checkpoint::{Changes, Stateful, decode, encode},
     events::InputInfo,
     panics::panic_text,
@@ -40,6 +41,8 @@ struct Shared<S: Source> {
 struct Planned<B> {
     time: Time,
     blocks: Result<Vec<B>>,
+    /// About how many records they have.
+    records: u64,
     progress: SourceProgress,
 }
 
@@ -105,7 +108,8 @@ impl<S: Source> Input<S> {
             progress.changes = changes.unwrap_or_default();
         }
         drop(source);
-        self.queue().push_back(Planned { time, blocks, progress });
+        let records = blocks.as_deref().unwrap_or_default().iter().map(records_of).sum();
+        self.queue().push_back(Planned { time, blocks, records, progress });
     }
 
     fn encode(&self, plan: &S::Plan) -> Result<Bytes> {
@@ -139,9 +143,14 @@ impl<S: Source> Input<S> {
     }
 }
 
+/// About how many records a block has, or how many its bytes count as if it does not know.
+pub(crate) fn records_of(block: &impl Block) -> u64 {
+    block.record_estimate().unwrap_or_else(|| (block.weight() as u64).div_ceil(BYTES_OF_A_RECORD))
+}
+
 /// The part of an [`Input`] that is independent of the type of its records.
 ///
-/// All but `name`, `planned`, `is_planned` and `progress` wait for the source.
+/// All but `name`, `planned`, `planned_records`, `is_planned` and `progress` wait for the source.
 pub(crate) trait AnyInput: Send + Sync {
     fn name(&self) -> &str;
     fn start(&self, context: &SourceContext) -> Result<()>;
@@ -149,6 +158,8 @@ pub(crate) trait AnyInput: Send + Sync {
     fn plan(&self, time: Time, limits: &Limits);
     /// What is planned for the batch at `time` and has not been taken.
     fn planned(&self, time: Time) -> Option<InputInfo>;
+    /// About how many records these have.
+    fn planned_records(&self, time: Time) -> u64;
     /// Plans a batch that had begun before a restart: what it had then, nothing without a plan.
     fn replay(&self, time: Time, plan: Option<&[u8]>) -> Result<()>;
     fn is_planned(&self, time: Time) -> bool;
@@ -200,6 +211,10 @@ impl<S: Source> AnyInput for Input<S> {
             bytes: blocks.iter().map(|block| block.weight() as u64).sum(),
             records: None,
         })
+    }
+
+    fn planned_records(&self, time: Time) -> u64 {
+        self.queue().iter().find(|planned| planned.time == time).map_or(0, |planned| planned.records)
     }
 
     fn replay(&self, time: Time, plan: Option<&[u8]>) -> Result<()> {

@@ -31,6 +31,7 @@ pub use crate::block::{Block, Text, TextBlock};
 pub use any::{RecordStream, TextRecords, TextStream, text_stream};
 pub use bytes::BytesMut;
 pub use checkpointed::Checkpointed;
+pub(crate) use context::due;
 pub use context::{Limits, SourceContext};
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
 pub use files::{
@@ -38,7 +39,7 @@ pub use files::{
     file_stream, text_file_stream,
 };
 pub use generator::{Generated, GeneratorStream, generator_stream};
-pub(crate) use input::{AnyInput, Input};
+pub(crate) use input::{AnyInput, Input, records_of};
 use kind::FromSource;
 pub use listen::{ListenTextStream, listen_text_stream};
 pub use queue::{QueueStream, queue_stream};

@@ -141,24 +141,32 @@ impl Seen {
         folders.filter(|(_, files)| *files > 0).collect()
     }
 
-    /// What belongs to the batch at `time`.
-    pub(super) fn take(&mut self, listing: &Listing, time: Time, rules: &Rules) -> (Found, Broken) {
+    /// What belongs to the batch at `time`; with a limit the oldest files until there are `allowed` bytes,
+    /// and the others later.
+    pub(super) fn take(
+        &mut self,
+        listing: &Listing,
+        time: Time,
+        rules: &Rules,
+        allowed: Option<u64>,
+    ) -> (Found, Broken) {
         let settled = since_epoch(time - rules.settle);
         let start = since_epoch(self.start);
-        self.choose(listing, rules, |modified, mark| {
+        self.choose(listing, rules, allowed, |modified, mark| {
             modified <= settled && (mark != Some(MarkState::Left) || modified > start)
         })
     }
 
     /// All that is there.
     pub(super) fn take_all(&mut self, listing: &Listing, rules: &Rules) -> (Found, Broken) {
-        self.choose(listing, rules, |_, _| true)
+        self.choose(listing, rules, None, |_, _| true)
     }
 
     fn choose(
         &mut self,
         listing: &Listing,
         rules: &Rules,
+        allowed: Option<u64>,
         due: impl Fn(Duration, Option<MarkState>) -> bool,
     ) -> (Found, Broken) {
         let mut found = Vec::new();
@@ -195,6 +203,15 @@ impl Seen {
             }
         }
         found.sort_unstable_by_key(|(modified, folder, name, _)| (*modified, *folder, *name));
+        if let Some(allowed) = allowed {
+            let mut bytes = 0u64;
+            let fit = found.iter().take_while(|(_, _, _, len)| {
+                let fits = bytes < allowed;
+                bytes = bytes.saturating_add(*len);
+                fits
+            });
+            found.truncate(fit.count());
+        }
         // Nothing is marked before this point: a filter that panics loses no file.
         for (_, folder, name, _) in &found {
             self.mark(folder, name, MarkState::Taken);

@@ -82,6 +82,8 @@ pub struct FileStream<B> {
     context: Option<Arc<SourceContext>>,
     /// All files were taken, by `run_to_end`.
     ended: bool,
+    /// How many bytes the batches so far had too much, if there is a limit.
+    debt: u64,
     /// Whether it was said what is left.
     told: bool,
     unlisted: Throttled,
@@ -107,6 +109,7 @@ impl<B> FileStream<B> {
             seen: Seen::default(),
             context: None,
             ended: false,
+            debt: 0,
             told: false,
             unlisted: Throttled::new(),
             cut: Box::new(cut),
@@ -238,7 +241,13 @@ impl<B: Block + 'static> Source for FileStream<B> {
         Ok(())
     }
 
-    fn plan(&mut self, time: Time, _limits: &Limits) -> Result<Option<Vec<PlannedFile>>> {
+    fn plan(&mut self, time: Time, limits: &Limits) -> Result<Option<Vec<PlannedFile>>> {
+        // A file is not cut, so the batches behind a large one have fewer.
+        let allowed = limits.bytes.map(|bytes| bytes.saturating_sub(self.debt));
+        self.debt = limits.bytes.map_or(0, |bytes| self.debt.saturating_sub(bytes));
+        if allowed == Some(0) {
+            return Ok(None);
+        }
         let Some(context) = self.context.clone().filter(|_| !self.ended) else { return Ok(None) };
         self.ended = context.to_end;
         if !std::mem::replace(&mut self.told, true) {
@@ -258,8 +267,12 @@ impl<B: Block + 'static> Source for FileStream<B> {
         }
         let (found, broken) = match context.to_end {
             true => self.seen.take_all(&listing, &self.rules),
-            false => self.seen.take(&listing, time, &self.rules),
+            false => self.seen.take(&listing, time, &self.rules, allowed),
         };
+        if let Some(allowed) = allowed {
+            let bytes = found.iter().map(|(_, len)| *len).fold(0, u64::saturating_add);
+            self.debt += bytes.saturating_sub(allowed);
+        }
         for (path, error) in broken {
             context.report(Error::source(&self.name, format_args!("`{}`: {error}", path.display())));
         }

@@ -145,6 +145,10 @@ impl<B: Block> Block for Volatile<B> {
         self.0.record_count()
     }
 
+    fn record_estimate(&self) -> Option<u64> {
+        self.0.record_estimate()
+    }
+
     fn has_more(&self) -> bool {
         self.0.has_more()
     }
@@ -266,6 +270,13 @@ impl<B: WalBlock> Block for Received<B> {
     fn record_count(&self) -> Option<u64> {
         match &self.held {
             Held::Here { block, .. } => block.record_count(),
+            Held::InLog { .. } => None,
+        }
+    }
+
+    fn record_estimate(&self) -> Option<u64> {
+        match &self.held {
+            Held::Here { block, .. } => block.record_estimate(),
             Held::InLog { .. } => None,
         }
     }

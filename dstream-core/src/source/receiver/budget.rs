@@ -66,7 +66,8 @@ impl Drop for Permit {
     }
 }
 
-/// The number of records that a receiver may store until the next batch is planned.
+/// The number of records that a receiver may store until the next batch is planned, and that the batch takes
+/// of those that are stored.
 #[derive(Debug)]
 pub(super) struct Quota {
     /// Whether there is a limit: what is asked for each record.
@@ -77,26 +78,55 @@ pub(super) struct Quota {
 
 #[derive(Debug, Default)]
 struct QuotaState {
+    /// How many records the next batch may have, and how many it will have so far, with those that earlier
+    /// ones had too much.
     limit: u64,
-    /// More than the limit if a block was larger: then the next batches have fewer.
     used: u64,
+    /// How many records the batches so far had too much, since a block is larger than what was left of their
+    /// limits: the next ones have fewer.
+    debt: u64,
 }
 
 impl Quota {
     pub(super) fn new(limits: &Limits, stop: CancellationToken) -> Quota {
         let quota = Quota { limited: AtomicBool::new(false), state: Mutex::default(), stop };
-        quota.renew(limits);
+        quota.renew(&mut [].into_iter(), limits);
         quota
     }
 
-    /// Resets the quota, when a batch has taken the stored records.
-    pub(super) fn renew(&self, limits: &Limits) {
+    /// How many of the blocks that wait a batch with these limits may take. `waiting` says how many records
+    /// each of them has; what is stored from now on is under `limits`, with the blocks that are left.
+    pub(super) fn renew(&self, waiting: &mut dyn Iterator<Item = u64>, limits: &Limits) -> usize {
         let mut state = self.lock();
-        state.used = state.used.saturating_sub(state.limit);
-        state.limit = limits.records.unwrap_or_default();
+        let (mut taken, mut left) = (0, 0u64);
+        match limits.records {
+            None => {
+                taken = waiting.count();
+                *state = QuotaState::default();
+            }
+            Some(limit) => {
+                // What waits was stored within the limit before this one.
+                let before = if self.is_limited() { state.limit } else { u64::MAX };
+                let allowed = if limits.is_nothing() { 0 } else { limit.max(before) };
+                let mut records = state.debt;
+                for block in waiting {
+                    if left == 0 && records < allowed {
+                        (taken, records) = (taken + 1, records.saturating_add(block));
+                    } else {
+                        left = left.saturating_add(block);
+                    }
+                }
+                // A batch that takes nothing pays nothing back.
+                if !limits.is_nothing() {
+                    state.debt = records.saturating_sub(allowed);
+                }
+                (state.limit, state.used) = (limit, state.debt.saturating_add(left));
+            }
+        }
         self.limited.store(limits.records.is_some(), Ordering::Relaxed);
         drop(state);
         self.stop.wake();
+        taken
     }
 
     pub(super) fn is_limited(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The context of a receiver, into which it stores blocks.
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, Weak,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     Config, Error, Time,
     clock::CancellationToken,
-    source::{Limits, SourceContext},
+    source::{Limits, SourceContext, records_of},
     sync::Unpoisoned,
 };
 
@@ -72,7 +73,7 @@ impl<B: WalBlock + 'static> ReceiverContext<B> {
         let stop = context.stopping.child_token();
         let budget = Budget::new(context.config.receiver_buffer_bytes, stop.clone());
         let first = context.clock.now().next_multiple_of(context.interval);
-        let limits = Limits::of_batch(&context.config, first, context.interval);
+        let limits = Limits::of_first_batch(&context.config, first, context.interval);
         let quota = Quota::new(&limits, stop.clone());
         let buffer = Mutex::new(Buffer { closed: Vec::new(), open: None });
         let stored = AtomicBool::new(false);
@@ -259,14 +260,15 @@ impl<B: WalBlock> ReceiverContext<B> {
         false
     }
 
-    /// What was stored for the batch that is planned; what is stored next is under `limits`.
-    pub(super) fn drain(&self, limits: &Limits) -> Vec<Received<B>> {
+    /// Adds what was stored to the blocks that wait, and says how many of these the batch that is planned
+    /// takes; what is stored next is under `limits`. What a stop finds is taken by the last batch.
+    pub(super) fn drain(&self, waiting: &mut VecDeque<Received<B>>, limits: &Limits) -> usize {
         let mut buffer = self.shared.lock();
         self.shared.close_open(&mut buffer);
-        let blocks = std::mem::take(&mut buffer.closed);
+        waiting.extend(std::mem::take(&mut buffer.closed));
         drop(buffer);
-        self.shared.quota.renew(limits);
-        blocks
+        let limits = if self.is_stopping() { &Limits::none() } else { limits };
+        self.shared.quota.renew(&mut waiting.iter().map(records_of), limits)
     }
 
     pub(super) fn has_pending(&self) -> bool {

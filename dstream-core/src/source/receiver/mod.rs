@@ -116,9 +116,10 @@ pub struct ReceiverStream<R: Receiver> {
 struct Running<B> {
     context: ReceiverContext<B>,
     ended: CancellationToken,
-    /// What waits for a batch: what an earlier run has left in the log, and what the batch that is planned
-    /// has.
+    /// What waits for a batch: what an earlier run has left in the log, and what was stored since.
     ready: VecDeque<Received<B>>,
+    /// How many of these the batch takes that is planned; none if the plan is of an earlier run.
+    taken: Option<usize>,
 }
 
 /// What a batch has of a receiver.
@@ -168,28 +169,31 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         let ended = supervisor::spawn(receiver, context.clone()).map_err(|error| {
             Error::source(&self.name, format_args!("its thread can't be started: {error}"))
         })?;
-        self.running = Some(Running { context, ended, ready });
+        self.running = Some(Running { context, ended, ready, taken: None });
         Ok(())
     }
 
     fn plan(&mut self, _time: Time, limits: &Limits) -> Result<Option<ReceiverPlan>> {
-        let Some(Running { context, ready, .. }) = &mut self.running else { return Ok(None) };
-        ready.extend(context.drain(limits));
-        let numbers = || ready.iter().filter_map(|block| block.number);
+        let Some(Running { context, ready, taken, .. }) = &mut self.running else { return Ok(None) };
+        let taken = *taken.insert(context.drain(ready, limits));
+        let numbers = || ready.range(..taken).filter_map(|block| block.number);
         Ok(match numbers().next().zip(numbers().next_back()) {
             Some((first, last)) => Some(ReceiverPlan::Logged { first, last }),
-            None => (!ready.is_empty()).then_some(ReceiverPlan::Volatile),
+            None => (taken > 0).then_some(ReceiverPlan::Volatile),
         })
     }
 
     fn blocks(&mut self, time: Time, plan: &ReceiverPlan) -> Result<Vec<Received<R::Block>>> {
-        let Some(Running { context, ready, .. }) = &mut self.running else { return Ok(Vec::new()) };
+        let Some(Running { context, ready, taken, .. }) = &mut self.running else { return Ok(Vec::new()) };
         // After a restart the first ones are those of the batch, and those behind them the next one's.
         let last = match plan {
             ReceiverPlan::Logged { last, .. } => Some(*last),
             ReceiverPlan::Volatile => None,
         };
-        let behind = ready.iter().position(|block| block.number > last).unwrap_or(ready.len());
+        let behind = taken
+            .take()
+            .or_else(|| ready.iter().position(|block| block.number > last))
+            .unwrap_or(ready.len());
         let blocks: Vec<_> = ready.drain(..behind).collect();
         if let ReceiverPlan::Logged { first, last } = plan {
             let numbers = || blocks.iter().filter_map(|block| block.number);
