@@ -67,6 +67,8 @@ names! {
     INPUT_BYTES = "dstream_input_bytes_total", Counter of Bytes, ["source"],
         "About how many bytes of memory or of files completed batches had.";
     INPUT_BLOCKS = "dstream_input_blocks_total", Counter of Count, ["source"], "Blocks of completed batches.";
+    INPUT_LIMIT = "dstream_input_limit_records", Gauge of Count, ["source"],
+        "How many records the newest batch might have; +Inf without a limit.";
     STAGE = "dstream_stage_seconds", Histogram of Seconds, ["pipeline", "stage"], "How long a stage took.";
     STAGE_BUSY = "dstream_stage_busy_seconds", Histogram of Seconds, ["pipeline", "stage"],
         "How long the tasks of a stage took, all together.";

@@ -131,6 +131,7 @@ fn batch(event: &BatchCompleted) {
         counter!(names::RECORDS, &labels).increment(input.records.unwrap_or(0));
         counter!(names::INPUT_BYTES, &labels).increment(input.bytes);
         counter!(names::INPUT_BLOCKS, &labels).increment(input.blocks);
+        gauge!(names::INPUT_LIMIT, &labels).set(input.limit.map_or(f64::INFINITY, |records| records as f64));
     }
     for kept in &event.kept {
         if let Some(keys) = kept.keys {

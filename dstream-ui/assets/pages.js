@@ -39,8 +39,15 @@ async function batches(app, time) {
         "div",
         { class: "card" },
         table(
-          [["Source"], ["Records", 1], ["Blocks", 1], ["Bytes", 1]],
-          batch.inputs.map((i) => [i.source, number(i.records), number(i.blocks), bytes(i.bytes)]),
+          [["Source"], ["Records", 1], ["Limit", 1], ["Blocks", 1], ["Bytes", 1], ["What"]],
+          batch.inputs.map((i) => [
+            i.source,
+            number(i.records),
+            i.limit === null ? "none" : number(i.limit),
+            number(i.blocks),
+            bytes(i.bytes),
+            h("div", {}, ...i.details.map((line) => h("div", {}, line))),
+          ]),
         ),
       ),
       h("h2", {}, "Outputs"),

@@ -248,6 +248,13 @@ impl Source for KafkaSource {
         Ok(blocks)
     }
 
+    fn details(&self, plan: &KafkaPlan) -> Vec<String> {
+        let range = |range: &OffsetRange| {
+            format!("{}/{}: {} to {}", range.topic, range.partition, range.from, range.until)
+        };
+        plan.ranges.iter().map(range).collect()
+    }
+
     fn committed(&mut self, time: Time) {
         let mut offsets = BTreeMap::new();
         while let Some((_, plan)) = self.uncommitted.pop_front_if(|(planned, _)| *planned <= time) {

@@ -117,4 +117,71 @@ mod tests {
         let samples = [[1000, 1, 10, 0], [3000, 1, 20, 20], [4000, 2, 10, 0]];
         assert_eq!(rates(&settings, 20, &samples), [None, Some(63.75), Some(178.4375)]);
     }
+
+    /// What Spark 3.5.9's `PIDRateEstimator` gives: time, records, processing and scheduling delay in
+    /// milliseconds, and the rate.
+    type Steps = [(u64, u64, u64, u64, Option<f64>); 20];
+
+    const DEFAULTS: Steps = [
+        (500, 1, 1000, 0, None),
+        (500, 12345, 0, 250, None),
+        (1500, 0, 4000, 0, None),
+        (1500, 0, 1000, 1000, None),
+        (1500, 1, 0, 7000, None),
+        (2500, 0, 4000, 0, None),
+        (2501, 1000000, 4000, 0, Some(250000.0)),
+        (3501, 12345, 1000, 0, Some(12345.0)),
+        (3502, 0, 4000, 0, None),
+        (4002, 1000, 1, 7000, Some(100.0)),
+        (4002, 12345, 333, 7000, None),
+        (7002, 1, 0, 7000, None),
+        (8002, 1000000, 1, 250, Some(950000000.0)),
+        (8002, 12345, 0, 7000, None),
+        (8002, 12345, 1, 1000, None),
+        (11002, 12345, 1000, 250, Some(11727.75)),
+        (12002, 12345, 1000, 250, Some(11727.75)),
+        (12502, 1, 1, 0, Some(1000.0)),
+        (12502, 12345, 333, 7000, None),
+        (13502, 50, 1000, 250, Some(100.0)),
+    ];
+
+    const ALL_WEIGHTS: Steps = [
+        (20, 0, 0, 140, None),
+        (40, 1, 6, 0, None),
+        (60, 1000, 0, 0, None),
+        (80, 12345, 6, 5, Some(13835729.166666666)),
+        (140, 50, 80, 20, Some(1.0)),
+        (160, 1000, 0, 0, None),
+        (170, 1000, 0, 0, None),
+        (230, 1000000, 6, 140, Some(468060472.2592592)),
+        (290, 1000, 6, 20, Some(1.0)),
+        (350, 50, 0, 20, None),
+        (360, 1, 80, 0, Some(1671049353.509259)),
+        (380, 0, 1, 5, None),
+        (381, 1000000, 1, 20, Some(1.0)),
+        (401, 1000, 0, 0, None),
+        (421, 1000, 80, 5, Some(4194142516.1828685)),
+        (422, 1000, 80, 5, Some(1.0)),
+        (482, 1000, 6, 20, Some(17476302841.53973)),
+        (483, 1, 0, 0, None),
+        (484, 1, 1, 0, Some(1.0)),
+        (504, 12345, 1, 5, Some(218613949382.2466)),
+    ];
+
+    #[test]
+    fn the_rates_are_those_of_the_original() {
+        let all = Backpressure::new().min_rate(1).proportional(0.5).integral(0.1).derivative(0.25);
+        for (settings, interval, steps) in [(Backpressure::new(), 1000.0, DEFAULTS), (all, 20.0, ALL_WEIGHTS)]
+        {
+            let mut estimator = PidRateEstimator::new(&settings, interval);
+            for (time, records, processing, scheduling, expected) in steps {
+                let found = estimator.compute(sample(time, records, processing, scheduling));
+                let same = match (found, expected) {
+                    (Some(found), Some(expected)) => (found - expected).abs() <= 1e-9 * expected,
+                    (found, expected) => found.is_none() && expected.is_none(),
+                };
+                assert!(same, "at {time} of an interval of {interval}: {found:?}, not {expected:?}");
+            }
+        }
+    }
 }

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn input(source: &str, blocks: u64, bytes: u64) -> InputInfo {
-        InputInfo { source: source.into(), blocks, bytes, records: None }
+        InputInfo { source: source.into(), blocks, bytes, records: None, limit: None, details: Vec::new() }
     }
 
     #[test]

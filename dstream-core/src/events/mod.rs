@@ -264,6 +264,11 @@ pub struct InputInfo {
     /// How many records; known when the batch is done, and only for blocks that can say it. Of a file nobody
     /// counts them.
     pub records: Option<u64>,
+    /// How many records it might have, if that was limited: see [`backpressure`](crate::backpressure).
+    pub limit: Option<u64>,
+    /// What is in it, one a line: the files, or the ranges of offsets. The first twenty, and how many more there
+    /// are.
+    pub details: Vec<String>,
 }
 
 /// See [`Listener::stage_completed`].

@@ -5,7 +5,7 @@ use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -15,7 +15,7 @@ use crate::{
     Bytes, Error, Result, Time,
     backpressure::BYTES_OF_A_RECORD,
     checkpoint::{Changes, Stateful, decode, encode},
-    events::InputInfo,
+    events::{Bus, InputInfo},
     panics::panic_text,
     sync::Unpoisoned,
 };
@@ -33,16 +33,21 @@ struct Shared<S: Source> {
     name: String,
     source: Mutex<S>,
     planned: Mutex<VecDeque<Planned<S::Block>>>,
-    /// Whether a listener needs to know what a batch has taken.
+    /// Whether a checkpoint needs to know what a batch has taken.
     checkpointed: AtomicBool,
+    /// The listeners, from the start on.
+    events: OnceLock<Bus>,
 }
 
 /// The planned blocks of a batch that has not run yet.
 struct Planned<B> {
     time: Time,
     blocks: Result<Vec<B>>,
-    /// About how many records they have.
+    /// About how many records they have, and how many they might have had.
     records: u64,
+    limit: Option<u64>,
+    /// What the plan says, if somebody listens.
+    details: Vec<String>,
     progress: SourceProgress,
 }
 
@@ -75,6 +80,7 @@ impl<S: Source> Input<S> {
                 source: Mutex::new(source),
                 planned: Mutex::default(),
                 checkpointed: AtomicBool::new(false),
+                events: OnceLock::new(),
             }),
         }
     }
@@ -87,13 +93,17 @@ impl<S: Source> Input<S> {
     }
 
     /// Plans a batch with `plan`, and makes its blocks.
-    fn add(&self, time: Time, plan: impl FnOnce(&mut S) -> Result<Option<S::Plan>>) {
+    fn add(&self, time: Time, limit: Option<u64>, plan: impl FnOnce(&mut S) -> Result<Option<S::Plan>>) {
         let mut progress = SourceProgress::default();
+        let mut details = Vec::new();
         let mut source = self.source();
         let blocks = self.guard(|| {
             let Some(plan) = plan(&mut source)? else { return Ok(Vec::new()) };
             if self.is_checkpointed() && source.can_replay() {
                 progress.plan = Some(self.encode(&plan)?);
+            }
+            if self.shared.events.get().is_some_and(Bus::is_listened) {
+                details = shorten(source.details(&plan));
             }
             source.blocks(time, &plan)
         });
@@ -109,7 +119,7 @@ impl<S: Source> Input<S> {
         }
         drop(source);
         let records = blocks.as_deref().unwrap_or_default().iter().map(records_of).sum();
-        self.queue().push_back(Planned { time, blocks, records, progress });
+        self.queue().push_back(Planned { time, blocks, records, limit, details, progress });
     }
 
     fn encode(&self, plan: &S::Plan) -> Result<Bytes> {
@@ -141,6 +151,16 @@ impl<S: Source> Input<S> {
     fn queue(&self) -> MutexGuard<'_, VecDeque<Planned<S::Block>>> {
         self.shared.planned.lock().unpoisoned()
     }
+}
+
+/// The first lines of what a plan says: listeners keep many batches.
+fn shorten(mut details: Vec<String>) -> Vec<String> {
+    const LINES: usize = 20;
+    if let Some(more) = details.len().checked_sub(LINES).filter(|more| *more > 0) {
+        details.truncate(LINES);
+        details.push(format!("and {more} more"));
+    }
+    details
 }
 
 /// About how many records a block has, or how many its bytes count as if it does not know.
@@ -194,11 +214,12 @@ impl<S: Source> AnyInput for Input<S> {
     }
 
     fn start(&self, context: &SourceContext) -> Result<()> {
+        self.shared.events.get_or_init(|| context.config.events.clone());
         self.guard(|| self.source().start(context))
     }
 
     fn plan(&self, time: Time, limits: &Limits) {
-        self.add(time, |source| source.plan(time, limits));
+        self.add(time, limits.records, |source| source.plan(time, limits));
     }
 
     fn planned(&self, time: Time) -> Option<InputInfo> {
@@ -210,6 +231,8 @@ impl<S: Source> AnyInput for Input<S> {
             blocks: blocks.len() as u64,
             bytes: blocks.iter().map(|block| block.weight() as u64).sum(),
             records: None,
+            limit: planned.limit,
+            details: planned.details.clone(),
         })
     }
 
@@ -229,7 +252,7 @@ impl<S: Source> AnyInput for Input<S> {
                 ),
             )
         })?;
-        self.add(time, |_| Ok(plan));
+        self.add(time, None, |_| Ok(plan));
         // The checkpoint knows already.
         drop(self.progress(time));
         Ok(())

@@ -131,6 +131,13 @@ pub trait Source: Send + 'static {
     /// out.
     fn blocks(&mut self, time: Time, plan: &Self::Plan) -> Result<Vec<Self::Block>>;
 
+    /// What the plan says, for people who look at a batch: the files, or a range of offsets, one a line. Asked
+    /// only if somebody [listens](crate::events). By itself nothing is said.
+    fn details(&self, plan: &Self::Plan) -> Vec<String> {
+        let _ = plan;
+        Vec::new()
+    }
+
     /// Whether a plan means something after a restart. If not, plans are not written down, and a batch that
     /// runs again has nothing of this source: for records that are made up, or whose sender has gone.
     fn can_replay(&self) -> bool {

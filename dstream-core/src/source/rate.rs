@@ -73,6 +73,10 @@ impl Source for RateStream {
         Ok(cut(rows.clone()))
     }
 
+    fn details(&self, rows: &Range<u64>) -> Vec<String> {
+        vec![format!("{} to {}", rows.start, rows.end)]
+    }
+
     fn state(&mut self) -> Option<&mut dyn Stateful> {
         Some(&mut self.position)
     }

@@ -114,7 +114,14 @@ pub(crate) async fn batch(State(shared): Page, Path(at): Path<String>) -> Respon
 }
 
 fn input_of(input: &InputInfo) -> Value {
-    json!({ "source": input.source, "blocks": input.blocks, "bytes": input.bytes, "records": input.records })
+    json!({
+        "source": input.source,
+        "blocks": input.blocks,
+        "bytes": input.bytes,
+        "records": input.records,
+        "limit": input.limit,
+        "details": input.details,
+    })
 }
 
 fn output_of(output: &OutputRecord) -> Value {

@@ -289,6 +289,10 @@ impl<B: Block + 'static> Source for FileStream<B> {
         Ok(files.flat_map(|file| (self.cut)(&file)).collect())
     }
 
+    fn details(&self, files: &Vec<PlannedFile>) -> Vec<String> {
+        files.iter().map(|file| Path::new(&file.path).display().to_string()).collect()
+    }
+
     fn state(&mut self) -> Option<&mut dyn Stateful> {
         Some(&mut self.seen)
     }

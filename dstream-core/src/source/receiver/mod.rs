@@ -215,6 +215,13 @@ impl<R: Receiver> Source for ReceiverStream<R> {
         Ok(blocks)
     }
 
+    fn details(&self, plan: &ReceiverPlan) -> Vec<String> {
+        match plan {
+            ReceiverPlan::Logged { first, last } => vec![format!("blocks {first} to {last} of the log")],
+            ReceiverPlan::Volatile => Vec::new(),
+        }
+    }
+
     /// Without a log nobody has the blocks of an earlier run.
     fn can_replay(&self) -> bool {
         self.running.as_ref().is_some_and(|running| running.context.shared.context.log.is_some())
