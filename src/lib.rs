@@ -39,6 +39,8 @@ pub use dstream_core::{
     StreamHandle, StreamingContext, Time, backpressure, chart, checkpoint, clock, events, exchange, ops,
     plan, rdd, receiver, record, sink, source, state, testing,
 };
+#[cfg(feature = "flume")]
+pub use dstream_flume as flume;
 #[cfg(feature = "http")]
 pub use dstream_http as http;
 #[cfg(feature = "kafka")]
