@@ -156,7 +156,7 @@ mod tests {
         assert_eq!((read[2].header("\u{fffd}"), read[2].text().is_err()), (Some(""), true));
         assert_eq!(read[0].own().headers[0], ("host".into(), "north".into()));
         // Cut anywhere but between two events, it is no block.
-        let whole = [1, 1 + 8 + 35 + 5, 1 + 8 + 35 + 5 + 8, logged.len()];
+        let whole = [1, 1 + 8 + 38 + 5, 1 + 8 + 38 + 5 + 8, logged.len()];
         let fits = |len: &usize| FlumeBlock::from_log(logged.slice(..*len)).is_ok();
         assert_eq!((0..=logged.len()).filter(fits).collect::<Vec<_>>(), whole);
         assert!(FlumeBlock::from_log(Bytes::from_static(b"\x02")).unwrap_err().contains("another version"));

@@ -28,7 +28,8 @@ pub(super) fn shake(input: &mut Input<'_>, answer: &mut Vec<u8>) -> Result<bool,
     match (known, server_hash == protocol::HASH) {
         (true, true) => accept(answer),
         (true, false) => put(answer, CLIENT, true),
-        (false, knows_us) => put(answer, NONE, !knows_us),
+        // Java expects ours also where it knows it.
+        (false, _) => put(answer, NONE, true),
     }
     Ok(known)
 }

@@ -2,7 +2,7 @@
 //! a folder, once, by a checkpoint. Tests of other connectors use it, too.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     env,
     fs::{self, File},
     net::TcpListener,
@@ -30,6 +30,9 @@ pub(crate) struct Program {
     /// The same over all restarts: the log knows a receiver by it.
     pub(crate) address: String,
     process: Option<Child>,
+    /// The batches that have been read, and what is in them.
+    read: BTreeSet<PathBuf>,
+    saved: BTreeMap<String, u32>,
 }
 
 /// A port that nobody listens on.
@@ -42,7 +45,8 @@ impl Program {
     /// With a source at this address, which is not started yet.
     pub(crate) fn new(address: impl Into<String>) -> Program {
         let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("no folder: {error}"));
-        Program { folder, address: address.into(), process: None }
+        let (read, saved) = (BTreeSet::new(), BTreeMap::new());
+        Program { folder, address: address.into(), process: None, read, saved }
     }
 
     /// Starts the test `program` of this binary.
@@ -77,36 +81,53 @@ impl Program {
     }
 
     /// What is in the batches that are saved as a whole: the records, and how often each is there.
-    pub(crate) fn saved(&self) -> BTreeMap<String, u32> {
+    pub(crate) fn saved(&mut self) -> &BTreeMap<String, u32> {
         let folders = fs::read_dir(self.folder.path().join("out")).into_iter().flatten().flatten();
-        let mut records = BTreeMap::new();
-        for folder in folders.filter(|folder| folder.path().join("_SUCCESS").exists()) {
-            for part in fs::read_dir(folder.path()).into_iter().flatten().flatten() {
-                for line in fs::read_to_string(part.path()).unwrap().lines() {
-                    *records.entry(line.to_owned()).or_default() += 1;
+        for folder in folders {
+            // While it is written it has another name.
+            let named = folder.file_name().to_string_lossy().starts_with("batch-");
+            let folder = folder.path();
+            if named
+                && !self.read.contains(&folder)
+                && let Some(lines) = whole(&folder)
+            {
+                for line in lines {
+                    *self.saved.entry(line).or_default() += 1;
                 }
+                self.read.insert(folder);
             }
         }
-        records
+        &self.saved
     }
 
     /// Waits until so many different records are saved.
-    pub(crate) fn wait_for(&self, records: usize) -> BTreeMap<String, u32> {
+    pub(crate) fn wait_for(&mut self, records: usize) -> BTreeMap<String, u32> {
         let begun = Instant::now();
-        loop {
-            let saved = self.saved();
-            if saved.len() >= records {
-                return saved;
-            }
-            let found = saved.len();
+        let mut found = 0;
+        while found < records {
             assert!(begun.elapsed() < LIMIT, "{found} records, expected {records}: {}", self.log());
-            std::thread::yield_now();
+            // It needs the processor itself.
+            std::thread::sleep(Duration::from_millis(5));
+            found = self.saved().len();
         }
+        self.saved.clone()
     }
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
+}
+
+/// The lines of a batch that is saved as a whole. When a batch runs again, its folder is replaced by one that
+/// is alike; `None` if that happens meanwhile.
+fn whole(folder: &Path) -> Option<Vec<String>> {
+    let changed = || fs::metadata(folder).and_then(|folder| folder.modified()).ok();
+    let before = changed().filter(|_| folder.join("_SUCCESS").exists())?;
+    let mut lines = Vec::new();
+    for part in fs::read_dir(folder).ok()?.flatten() {
+        lines.extend(fs::read_to_string(part.path()).ok()?.lines().map(str::to_owned));
+    }
+    (changed() == Some(before)).then_some(lines)
 }
 
 impl Drop for Program {
