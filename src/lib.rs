@@ -81,7 +81,7 @@ mod pages {
     struct Metrics;
     #[doc = include_str!("../docs/outputs.md")]
     struct Outputs;
-    #[cfg(feature = "http")]
+    #[cfg(all(feature = "http", feature = "flume"))]
     #[doc = include_str!("../docs/push.md")]
     struct Push;
     #[doc = include_str!("../docs/records.md")]

@@ -144,10 +144,7 @@ fn garbage_harms_only_who_sends_it() {
         (frame(&[[0; 16].as_slice(), &[0x04]].concat()), "where 0 or 1 is expected"),
         (frame(&[[0; 16].as_slice(), &[0x02, 0x02, b'{'], &[0; 17]].concat()), "no JSON"),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec(), "or it is no request of Avro"),
-        (
-            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\xff\xff\xff\xff".to_vec(),
-            "or it is no request of Avro",
-        ),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\xff\xff\xff\xff".to_vec(), "TLS is not served"),
         ([int(1), int(1), int(100), vec![1]].concat(), "in the middle of a request"),
     ];
     let thrift = [
@@ -301,7 +298,7 @@ fn events_survive_kills(kind: &str) {
     assert_eq!(saved.len(), events);
     assert!(saved.keys().eq(expected.iter()));
     peers::say(&format!(
-        "{kind}: {events} events, {KILLS} kills: all are there; {} batches were sent again, {} events are twice",
+        "{kind}: {events} events, {KILLS} kills: all are there; {} batches were sent again, {} events twice",
         again.values().sum::<u32>(),
         twice.len()
     ));

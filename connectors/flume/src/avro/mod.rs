@@ -55,9 +55,9 @@ fn frame(wire: &mut Wire, max_request: usize) -> Result<Vec<u8>, End> {
         size = size.saturating_add(length).saturating_add(4);
         if size > max_request {
             return Err(End::Failed(format!(
-                "a request has {size} bytes or more, and may have {max_request}: let the agent send smaller batches \
-                 (`batch-size`), or set `Flume::max_request_bytes`; or it is no request of Avro, or is compressed, \
-                 and `Flume::compressed(true)` is missing"
+                "a request has {size} bytes or more, and may have {max_request}: let the agent send smaller \
+                 batches (`batch-size`), or set `Flume::max_request_bytes`; or it is no request of Avro, or \
+                 is compressed, and `Flume::compressed(true)` is missing"
             )));
         }
         request.extend_from_slice(wire.take(length)?);
@@ -67,8 +67,8 @@ fn frame(wire: &mut Wire, max_request: usize) -> Result<Vec<u8>, End> {
 
 fn no_frame(what: &str, number: i32) -> End {
     End::Failed(format!(
-        "a request has {number} {what}: this is no request of Avro. An agent needs a sink of the type `avro`; if it \
-         has `compression-type = deflate`, say `Flume::compressed(true)`; TLS is not served"
+        "a request has {number} {what}: this is no request of Avro. An agent needs a sink of the type \
+         `avro`; if it has `compression-type = deflate`, say `Flume::compressed(true)`; TLS is not served"
     ))
 }
 

@@ -33,7 +33,8 @@ pub(super) fn check(text: &str) -> Result<(), String> {
             request.iter().map(|field| shape(&field["type"], &protocol["types"], 0)).collect();
         if found != [expected.as_str()] {
             return Err(format!(
-                "the client's message `{message}` has ({}), expected ({expected}): it is of another protocol than Flume",
+                "the client's message `{message}` has ({}), expected ({expected}): it is of another protocol \
+                 than Flume",
                 found.join(", ")
             ));
         }

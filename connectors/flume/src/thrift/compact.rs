@@ -91,8 +91,8 @@ impl<'a> Input<'a> {
         if protocol != PROTOCOL {
             let binary = if protocol == 0x80 { ", that of the binary protocol" } else { "" };
             return Err(format!(
-                "a request begins with {protocol:#x}{binary}, expected {PROTOCOL:#x}, the compact protocol: set \
-                 `protocol = compact` at the agent"
+                "a request begins with {protocol:#x}{binary}, expected {PROTOCOL:#x}, the compact protocol: \
+                 set `protocol = compact` at the agent"
             ));
         }
         if kind & 0x1f != VERSION {

@@ -32,9 +32,9 @@ pub(crate) fn serve(
         let limit = connection.max_request;
         let length = usize::try_from(length).ok().filter(|length| *length <= limit).ok_or_else(|| {
             End::Failed(format!(
-                "a request has {length} bytes, and may have {limit}: let the agent send smaller batches (`batch-size`), or \
-                 set `Flume::max_request_bytes`; or it comes without frames or by TLS, which are not served: an agent \
-                 needs a sink of the type `thrift`"
+                "a request has {length} bytes, and may have {limit}: let the agent send smaller batches \
+                 (`batch-size`), or set `Flume::max_request_bytes`; or it comes without frames or by TLS, \
+                 which are not served: an agent needs a sink of the type `thrift`"
             ))
         })?;
         let (answer, end) = answer(wire.take(length)?, ctx);

@@ -19,19 +19,23 @@ import org.jboss.netty.handler.codec.compression.ZlibDecoder;
 import org.jboss.netty.handler.codec.compression.ZlibEncoder;
 
 /**
- * Plays an agent of Flume: sends numbered events in batches, by the libraries that Flume uses, and each batch again until it is
- * told OK, as a channel does that keeps what is not acknowledged.
+ * Plays an agent of Flume: sends numbered events in batches, by the libraries that Flume uses, and each batch
+ * again until it is told OK, as a channel does that keeps what is not acknowledged.
  *
  * Agent (avro | zlib | thrift) PORT NAME EVENTS BATCH
  */
 public class Agent {
     /** As Flume's classes have it, with what Java adds to it. */
-    static final String PROTOCOL = "{'protocol':'AvroSourceProtocol','namespace':'org.apache.flume.source.avro',"
-        + "'doc':'* Licensed','types':[{'type':'enum','name':'Status','symbols':['OK','FAILED','UNKNOWN']},"
-        + "{'type':'record','name':'AvroFlumeEvent','fields':[{'name':'headers','type':{'type':'map','values':"
-        + "{'type':'string','avro.java.string':'String'},'avro.java.string':'String'}},{'name':'body','type':'bytes'}]}],"
+    static final String PROTOCOL = "{'protocol':'AvroSourceProtocol',"
+        + "'namespace':'org.apache.flume.source.avro',"
+        + "'doc':'* Licensed','types':["
+        + "{'type':'enum','name':'Status','symbols':['OK','FAILED','UNKNOWN']},"
+        + "{'type':'record','name':'AvroFlumeEvent','fields':[{'name':'headers','type':{'type':'map',"
+        + "'values':{'type':'string','avro.java.string':'String'},'avro.java.string':'String'}},"
+        + "{'name':'body','type':'bytes'}]}],"
         + "'messages':{'append':{'request':[{'name':'event','type':'AvroFlumeEvent'}],'response':'Status'},"
-        + "'appendBatch':{'request':[{'name':'events','type':{'type':'array','items':'AvroFlumeEvent'}}],'response':'Status'}}}";
+        + "'appendBatch':{'request':[{'name':'events','type':{'type':'array','items':'AvroFlumeEvent'}}],"
+        + "'response':'Status'}}}";
 
     interface Client {
         /** Whether the server has said OK. */
@@ -86,7 +90,8 @@ public class Agent {
             }
             boolean one = records.size() == 1;
             String message = one ? "append" : "appendBatch";
-            GenericData.Record call = new GenericData.Record(protocol.getMessages().get(message).getRequest());
+            Schema arguments = protocol.getMessages().get(message).getRequest();
+            GenericData.Record call = new GenericData.Record(arguments);
             call.put(0, one ? records.get(0) : records);
             // As Flume does: a request that is made while its connection ends is never answered.
             CallFuture<Object> status = new CallFuture<>();
@@ -133,7 +138,8 @@ public class Agent {
 
         public boolean send(List<Map.Entry<Map<String, String>, byte[]>> events) throws Exception {
             boolean one = events.size() == 1;
-            protocol.writeMessageBegin(new TMessage(one ? "append" : "appendBatch", TMessageType.CALL, ++sequence));
+            String method = one ? "append" : "appendBatch";
+            protocol.writeMessageBegin(new TMessage(method, TMessageType.CALL, ++sequence));
             protocol.writeStructBegin(new TStruct("args"));
             protocol.writeFieldBegin(new TField("events", one ? TType.STRUCT : TType.LIST, (short) 1));
             if (one) {
@@ -159,7 +165,7 @@ public class Agent {
             }
             protocol.readStructBegin();
             int status = -1;
-            for (TField field = protocol.readFieldBegin(); field.type != TType.STOP; field = protocol.readFieldBegin()) {
+            while (protocol.readFieldBegin().type != TType.STOP) {
                 status = protocol.readI32();
             }
             protocol.readMessageEnd();
@@ -172,6 +178,7 @@ public class Agent {
     }
 
     public static void main(String[] arguments) throws Exception {
+        String kind = arguments[0];
         int port = Integer.parseInt(arguments[1]);
         String name = arguments[2];
         int events = Integer.parseInt(arguments[3]);
@@ -189,7 +196,8 @@ public class Agent {
             for (boolean stored = false; !stored; ) {
                 try {
                     if (client == null) {
-                        client = arguments[0].equals("thrift") ? new Thrift(port) : new Avro(port, arguments[0].equals("zlib"));
+                        boolean zlib = kind.equals("zlib");
+                        client = kind.equals("thrift") ? new Thrift(port) : new Avro(port, zlib);
                     }
                     if (sent) {
                         System.out.println("again " + from + " " + batch.size());

@@ -15,7 +15,9 @@ const service = avro.Service.forProtocol({
     ],
     messages: {
         append: {request: [{name: 'event', type: 'AvroFlumeEvent'}], response: 'Status'},
-        appendBatch: {request: [{name: 'events', type: {type: 'array', items: 'AvroFlumeEvent'}}], response: 'Status'},
+        appendBatch: {
+            request: [{name: 'events', type: {type: 'array', items: 'AvroFlumeEvent'}}], response: 'Status',
+        },
     },
 });
 
@@ -30,7 +32,8 @@ const call = (message, ...argument) => new Promise((resolve, reject) => {
     assert.strictEqual(await call('append', event(0)), 'OK');
     assert.strictEqual(await call('appendBatch', []), 'OK');
     // All at once: the answers come in turn.
-    const batches = Array.from({length: 10}, (_, n) => Array.from({length: 100}, (_, m) => event(1 + 100 * n + m)));
+    const hundred = n => Array.from({length: 100}, (_, m) => event(1 + 100 * n + m));
+    const batches = Array.from({length: 10}, (_, n) => hundred(n));
     const statuses = await Promise.all(batches.map(batch => call('appendBatch', batch)));
     assert(statuses.every(status => status === 'OK'));
     process.exit(0);
