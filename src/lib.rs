@@ -48,6 +48,8 @@ pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
 #[cfg(feature = "metrics")]
 pub use dstream_metrics as metrics;
+#[cfg(feature = "mqtt")]
+pub use dstream_mqtt as mqtt;
 #[cfg(feature = "postgres")]
 pub use dstream_postgres as postgres;
 #[cfg(feature = "redis")]
