@@ -83,7 +83,7 @@ mod pages {
     struct Metrics;
     #[doc = include_str!("../docs/outputs.md")]
     struct Outputs;
-    #[cfg(all(feature = "http", feature = "flume"))]
+    #[cfg(all(feature = "http", feature = "flume", feature = "mqtt"))]
     #[doc = include_str!("../docs/push.md")]
     struct Push;
     #[doc = include_str!("../docs/records.md")]
