@@ -69,8 +69,8 @@ async fn connection(
                 if let Some((topic, _)) = topics.find(|(_, code)| *code == SubscribeReasonCode::Failure) {
                     let id = &mqtt.client_id;
                     return Err(format!(
-                        "the broker refuses the topic `{topic}`: `{id}` may not read it, or the broker has no such \
-                         topics"
+                        "the broker refuses the topic `{topic}`: `{id}` may not read it, or the broker has \
+                         no such topics"
                     )
                     .into());
                 }
@@ -117,8 +117,8 @@ fn connected(
     }
     if subscribed {
         ctx.report_error(format_args!(
-            "the broker has lost the session of `{id}`: messages that it had kept for this program are gone; see that \
-             it writes sessions to its disk (in mosquitto `persistence true`)"
+            "the broker has lost the session of `{id}`: messages that it had kept for this program are gone; see \
+             that it writes sessions to its disk (in mosquitto `persistence true`)"
         ));
     }
     let filters = mqtt.topics.iter().map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
@@ -195,8 +195,8 @@ fn explain(mqtt: &Mqtt, error: ConnectionError) -> String {
             size,
         ))) => {
             format!(
-                "a message has {size} bytes, and may have {max_message}: set `Mqtt::max_message_bytes`; the broker \
-                 sends it again until it is taken"
+                "a message has {size} bytes, and may have {max_message}: set `Mqtt::max_message_bytes`; the \
+                 broker sends it again until it is taken"
             )
         }
         ConnectionError::MqttState(StateError::Deserialization(error)) => {

@@ -208,6 +208,7 @@ fn messages_survive_kills_of_program_and_broker() {
     assert!(saved.keys().eq(&expected), "{} texts, expected {}", saved.len(), expected.len());
     let again: u32 = saved.iter().filter(|(text, _)| *text != "first").map(|(_, times)| times - 1).sum();
     broker::say(&format!("{sent} messages: all are there, {again} were there again"));
-    // What was in flight at a kill. A broker that is killed has forgotten what was acknowledged since it saved.
+    // What was in flight at a kill. A broker that is killed has forgotten what was acknowledged since it
+    // saved.
     assert!(again as usize <= KILLS * IN_FLIGHT + broker_kills * TOGETHER, "{again}");
 }

@@ -67,8 +67,8 @@ impl Broker {
         }
     }
 
-    /// Has it write down its sessions, as it does by itself every half an hour: what it has not written is lost
-    /// when it is killed.
+    /// Has it write down its sessions, as it does by itself every half an hour: what it has not written is
+    /// lost when it is killed.
     pub(crate) fn save(&self) {
         let file = self.folder.path().join("mosquitto.db");
         let changed = || fs::metadata(&file).and_then(|file| file.modified()).ok();
