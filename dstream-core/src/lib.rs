@@ -21,6 +21,7 @@ pub mod exchange;
 mod exec;
 mod inline_key;
 mod logs;
+pub mod model;
 pub mod ops;
 mod output;
 mod panics;

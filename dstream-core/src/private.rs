@@ -7,6 +7,7 @@ pub use crate::{
     block::Block,
     checkpoint::store::Storage,
     context::{Builder, Hoisted},
+    model::trainer::Trainer,
     ops::{
         collect_to::{Collect, collect_to},
         count::Count,
@@ -62,6 +63,7 @@ use std::time::Duration;
 
 use crate::{
     DStream, Data, Key, Rdd, Record, Result, StreamHandle, StreamingContext, Time,
+    model::ModelHandle,
     ops::{Outcome, StreamOutput},
     rdd::RddOps,
     record::{Pair, Portable},
@@ -304,6 +306,11 @@ impl<T: Record> Timed<T> {
         drop((self.0, other, f));
         DStream::typed()
     }
+}
+
+/// A handle on the user's model.
+pub fn model<M>(model: &ModelHandle<M>) -> ModelHandle<M> {
+    model.clone()
 }
 
 /// A handle on the user's `Collected`.

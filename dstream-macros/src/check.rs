@@ -7,7 +7,7 @@ use crate::{
     diag::{Diags, did_you_mean, one_of},
     duration,
     expand::captures,
-    graph::{Graph, NodeKind},
+    graph::{Graph, Node, NodeKind},
     ops::{Arg, Keeps},
 };
 
@@ -139,7 +139,7 @@ fn state(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     }
     for node in &graph.nodes {
         if let NodeKind::Op { spec, call } = &node.kind
-            && matches!(spec.keeps(call), Keeps::State | Keeps::Snapshots)
+            && matches!(spec.keeps(call), Keeps::State | Keeps::Snapshots | Keeps::Model)
         {
             diags.error(
                 call.name.span(),
@@ -150,7 +150,7 @@ fn state(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
 }
 
 fn has_output(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
-    if graph.nodes.iter().any(|node| node.is_output()) {
+    if graph.nodes.iter().any(Node::acts) {
         return;
     }
     let last = graph.nodes.iter().rev().find_map(|node| node.name.as_ref());

@@ -80,6 +80,11 @@ impl Node {
         )
     }
 
+    /// Whether a batch is run for it, also if nothing reads it.
+    pub(crate) fn acts(&self) -> bool {
+        matches!(&self.kind, NodeKind::Op { spec, .. } if spec.acts())
+    }
+
     pub(crate) fn is_output(&self) -> bool {
         matches!(&self.kind, NodeKind::Op { spec, .. } if spec.is_output())
     }
@@ -173,7 +178,7 @@ pub(crate) fn build(pipeline: &Pipeline, diags: &mut Diags) -> Graph {
     let nodes = &mut build.graph.nodes;
     for id in (0..nodes.len()).rev() {
         nodes[id].live =
-            nodes[id].is_output() || nodes[id].consumers.iter().any(|(reader, _)| nodes[*reader].live);
+            nodes[id].acts() || nodes[id].consumers.iter().any(|(reader, _)| nodes[*reader].live);
     }
     build.graph
 }
@@ -431,12 +436,12 @@ impl Build<'_> {
 
     /// Ends a statement: names its stream, or makes sure that it ends in an output.
     fn end(&mut self, end: NodeId, bindings: Option<&[Ident]>) {
-        let (output, poison, span) = {
+        let (output, acts, poison, span) = {
             let node = &self.graph.nodes[end];
-            (node.is_output(), node.is_poison(), node.span())
+            (node.is_output(), node.acts(), node.is_poison(), node.span())
         };
         match bindings {
-            None if output || poison => {}
+            None if acts || poison => {}
             None => self.diags.error(
                 span,
                 "this stream goes nowhere: name it with `let name = ..;`, or end in an output such as `.print()`",

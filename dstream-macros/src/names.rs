@@ -58,7 +58,7 @@ pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
         NodeKind::Op { spec, call } => match spec.keeps(call) {
             Keeps::Nothing => false,
             Keeps::Window => is_checkpointed,
-            Keeps::State | Keeps::Snapshots => true,
+            Keeps::State | Keeps::Snapshots | Keeps::Model => true,
         },
         NodeKind::Source { .. } | NodeKind::Poison => false,
     };

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use super::{Batch, Missing, Step};
 use crate::{
+    checkpoint::{decode, encode},
     exchange::{
         Exchange, ExchangeError, ExchangeStep, own_groups, owned_buckets,
         wire::{Header, Wire, decode_tasks, encode_tasks, frame, unframe},
@@ -71,6 +72,25 @@ impl Batch<'_> {
         let received = self.round::<u64>(exchange, op, 1, 1, messages)?;
         let before = received.into_iter().take(exchange.process());
         before.map(|parts| self.decoded::<u64>(op, parts.first()).map(|n| n.iter().sum())).collect()
+    }
+
+    /// Tells every process what this one has, and returns what each has, by process.
+    pub(crate) fn share<E: Wire>(&self, op: &OpMeta, own: Step<E>) -> Step<Vec<E>> {
+        let Some(exchange) = self.others() else { return own.map(|own| vec![own]) };
+        let mut mine = None;
+        let messages = own.and_then(|own| {
+            // Every process has one part, also of nothing: what is nothing is not written.
+            let part = self.encoded(op, || encode(&own))?;
+            mine = Some(own);
+            Ok(vec![vec![part]; exchange.processes()])
+        });
+        let received = self.round::<E>(exchange, op, 1, 1, messages)?;
+        let mut all = Vec::with_capacity(received.len() + 1);
+        for parts in &received {
+            all.push(self.decoded_one(op, parts.first())?);
+        }
+        all.splice(exchange.process()..exchange.process(), mine);
+        Ok(all)
     }
 
     /// Which of `buckets` this process owns.
@@ -229,8 +249,15 @@ impl Batch<'_> {
     }
 
     fn decoded<E: Wire>(&self, op: &OpMeta, part: Option<&Bytes>) -> Step<Vec<E>> {
-        let tasks = self.guard(slice::from_ref(op), || decode_tasks(part.map_or(&[], |part| &part[..])))?;
-        tasks.map_err(|error| {
+        self.read(op, || decode_tasks(part.map_or(&[], |part| &part[..])))
+    }
+
+    fn decoded_one<E: Wire>(&self, op: &OpMeta, part: Option<&Bytes>) -> Step<E> {
+        self.read(op, || decode(part.map_or(&[], |part| &part[..])))
+    }
+
+    fn read<T>(&self, op: &OpMeta, read: impl FnOnce() -> Result<T, String>) -> Step<T> {
+        self.guard(slice::from_ref(op), read)?.map_err(|error| {
             self.failed(
                 op,
                 format!(

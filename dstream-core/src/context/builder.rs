@@ -13,6 +13,7 @@ use crate::{
     chart::{Chart, Kind},
     checkpoint::{Stateful, Storage},
     exchange::Part,
+    model::{Model, ModelHandle, trainer::Trainer},
     ops::dashboard::Dashboard,
     output::Output,
     plan::{Fact, OpMeta, PipelineMeta, PipelinePlan, WindowPlan},
@@ -119,7 +120,7 @@ impl Builder {
 
     /// The handle on a stream with this slide; `None` is the batch interval.
     pub fn publish<T>(&mut self, op: &OpMeta, slide: Option<Duration>) -> StreamHandle<T> {
-        self.parts.publishes = true;
+        self.parts.acts = true;
         let context = self.context.as_ref().map_or_else(|_| ContextId::unique(), StreamingContext::id);
         StreamHandle::new(context, *op, slide.unwrap_or(self.interval()))
     }
@@ -218,6 +219,22 @@ impl Builder {
     /// As `stateful`, for a window: without a checkpoint it begins empty, and is as it was one length later.
     pub fn windowed<T: Stateful + 'static>(&mut self, name: &str, op: &OpMeta, operator: T) -> Hoisted<T> {
         self.keep(name, op, operator, false)
+    }
+
+    /// The operator that trains a model: the only one. The pipeline does something then, also without an
+    /// output.
+    pub fn trainer<M: Model>(&mut self, model: &ModelHandle<M>, op: &OpMeta) -> Trainer<M> {
+        self.parts.acts = true;
+        let claim = model.claim();
+        if claim.is_none() {
+            self.then(|_| {
+                Err(Error::Invalid(format!(
+                    "`{}` at {}:{}: this model is trained by another operator already, and would be written to the checkpoint                      twice: train it once, on the `union` of the streams, or make another model",
+                    op.name, op.file, op.line
+                )))
+            });
+        }
+        Trainer::new(model, claim)
     }
 
     fn keep<T: Stateful + 'static>(

@@ -91,8 +91,8 @@ pub(super) struct Lifecycle {
     pub(super) volatile_state: bool,
     /// The outputs of all pipelines.
     pub(super) outputs: Vec<Output>,
-    /// Whether a pipeline publishes a stream.
-    pub(super) publishes: bool,
+    /// Whether a pipeline does something without an output.
+    pub(super) acts: bool,
     pub(super) inputs: Vec<Arc<dyn AnyInput>>,
     /// The names by which the checkpoints know them, and their places.
     pub(super) source_names: Vec<(String, OpMeta)>,
@@ -170,7 +170,7 @@ impl ContextInner {
             forget: config.forget.clone(),
             volatile_state: config.volatile_state,
             outputs: Vec::new(),
-            publishes: false,
+            acts: false,
             inputs: Vec::new(),
             source_names: Vec::new(),
             pipelines: Vec::new(),

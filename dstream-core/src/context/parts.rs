@@ -25,8 +25,8 @@ pub(crate) struct Parts {
     /// The operators that keep something from batch to batch, in the order of the program.
     pub(crate) operators: Vec<Operator>,
     pub(crate) outputs: Vec<Output>,
-    /// Whether the pipeline hands a stream out: then it does something without an output, too.
-    pub(crate) publishes: bool,
+    /// Whether the pipeline does something without an output, too: it hands a stream out, or trains a model.
+    pub(crate) acts: bool,
 }
 
 /// A source, and the name by which the log and the checkpoints know it.
@@ -61,7 +61,7 @@ impl Lifecycle {
         }
         self.operators.extend(parts.operators);
         self.outputs.extend(parts.outputs);
-        self.publishes |= parts.publishes;
+        self.acts |= parts.acts;
         self.pipelines.extend(parts.pipeline);
         let id = self.plans.len();
         self.plans.extend(parts.plan.map(|plan| PipelinePlan { id, ..plan }));
@@ -79,7 +79,7 @@ impl Lifecycle {
                 op.name, op.file, op.line
             )));
         }
-        if self.outputs.is_empty() && !self.publishes {
+        if self.outputs.is_empty() && !self.acts {
             return Err(Error::Invalid(
                 "the context has no output, so there is nothing to run: add one".into(),
             ));

@@ -45,7 +45,7 @@ fn operator(graph: &Graph, id: NodeId) -> TokenStream {
             let keeps = match spec.keeps(call) {
                 Keeps::Nothing => quote!(Nothing),
                 Keeps::Window => quote!(Window),
-                Keeps::State | Keeps::Snapshots => quote!(State),
+                Keeps::State | Keeps::Snapshots | Keeps::Model => quote!(State),
             };
             (spec.name.to_owned(), arguments(spec, call), kind, keeps)
         }

@@ -28,6 +28,7 @@ mod map_partitions;
 mod map_values;
 mod map_with_state;
 mod named;
+mod predict_on;
 mod print;
 mod publish;
 mod reduce;
@@ -41,6 +42,7 @@ mod sort_by;
 mod split;
 mod top;
 mod top_by_key;
+mod train_on;
 mod transform;
 mod union;
 mod update_state_by_key;
@@ -114,6 +116,11 @@ impl OpSpec {
     /// Whether its result is a join, whose matches are not enumerated yet.
     pub(crate) fn is_join(&self) -> bool {
         matches!(&self.kind, Kind::Wide(Wide { reads: Reads::JoinSides(_), .. }))
+    }
+
+    /// Whether a batch is run for it, also if nothing reads its result.
+    pub(crate) fn acts(&self) -> bool {
+        self.is_output() || matches!(&self.kind, Kind::Wide(Wide { keeps: Keeps::Model, .. }))
     }
 
     /// Whether nothing can follow it.
@@ -205,6 +212,8 @@ pub(crate) enum Keeps {
     State,
     /// State whose snapshots are a second stream: `let (events, snapshots) = ..`.
     Snapshots,
+    /// A model, which others read, too: it learns also where nothing depends on its result.
+    Model,
 }
 
 /// How a wide operator reads its inputs.
@@ -467,6 +476,8 @@ pub(crate) static OPS: &[&OpSpec] = &[
     &map_with_state::SPEC,
     &named::SPEC,
     &cache::PERSIST,
+    &predict_on::PREDICT_ON,
+    &predict_on::PREDICT_ON_VALUES,
     &print::SPEC,
     &reduce::SPEC,
     &reduce_by_key::SPEC,
@@ -481,6 +492,7 @@ pub(crate) static OPS: &[&OpSpec] = &[
     &split::SPEC,
     &top::SPEC,
     &top_by_key::SPEC,
+    &train_on::SPEC,
     &transform::TRANSFORM,
     &transform::WITH,
     &union::SPEC,

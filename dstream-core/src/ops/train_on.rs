@@ -1,0 +1,46 @@
+//! `train_on`: runs in [`Trainer`](crate::model::trainer::Trainer).
+
+use crate::{
+    DStream, Record,
+    model::{Model, ModelHandle},
+};
+
+impl<T: Record> DStream<T> {
+    /// Trains a model on each batch, and yields it: one record a batch.
+    ///
+    /// It does so also where nothing reads the result, and counts as an output then. A model is trained by
+    /// one operator; several streams are brought together by [`union`](DStream::union) first.
+    ///
+    /// The model is state: it is in the checkpoint, and a restart goes on from there with the settings of the
+    /// program as it is then. A batch that runs again after a restart is learned from the model of the batch
+    /// before it, so nothing is learned twice. A batch that fails before it reaches the model, or that the
+    /// model refuses, is lost to it: what needs the model fails until the program is started again.
+    ///
+    /// Statements have an order here: what asks the model in a statement above sees it as the batch before
+    /// has left it, what asks it below sees this batch learned. In several pipelines, the order is that in
+    /// which they were added.
+    ///
+    /// Option: `migrate = |old: Old| ..` makes a [`State`](Model::State) of what an older version of the
+    /// program has kept as another type.
+    ///
+    /// ```
+    /// use dstream::{ml::StreamingKMeans, prelude::*};
+    ///
+    /// let model = StreamingKMeans::new(2).initial_centers(vec![vec![0.0], vec![10.0]], vec![1.0, 1.0]).build()?;
+    /// let centers = Collected::new();
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let checkpoint = dir.path();
+    /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
+    ///     let points = queue_stream(vec![vec![vec![2.0], vec![8.0]]]);
+    ///     points.train_on(&model).map(|model| model.centers().concat()).collect_to(&centers);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// assert_eq!(centers.values(), [[[1.0, 9.0]]]);
+    /// assert_eq!(model.latest().weights(), [2.0, 2.0]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn train_on<M: Model<Example = T::Owned>>(self, model: &ModelHandle<M>) -> DStream<M> {
+        let _ = model;
+        DStream::typed()
+    }
+}
