@@ -50,6 +50,8 @@ pub use dstream_macros::{Record, stream};
 pub use dstream_metrics as metrics;
 #[cfg(feature = "mqtt")]
 pub use dstream_mqtt as mqtt;
+#[cfg(feature = "ml")]
+pub use dstream_ml as ml;
 #[cfg(feature = "postgres")]
 pub use dstream_postgres as postgres;
 #[cfg(feature = "redis")]
@@ -81,6 +83,9 @@ mod pages {
     #[cfg(feature = "metrics")]
     #[doc = include_str!("../docs/metrics.md")]
     struct Metrics;
+    #[cfg(feature = "ml")]
+    #[doc = include_str!("../docs/learning.md")]
+    struct Learning;
     #[doc = include_str!("../docs/outputs.md")]
     struct Outputs;
     #[cfg(all(feature = "http", feature = "flume", feature = "mqtt"))]

@@ -1,0 +1,40 @@
+//! Learning while a stream runs, for [dstream](https://docs.rs/dstream), where it is `dstream::ml` (feature `ml`).
+//!
+//! * Models as Spark's streaming `mllib` defines them: [`StreamingKMeans`], [`StreamingLinearRegressionWithSGD`],
+//!   [`StreamingLogisticRegressionWithSGD`]. On the same batches they come to the same centers, weights and
+//!   predictions.
+//!
+//! Models are trained by the operator [`train_on`](dstream_core::DStream::train_on) and asked by
+//! [`predict_on`](dstream_core::DStream::predict_on) and
+//! [`predict_on_values`](dstream_core::DStream::predict_on_values). What they have learned is in the checkpoint, and
+//! read with [`ModelHandle::latest`]. A model of your own implements [`Model`].
+//!
+//! ```
+//! use dstream::{ml::StreamingKMeans, prelude::*};
+//!
+//! let model = StreamingKMeans::new(2).half_life(5.0, dstream::ml::TimeUnit::Batches).random_centers(2, 0.0, 42).build()?;
+//! # let dir = tempfile::tempdir()?;
+//! # let checkpoint = dir.path();
+//! let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
+//!     let points = queue_stream(vec![vec![vec![0.0, 1.0], vec![8.0, 9.0]]]);
+//!     points.train_on(&model);
+//!     points.predict_on(&model).count_by_value().print();
+//! })?;
+//! ssc.run_batches(1)?;
+//! println!("{}", model.latest().to_json());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod json;
+mod kmeans;
+mod random;
+mod sgd;
+mod vector;
+
+pub use dstream_core::model::{Model, ModelError, ModelHandle};
+pub use kmeans::{KMeansModel, KMeansState, StreamingKMeans, TimeUnit};
+pub use sgd::{
+    LinearRegressionModel, LinearState, LogisticRegressionModel, SgdModel, StreamingLinearRegressionWithSGD,
+    StreamingLogisticRegressionWithSGD,
+};
+pub use vector::{LabeledPoint, ParseError, parse_vector};
