@@ -76,7 +76,9 @@ impl StreamingKMeans {
     #[must_use]
     pub fn decay_factor(mut self, factor: f64) -> StreamingKMeans {
         if !(factor >= 0.0 && factor.is_finite()) {
-            self.refuse(format!("the decay factor is {factor}: from 0.0 (forget all) to 1.0 (nothing) is possible"));
+            self.refuse(format!(
+                "the decay factor is {factor}: from 0.0 (forget all) to 1.0 (nothing) is possible"
+            ));
         }
         self.decay = factor;
         self
@@ -172,7 +174,9 @@ impl KMeansState {
             check(center, dimensions).map_err(|error| ModelError::new(format!("of the centers, {error}")))?;
         }
         match weights.iter().find(|weight| !(**weight >= 0.0 && weight.is_finite())) {
-            Some(weight) => Err(ModelError::new(format!("a center has the weight {weight}: it must be 0.0 or more"))),
+            Some(weight) => {
+                Err(ModelError::new(format!("a center has the weight {weight}: it must be 0.0 or more")))
+            }
             None => Ok(()),
         }
     }
@@ -306,7 +310,9 @@ impl Model for KMeansModel {
         }
         self.move_centers(&sums);
         if self.state.centers.iter().flatten().chain(&self.state.weights).any(|x| !x.is_finite()) {
-            return Err("the sum of the points, or a weight, is too large for a number: scale the points".into());
+            return Err(
+                "the sum of the points, or a weight, is too large for a number: scale the points".into()
+            );
         }
         Ok(Next::Done)
     }

@@ -174,6 +174,8 @@ mod tests {
     fn points_of_another_size_are_refused() {
         assert_eq!(check(&[1.0, 2.0], 2), Ok(()));
         assert!(check(&[1.0], 2).unwrap_err().to_string().contains("has 1 dimensions, and the model 2"));
-        assert!(check(&[1.0, f64::NAN], 2).unwrap_err().to_string().contains("dimension 1 of a point is NaN"));
+        assert!(
+            check(&[1.0, f64::NAN], 2).unwrap_err().to_string().contains("dimension 1 of a point is NaN")
+        );
     }
 }

@@ -4,10 +4,7 @@ use std::{any::type_name, fmt, slice, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-use super::{
-    Model, ModelError, ModelHandle, Next, Part,
-    handle::Claim,
-};
+use super::{Model, ModelError, ModelHandle, Next, Part, handle::Claim};
 use crate::{
     Rdd,
     batch::{Batch, Missing, Step},

@@ -10,7 +10,13 @@ pub(super) static PREDICT_ON: OpSpec = OpSpec {
     usage: "predict_on(&model)",
     forms: &[&[Arg::Value]],
     options: &[],
-    kind: Kind::Wide(Wide { keeps: Keeps::Nothing, keep: None, hoist: model, reads: Reads::Whole, finish: ask }),
+    kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
+        keep: None,
+        hoist: model,
+        reads: Reads::Whole,
+        finish: ask,
+    }),
     editor: plain_editor,
 };
 
@@ -19,7 +25,13 @@ pub(super) static PREDICT_ON_VALUES: OpSpec = OpSpec {
     usage: "predict_on_values(&model)",
     forms: &[&[Arg::Value]],
     options: &[],
-    kind: Kind::Wide(Wide { keeps: Keeps::Nothing, keep: None, hoist: model, reads: Reads::Whole, finish: ask }),
+    kind: Kind::Wide(Wide {
+        keeps: Keeps::Nothing,
+        keep: None,
+        hoist: model,
+        reads: Reads::Whole,
+        finish: ask,
+    }),
     editor: plain_editor,
 };
 

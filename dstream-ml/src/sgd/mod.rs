@@ -143,7 +143,12 @@ impl Settings {
         let finite = |x: f64| x.is_finite() && x >= 0.0;
         let wrong = [
             (!finite(step_size) || step_size == 0.0, "step size", step_size, "more than 0.0"),
-            (!(fraction > 0.0 && fraction <= 1.0), "mini-batch fraction", fraction, "more than 0.0, up to 1.0"),
+            (
+                !(fraction > 0.0 && fraction <= 1.0),
+                "mini-batch fraction",
+                fraction,
+                "more than 0.0, up to 1.0",
+            ),
             (!finite(regularization), "regularisation", regularization, "0.0 or more"),
             (!(0.0..=1.0).contains(&tolerance), "convergence tolerance", tolerance, "from 0.0 to 1.0"),
         ];
@@ -151,10 +156,11 @@ impl Settings {
             return Err(ModelError::new(format!("the {what} is {found}: {possible} is possible")));
         }
         let Some(weights) = self.weights.take() else {
-            return Err("no weights to begin with: call `initial_weights`, with one for each dimension".into());
+            return Err(
+                "no weights to begin with: call `initial_weights`, with one for each dimension".into()
+            );
         };
-        let mut model =
-            SgdModel { settings: self, weights: Vec::new(), previous: None, loss: PhantomData };
+        let mut model = SgdModel { settings: self, weights: Vec::new(), previous: None, loss: PhantomData };
         model.restore(LinearState { weights })?;
         Ok(model)
     }
