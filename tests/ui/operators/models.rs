@@ -1,16 +1,15 @@
-use dstream::{ml::StreamingKMeans, prelude::*};
+use dstream::{model::{Model, ModelHandle}, prelude::*};
 
-fn main() {
-    let model = StreamingKMeans::new(1).random_centers(1, 0.0, 7).build().unwrap();
+fn arguments<M: Model<Example = Vec<f64>, Features = Vec<f64>>>(model: &ModelHandle<M>) {
     let _ = dstream::stream!(batch = 1s, {
         let points = queue_stream(vec![vec![vec![1.0]]]);
         points.train_on();
-        points.predict_on(&model, seed = 7).print();
-        points.predict(&model).print();
-        points.predict_on_values(&model);
+        points.predict_on(model, seed = 7).print();
+        points.predicts_on(model).print();
+        points.predict_on_values(model);
     });
     // State that nothing keeps.
-    let _ = dstream::stream!(batch = 1s, { queue_stream(vec![vec![vec![1.0]]]).train_on(&model); });
-    // Records that the model does not know.
-    let _ = dstream::stream!(batch = 1s, { queue_stream(vec![vec![1.0]]).predict_on(&model).print(); });
+    let _ = dstream::stream!(batch = 1s, { queue_stream(vec![vec![vec![1.0]]]).train_on(model); });
 }
+
+fn main() {}
