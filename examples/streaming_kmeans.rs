@@ -2,11 +2,12 @@
 //! `StreamingKMeansExample`.
 //!
 //! ```text
-//! cargo run --release --features ml --example streaming_kmeans -- TRAIN_DIR TEST_DIR BATCH_SECONDS K DIMENSIONS
+//! cargo run --features ml --example streaming_kmeans -- TRAIN_DIR TEST_DIR BATCH_SECONDS K DIMENSIONS
 //! ```
 //!
-//! Files that are moved into TRAIN_DIR have a point a line, `[x,y,z]`; those in TEST_DIR `(label,[x,y,z])`. Printed is
-//! `(label, cluster)` for each of the latter. The centers are on standard error when the program ends, by Ctrl-C.
+//! Files that are moved into TRAIN_DIR have a point a line, `[x,y,z]`; those in TEST_DIR `(label,[x,y,z])`.
+//! Printed is `(label, cluster)` for each of the latter. The centers are on standard error when the program
+//! ends, by Ctrl-C.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -2,11 +2,11 @@
 //! `StreamingLinearRegressionExample`.
 //!
 //! ```text
-//! cargo run --release --features ml --example streaming_linear_regression -- TRAIN_DIR TEST_DIR
+//! cargo run --features ml --example streaming_linear_regression -- TRAIN_DIR TEST_DIR
 //! ```
 //!
-//! Files that are moved into either folder have a point a line, `(y,[x1,x2,x3])`. Printed is `(y, prediction)` for
-//! each of TEST_DIR. The more there is in TRAIN_DIR, the better the predictions are.
+//! Files that are moved into either folder have a point a line, `(y,[x1,x2,x3])`. Printed is `(y,
+//! prediction)` for each of TEST_DIR. The more there is in TRAIN_DIR, the better the predictions are.
 
 use std::path::PathBuf;
 

@@ -23,10 +23,11 @@ pub enum TimeUnit {
 
 /// Spark's `StreamingKMeans`: how centers of clusters follow a stream of points.
 ///
-/// A batch moves each center to the mean of what it was, weighed by the points that it had, and of its points of
-/// the batch. The older weight is multiplied by the [decay factor](StreamingKMeans::decay_factor) first: 1.0 makes
-/// all points count alike from the first batch on, 0.0 only those of the last batch. A cluster that has no weight
-/// left beside the heaviest one is *dying*: it is put next to that one, and they share its weight.
+/// A batch moves each center to the mean of what it was, weighed by the points that it had, and of its points
+/// of the batch. The older weight is multiplied by the [decay factor](StreamingKMeans::decay_factor) first:
+/// 1.0 makes all points count alike from the first batch on, 0.0 only those of the last batch. A cluster that
+/// has no weight left beside the heaviest one is *dying*: it is put next to that one, and they share its
+/// weight.
 ///
 /// ```
 /// use dstream::{ml::StreamingKMeans, prelude::*};
@@ -66,7 +67,8 @@ pub struct KMeansState {
 }
 
 impl StreamingKMeans {
-    /// `k` clusters, which forget nothing. They need [centers](StreamingKMeans::initial_centers) to begin with.
+    /// `k` clusters, which forget nothing. They need [centers](StreamingKMeans::initial_centers) to begin
+    /// with.
     pub fn new(k: usize) -> StreamingKMeans {
         StreamingKMeans { k, decay: 1.0, unit: TimeUnit::Batches, wrong: None, state: None }
     }
@@ -109,8 +111,8 @@ impl StreamingKMeans {
         self
     }
 
-    /// Begins with centers of `dimensions` that are drawn from the normal distribution, and this weight for each.
-    /// The same seed gives the same centers, here and in Spark.
+    /// Begins with centers of `dimensions` that are drawn from the normal distribution, and this weight for
+    /// each. The same seed gives the same centers, here and in Spark.
     #[must_use]
     pub fn random_centers(mut self, dimensions: usize, weight: f64, seed: u64) -> StreamingKMeans {
         let mut random = XorShift::new(seed);

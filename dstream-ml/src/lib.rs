@@ -1,18 +1,20 @@
-//! Learning while a stream runs, for [dstream](https://docs.rs/dstream), where it is `dstream::ml` (feature `ml`).
+//! Learning while a stream runs, for [dstream](https://docs.rs/dstream), where it is `dstream::ml` (feature
+//! `ml`).
 //!
-//! * Models as Spark's streaming `mllib` defines them: [`StreamingKMeans`], [`StreamingLinearRegressionWithSGD`],
+//! * Models as Spark's streaming `mllib` defines them: [`StreamingKMeans`],
+//!   [`StreamingLinearRegressionWithSGD`],
 //!   [`StreamingLogisticRegressionWithSGD`]. On the same batches they come to the same centers, weights and
 //!   predictions.
 //!
 //! Models are trained by the operator [`train_on`](dstream_core::DStream::train_on) and asked by
 //! [`predict_on`](dstream_core::DStream::predict_on) and
-//! [`predict_on_values`](dstream_core::DStream::predict_on_values). What they have learned is in the checkpoint, and
-//! read with [`ModelHandle::latest`]. A model of your own implements [`Model`].
+//! [`predict_on_values`](dstream_core::DStream::predict_on_values). What they have learned is in the
+//! checkpoint, and read with [`ModelHandle::latest`]. A model of your own implements [`Model`].
 //!
 //! ```
 //! use dstream::{ml::StreamingKMeans, prelude::*};
 //!
-//! let model = StreamingKMeans::new(2).half_life(5.0, dstream::ml::TimeUnit::Batches).random_centers(2, 0.0, 42).build()?;
+//! let model = StreamingKMeans::new(2).decay_factor(0.9).random_centers(2, 0.0, 42).build()?;
 //! # let dir = tempfile::tempdir()?;
 //! # let checkpoint = dir.path();
 //! let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {

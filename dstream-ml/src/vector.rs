@@ -114,8 +114,8 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Refuses a point that does not fit a model of `dimensions`: a single number that is none would make all that
-/// the model knows useless.
+/// Refuses a point that does not fit a model of `dimensions`: a single number that is none would make all
+/// that the model knows useless.
 pub(crate) fn check(point: &[f64], dimensions: usize) -> Result<(), ModelError> {
     if point.len() != dimensions {
         return Err(ModelError::new(format!(

@@ -1,5 +1,5 @@
-//! The same centers, weights and predictions as pyspark.mllib 3.5 on the same batches: `expected.py` says how its
-//! values were made.
+//! The same centers, weights and predictions as pyspark.mllib 3.5 on the same batches: `expected.py` says how
+//! its values were made.
 
 use dstream::{
     ml::{

@@ -2,8 +2,8 @@
 //!
 //! A [`Model`] is trained by [`train_on`](crate::DStream::train_on), and asked by
 //! [`predict_on`](crate::DStream::predict_on) and
-//! [`predict_on_values`](crate::DStream::predict_on_values). What they share is a [`ModelHandle`], by which the
-//! program can read the model, too.
+//! [`predict_on_values`](crate::DStream::predict_on_values). What they share is a [`ModelHandle`], by which
+//! the program can read the model, too.
 //!
 //! The crate `dstream-ml` has models. One of your own needs nothing but this trait:
 //!
@@ -82,11 +82,11 @@ pub use handle::ModelHandle;
 
 /// Something that learns from the records of each batch, and answers for records.
 ///
-/// A batch is learned in *rounds*. In each, [`summarize`](Model::summarize) looks at the examples, a partition
-/// at a time and several at once, and [`update`](Model::update) gets what came of all partitions, in order.
-/// An iterative method asks for another round over the same examples. Where a program has several processes,
-/// summaries are all that crosses between them, and every process makes the same model of them: so `update`
-/// must depend on nothing else.
+/// A batch is learned in *rounds*. In each, [`summarize`](Model::summarize) looks at the examples, a
+/// partition at a time and several at once, and [`update`](Model::update) gets what came of all partitions,
+/// in order. An iterative method asks for another round over the same examples. Where a program has several
+/// processes, summaries are all that crosses between them, and every process makes the same model of them: so
+/// `update` must depend on nothing else.
 ///
 /// A round works on a copy: readers see the model of a whole batch, or that of the batch before.
 pub trait Model: Data {

@@ -20,16 +20,17 @@ impl<T: Record> DStream<T> {
     /// before. A record that the model refuses fails the outputs that need the answers.
     ///
     /// ```
-    /// use dstream::{ml::StreamingKMeans, prelude::*};
+    /// use dstream::prelude::*;
     ///
-    /// let model = StreamingKMeans::new(2).initial_centers(vec![vec![0.0], vec![10.0]], vec![1.0, 1.0]).build()?;
+    #[doc = include_str!("../model/example.md")]
+    /// let model = ModelHandle::new(Mean(9.0, 3.0)); // says how far a number is from a mean
     /// let out = Collected::new();
     /// let ssc = dstream::stream!(batch = 1s, {
-    ///     queue_stream(vec![vec![vec![2.0], vec![8.0]]]).predict_on(&model).collect_to(&out);
+    ///     queue_stream(vec![vec![3.0, 5.0]]).predict_on(&model).collect_to(&out);
     /// })?;
     /// ssc.run_batches(1)?;
-    /// assert_eq!(out.values(), [[0, 1]]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// assert_eq!(out.values(), [[0.0, 2.0]]);
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn predict_on<M: Model<Features = T::Owned>>(self, model: &ModelHandle<M>) -> DStream<M::Prediction> {
         let _ = model;
@@ -41,16 +42,17 @@ impl<K: Record, V: Record> DStream<(K, V)> {
     /// As [`predict_on`](DStream::predict_on), for the value of each pair, which keeps its key.
     ///
     /// ```
-    /// use dstream::{ml::StreamingKMeans, prelude::*};
+    /// use dstream::prelude::*;
     ///
-    /// let model = StreamingKMeans::new(2).initial_centers(vec![vec![0.0], vec![10.0]], vec![1.0, 1.0]).build()?;
+    #[doc = include_str!("../model/example.md")]
+    /// let model = ModelHandle::new(Mean(9.0, 3.0)); // says how far a number is from a mean
     /// let out = Collected::new();
     /// let ssc = dstream::stream!(batch = 1s, {
-    ///     queue_stream(vec![vec![("a", vec![2.0]), ("b", vec![8.0])]]).predict_on_values(&model).collect_to(&out);
+    ///     queue_stream(vec![vec![("a", 3.0), ("b", 5.0)]]).predict_on_values(&model).collect_to(&out);
     /// })?;
     /// ssc.run_batches(1)?;
-    /// assert_eq!(out.values(), [[("a".into(), 0), ("b".into(), 1)]]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// assert_eq!(out.values(), [[("a".into(), 0.0), ("b".into(), 2.0)]]);
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn predict_on_values<M: Model<Features = V::Owned>>(
         self,

@@ -24,20 +24,21 @@ impl<T: Record> DStream<T> {
     /// program has kept as another type.
     ///
     /// ```
-    /// use dstream::{ml::StreamingKMeans, prelude::*};
+    /// use dstream::prelude::*;
     ///
-    /// let model = StreamingKMeans::new(2).initial_centers(vec![vec![0.0], vec![10.0]], vec![1.0, 1.0]).build()?;
-    /// let centers = Collected::new();
+    #[doc = include_str!("../model/example.md")]
+    /// let model = ModelHandle::new(Mean(0.0, 0.0)); // of all numbers there were
+    /// let sums = Collected::new();
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let checkpoint = dir.path();
     /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
-    ///     let points = queue_stream(vec![vec![vec![2.0], vec![8.0]]]);
-    ///     points.train_on(&model).map(|model| model.centers().concat()).collect_to(&centers);
+    ///     let numbers = queue_stream(vec![vec![1.0, 2.0], vec![6.0]]);
+    ///     numbers.train_on(&model).map(|mean| mean.0).collect_to(&sums);
     /// })?;
-    /// ssc.run_batches(1)?;
-    /// assert_eq!(centers.values(), [[[1.0, 9.0]]]);
-    /// assert_eq!(model.latest().weights(), [2.0, 2.0]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ssc.run_batches(2)?;
+    /// assert_eq!(sums.values(), [[3.0], [9.0]]);
+    /// assert_eq!(model.latest().state(), (9.0, 3.0));
+    /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn train_on<M: Model<Example = T::Owned>>(self, model: &ModelHandle<M>) -> DStream<M> {
         let _ = model;

@@ -9,8 +9,9 @@ pub type LinearRegressionModel = SgdModel<Squares>;
 
 /// Spark's `StreamingLinearRegressionWithSGD`: a value as the sum of weighted dimensions.
 ///
-/// Each batch goes on from the weights of the one before, and takes up to [`iterations`] steps against the gradient
-/// of the squares. There is no intercept, as in the original: give the points a dimension that is always 1.0.
+/// Each batch goes on from the weights of the one before, and takes up to [`iterations`] steps against the
+/// gradient of the squares. There is no intercept, as in the original: give the points a dimension that is
+/// always 1.0.
 ///
 /// [`iterations`]: StreamingLinearRegressionWithSGD::iterations
 ///

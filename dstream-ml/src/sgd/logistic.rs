@@ -9,9 +9,9 @@ pub type LogisticRegressionModel = SgdModel<Logistic>;
 
 /// Spark's `StreamingLogisticRegressionWithSGD`: which of two classes, 0.0 or 1.0, a point belongs to.
 ///
-/// Each batch goes on from the weights of the one before, and takes up to [`iterations`] steps against the gradient
-/// of the logistic loss. There is no intercept, as in the original: give the points a dimension that is always 1.0.
-/// A label that is neither 0.0 nor 1.0 fails the batch.
+/// Each batch goes on from the weights of the one before, and takes up to [`iterations`] steps against the
+/// gradient of the logistic loss. There is no intercept, as in the original: give the points a dimension that
+/// is always 1.0. A label that is neither 0.0 nor 1.0 fails the batch.
 ///
 /// [`iterations`]: StreamingLogisticRegressionWithSGD::iterations
 ///

@@ -45,8 +45,8 @@ macro_rules! settings {
                 self
             }
 
-            /// A batch ends before its last step when a step has moved the weights by less than this, in proportion
-            /// to their length, or to 1.0 if they are shorter. 0.0 takes all steps.
+            /// A batch ends before its last step when a step has moved the weights by less than this, in
+            /// proportion to their length, or to 1.0 if they are shorter. 0.0 takes all steps.
             #[must_use]
             pub fn convergence_tol(mut self, tolerance: f64) -> Self {
                 self.0.tolerance = tolerance;
@@ -173,7 +173,8 @@ pub struct LinearState {
     pub weights: Vec<f64>,
 }
 
-/// A model of weights, which [`StreamingLinearRegressionWithSGD`] and [`StreamingLogisticRegressionWithSGD`] make.
+/// A model of weights, which [`StreamingLinearRegressionWithSGD`] and [`StreamingLogisticRegressionWithSGD`]
+/// make.
 #[derive(Debug, Clone)]
 pub struct SgdModel<L> {
     settings: Settings,
