@@ -48,10 +48,10 @@ pub use dstream_kafka as kafka;
 pub use dstream_macros::{Record, stream};
 #[cfg(feature = "metrics")]
 pub use dstream_metrics as metrics;
-#[cfg(feature = "mqtt")]
-pub use dstream_mqtt as mqtt;
 #[cfg(feature = "ml")]
 pub use dstream_ml as ml;
+#[cfg(feature = "mqtt")]
+pub use dstream_mqtt as mqtt;
 #[cfg(feature = "postgres")]
 pub use dstream_postgres as postgres;
 #[cfg(feature = "redis")]
