@@ -57,6 +57,8 @@ async fn connection(
     let mut stopped = pin!(ctx.stopping().cancelled());
     loop {
         let event = tokio::select! {
+            // A stop comes first: what it ends is no fault.
+            biased;
             () = &mut stopped => break,
             // It ends before the connection if the log can't be written any more.
             stored = &mut storing => return stored?,
@@ -199,7 +201,9 @@ fn explain(mqtt: &Mqtt, error: ConnectionError) -> String {
                  broker sends it again until it is taken"
             )
         }
-        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+        ConnectionError::MqttState(StateError::Deserialization(error))
+            if !matches!(error, FormatError::Io(_)) =>
+        {
             format!("what {host} sends is no MQTT: {error}; is the address right?")
         }
         other => format!(

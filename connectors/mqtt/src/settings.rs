@@ -15,9 +15,9 @@ use crate::{block::MqttBlock, client};
 /// crash does not lose it. The session is a persistent one: while the program is not there, the broker keeps
 /// what is sent at QoS 1 or 2, as many messages as it is set up to, and sends them when the program is back.
 /// What it was not told of that it is stored it sends again, then with
-/// [`may_be_again`](crate::MqttMessage::may_be_again), and the stream may have it twice: at most as many as
-/// the broker has in flight at once (in mosquitto `max_inflight_messages`), each time that the program is
-/// killed, or stopped, or the connection breaks. What is sent at QoS 0 is not kept for anybody.
+/// [`may_be_again`](crate::MqttMessage::may_be_again), and the stream may have it twice: what the broker has
+/// in flight when the program is killed, or stopped, or the connection breaks. What is sent at QoS 0 is not
+/// kept for anybody.
 ///
 /// A program that can't keep up takes no more messages, and the broker keeps them. A connection that breaks
 /// is tried again after a delay that grows (see [`Config::restart_delay`]).
