@@ -119,8 +119,8 @@ fn connected(
     }
     if subscribed {
         ctx.report_error(format_args!(
-            "the broker has lost the session of `{id}`: messages that it had kept for this program are gone; see \
-             that it writes sessions to its disk (in mosquitto `persistence true`)"
+            "the broker has lost the session of `{id}`: messages that it had kept for this program are gone; \
+             see that it writes sessions to its disk (in mosquitto `persistence true`)"
         ));
     }
     let filters = mqtt.topics.iter().map(|topic| SubscribeFilter::new(topic.clone(), QoS::AtLeastOnce));
