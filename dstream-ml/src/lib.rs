@@ -6,6 +6,9 @@
 //!   [`StreamingLogisticRegressionWithSGD`]. On the same batches they come to the same centers, weights and
 //!   predictions.
 //!
+//! * Sketches, which go into any reduction, window or state: [`HyperLogLog`] counts different values,
+//!   [`HeavyHitters`] finds frequent ones, [`Quantiles`] has medians and the like.
+//!
 //! Models are trained by the operator [`train_on`](dstream_core::DStream::train_on) and asked by
 //! [`predict_on`](dstream_core::DStream::predict_on) and
 //! [`predict_on_values`](dstream_core::DStream::predict_on_values). What they have learned is in the
@@ -31,6 +34,7 @@ mod json;
 mod kmeans;
 mod random;
 mod sgd;
+mod sketch;
 mod vector;
 
 pub use dstream_core::model::{Model, ModelError, ModelHandle};
@@ -39,4 +43,5 @@ pub use sgd::{
     LinearRegressionModel, LinearState, LogisticRegressionModel, SgdModel, StreamingLinearRegressionWithSGD,
     StreamingLogisticRegressionWithSGD,
 };
+pub use sketch::{HeavyHitters, HyperLogLog, Quantiles};
 pub use vector::{LabeledPoint, ParseError, parse_vector};
