@@ -6,6 +6,8 @@
 //!   [`StreamingLogisticRegressionWithSGD`]. On the same batches they come to the same centers, weights and
 //!   predictions.
 //!
+//! * More that learns: [`StandardScaler`], [`StreamingNaiveBayes`], and [`HoltWinters`], which says how unusual
+//!   a value of a series is.
 //! * Sketches, which go into any reduction, window or state: [`HyperLogLog`] counts different values,
 //!   [`HeavyHitters`] finds frequent ones, [`Quantiles`] has medians and the like.
 //!
@@ -30,15 +32,21 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bayes;
+mod holt_winters;
 mod json;
 mod kmeans;
 mod random;
+mod scaler;
 mod sgd;
 mod sketch;
 mod vector;
 
+pub use bayes::{Class, NaiveBayesModel, StreamingNaiveBayes};
 pub use dstream_core::model::{Model, ModelError, ModelHandle};
+pub use holt_winters::HoltWinters;
 pub use kmeans::{KMeansModel, KMeansState, StreamingKMeans, TimeUnit};
+pub use scaler::{Moments, ScalerModel, StandardScaler};
 pub use sgd::{
     LinearRegressionModel, LinearState, LogisticRegressionModel, SgdModel, StreamingLinearRegressionWithSGD,
     StreamingLogisticRegressionWithSGD,
