@@ -13,8 +13,8 @@ use crate::{
     vector::{add_scaled, check, dot},
 };
 
-/// Learns classes from counts, such as those of words, over all points there were: Spark's multinomial `NaiveBayes`,
-/// which knows one batch only. Any numbers are labels.
+/// Learns classes from counts, such as those of words, over all points there were: Spark's multinomial
+/// `NaiveBayes`, which knows one batch only. Any numbers are labels.
 ///
 /// ```
 /// use dstream::{ml::{LabeledPoint, StreamingNaiveBayes}, prelude::*};

@@ -3,23 +3,24 @@
 use dstream_core::Record;
 use serde::{Deserialize, Serialize};
 
-/// Follows the level, the trend and the season of a series, and says how unusual each value is. It is a record, to
-/// be the state of a key.
+/// Follows the level, the trend and the season of a series, and says how unusual each value is. It is a
+/// record, to be the state of a key.
 ///
-/// Each value is compared with the forecast that was made before it: the score is the distance in units of what
-/// distances usually are, so about 1.0 of an ordinary value, and 4.0 and more of an anomaly. The first season, and
-/// at least two values, are learned without a score.
+/// Each value is compared with the forecast that was made before it: the score is the distance in units of
+/// what distances usually are, so about 1.0 of an ordinary value, and 4.0 and more of an anomaly. The first
+/// season, and at least two values, are learned without a score.
 ///
 /// ```
-/// use dstream::{ml::HoltWinters, prelude::*};
+/// use dstream::{Str, ml::HoltWinters, prelude::*};
 ///
+/// let load = |second| if second == 35 { 90.0 } else { 20.0 + f64::from(second % 4) };
+/// let loads: Vec<_> = (0..40).map(|second| vec![("web", load(second))]).collect();
 /// let alarms = Collected::new();
 /// # let dir = tempfile::tempdir().unwrap();
 /// # let checkpoint = dir.path();
 /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
-///     let loads = (0..40).map(|n| vec![("web", if n == 35 { 90.0 } else { 20.0 + f64::from(n % 4) })]);
-///     let pairs = queue_stream(loads.collect::<Vec<_>>());
-///     let (scores, _state) = pairs.map_with_state(|host: &dstream::Str, load: Option<f64>, state: &mut State<HoltWinters>| {
+///     let loads = queue_stream(loads);
+///     let (scores, _) = loads.map_with_state(|host: &Str, load: Option<f64>, state: &mut State<HoltWinters>| {
 ///         let mut series = state.get().cloned().unwrap_or_else(|| HoltWinters::new(4));
 ///         let score = series.observe(load?);
 ///         state.update(series);
@@ -47,8 +48,8 @@ pub struct HoltWinters {
 }
 
 impl HoltWinters {
-    /// A series with seasons of so many values, or, up to 1, without any. Level, trend and season follow by 0.3,
-    /// 0.05 and 0.2.
+    /// A series with seasons of so many values, or, up to 1, without any. Level, trend and season follow by
+    /// 0.3, 0.05 and 0.2.
     pub fn new(period: usize) -> HoltWinters {
         HoltWinters {
             smoothing: [0.3, 0.05, 0.2],
@@ -61,8 +62,8 @@ impl HoltWinters {
         }
     }
 
-    /// How fast the level, the trend and the season follow: from 0.0, not at all, to 1.0, at once. What is beyond
-    /// these is taken as the nearer one.
+    /// How fast the level, the trend and the season follow: from 0.0, not at all, to 1.0, at once. What is
+    /// beyond these is taken as the nearer one.
     #[must_use]
     pub fn smoothing(mut self, level: f64, trend: f64, season: f64) -> HoltWinters {
         let within = |x: f64| if x.is_nan() { 0.0 } else { x.clamp(0.0, 1.0) };
@@ -75,8 +76,8 @@ impl HoltWinters {
         (self.seen >= self.learned_from()).then(|| self.level + self.trend + self.of_season())
     }
 
-    /// Sees the next value. Returns how unusual it is; `None` while there is nothing to compare it with, and of a
-    /// value that is no number, which is passed over.
+    /// Sees the next value. Returns how unusual it is; `None` while there is nothing to compare it with, and
+    /// of a value that is no number, which is passed over.
     pub fn observe(&mut self, value: f64) -> Option<f64> {
         if !value.is_finite() {
             return None;

@@ -2,12 +2,11 @@
 //! `ml`).
 //!
 //! * Models as Spark's streaming `mllib` defines them: [`StreamingKMeans`],
-//!   [`StreamingLinearRegressionWithSGD`],
-//!   [`StreamingLogisticRegressionWithSGD`]. On the same batches they come to the same centers, weights and
-//!   predictions.
+//!   [`StreamingLinearRegressionWithSGD`], [`StreamingLogisticRegressionWithSGD`]. On the same batches they
+//!   come to the same centers, weights and predictions.
 //!
-//! * More that learns: [`StandardScaler`], [`StreamingNaiveBayes`], and [`HoltWinters`], which says how unusual
-//!   a value of a series is.
+//! * More that learns: [`StandardScaler`], [`StreamingNaiveBayes`], and [`HoltWinters`], which says how
+//!   unusual a value of a series is.
 //! * Sketches, which go into any reduction, window or state: [`HyperLogLog`] counts different values,
 //!   [`HeavyHitters`] finds frequent ones, [`Quantiles`] has medians and the like.
 //!

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{json, vector::check};
 
-/// Learns the mean and the standard deviation of each dimension, over all points there were; `predict_on` gives each
-/// point in units of the deviation, from the mean. A dimension that never differs is 0.0.
+/// Learns the mean and the standard deviation of each dimension, over all points there were; `predict_on`
+/// gives each point in units of the deviation, from the mean. A dimension that never differs is 0.0.
 ///
 /// Deviations are those of a sample, as in Spark's `StandardScaler`, which knows one batch only.
 ///

@@ -1,5 +1,5 @@
-//! Sketches keep their bounds, over a thousand seeds, in one piece and merged; and go through reductions, windows
-//! and state.
+//! Sketches keep their bounds, over a thousand seeds, in one piece and merged; and go through reductions,
+//! windows and state.
 
 use std::collections::BTreeMap;
 

@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 
 /// Finds the most frequent of any number of different values, with a bounded number of counters.
 ///
-/// Of `n` values and with `k` counters, each count is at most `n / (k + 1)` too low, and never too high; so a value
-/// that is more than this part of all is there for certain. ([`SpaceSaving`] in the form of Misra and Gries, in which
-/// sketches can be merged without a loss of that bound.)
+/// Of `n` values and with `k` counters, each count is at most `n / (k + 1)` too low, and never too high; so a
+/// value that is more than this part of all is there for certain. ([`SpaceSaving`] in the form of Misra and
+/// Gries, in which sketches can be merged without a loss of that bound.)
 ///
 /// [`SpaceSaving`]: https://doi.org/10.1145/2500128
 ///
 /// ```
-/// use dstream::{Str, ml::HeavyHitters, prelude::*};
+/// use dstream::{ml::HeavyHitters, prelude::*};
 ///
 /// let out = Collected::new();
 /// let ssc = dstream::stream!(batch = 1s, {
 ///     let words = queue_stream(vec![vec!["to be or not to be to me"]]).words();
-///     let frequent = words.map(|word| HeavyHitters::of(100, Str::from(word))).reduce(|a, b| a.merge(b));
+///     let frequent = words.map(|word| HeavyHitters::of(100, word)).reduce(|a, b| a.merge(b));
 ///     frequent.flat_map(|frequent| frequent.top(2)).collect_to(&out);
 /// })?;
 /// ssc.run_batches(1)?;
@@ -42,10 +42,10 @@ impl<T: Ord + Clone> HeavyHitters<T> {
         HeavyHitters { counters: counters.max(1), counts: BTreeMap::new(), error: 0, total: 0 }
     }
 
-    /// Of one value.
-    pub fn of(counters: usize, value: T) -> HeavyHitters<T> {
+    /// Of one record, which it owns: of a `&str`, a [`Str`](dstream_core::Str).
+    pub fn of<R: Record<Owned = T>>(counters: usize, record: R) -> HeavyHitters<T> {
         let mut sketch = HeavyHitters::new(counters);
-        sketch.add(value, 1);
+        sketch.add(record.own(), 1);
         sketch
     }
 

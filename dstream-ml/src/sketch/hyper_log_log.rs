@@ -25,8 +25,9 @@ const FEW: usize = REGISTERS / 16;
 /// let out = Collected::new();
 /// let ssc = dstream::stream!(batch = 1s, {
 ///     let visits = queue_stream(vec![vec![("/", "ann"), ("/", "bob"), ("/help", "ann"), ("/", "ann")]]);
-///     let visitors = visits.map(|(page, user)| (page, HyperLogLog::of(user))).reduce_by_key(|a, b| a.merge(b));
-///     visitors.map(|(page, visitors)| (page, visitors.count())).sort_by(|(page, _)| page.clone()).collect_to(&out);
+///     let sketches = visits.map(|(page, user)| (page, HyperLogLog::of(user)));
+///     let visitors = sketches.reduce_by_key(|a, b| a.merge(b)).map(|(page, sketch)| (page, sketch.count()));
+///     visitors.sort_by(|(page, _)| page.clone()).collect_to(&out);
 /// })?;
 /// ssc.run_batches(1)?;
 /// assert_eq!(out.values(), [[("/".into(), 2), ("/help".into(), 1)]]);

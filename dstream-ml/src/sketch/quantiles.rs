@@ -8,8 +8,8 @@ const K: usize = 200;
 /// More levels than there are numbers to count.
 const MAX_LEVELS: usize = 60;
 
-/// Quantiles of any number of values, about: the rank of what it gives is within 1.65 % of the one asked for, in
-/// 99 of 100 cases. (A KLL sketch, of 200 values at its highest level: about 5 KiB.)
+/// Quantiles of any number of values, about: the rank of what it gives is within 1.65 % of the one asked for,
+/// in 99 of 100 cases. (A KLL sketch, of 200 values at its highest level: about 5 KiB.)
 ///
 /// ```
 /// use dstream::{ml::Quantiles, prelude::*};
@@ -17,8 +17,8 @@ const MAX_LEVELS: usize = 60;
 /// let out = Collected::new();
 /// let ssc = dstream::stream!(batch = 1s, {
 ///     let times = queue_stream(vec![(1..=1000u64).map(|n| ("/", n as f64)).collect::<Vec<_>>()]);
-///     let quantiles = times.map(|(page, time)| (page, Quantiles::of(time))).reduce_by_key(|a, b| a.merge(b));
-///     quantiles.flat_map(|(_, quantiles)| quantiles.quantile(0.95)).collect_to(&out);
+///     let sketches = times.map(|(page, time)| (page, Quantiles::of(time)));
+///     sketches.reduce_by_key(|a, b| a.merge(b)).flat_map(|(_, quantiles)| quantiles.quantile(0.95)).collect_to(&out);
 /// })?;
 /// ssc.run_batches(1)?;
 /// assert!((930.0..970.0).contains(&out.values()[0][0]));
