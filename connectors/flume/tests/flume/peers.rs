@@ -36,7 +36,7 @@ fn installed() -> &'static str {
 }
 
 /// A client in a process of its own. Where there is none, says so and returns `None`: the test is skipped.
-pub(crate) fn start(peer: Peer, arguments: &[&str]) -> Option<Child> {
+pub(crate) fn start(peer: Peer, arguments: &[&str]) -> Option<Client> {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/flume");
     let (name, mut command) = match peer {
         Peer::Java => ("java", Command::new("java")),
@@ -56,12 +56,24 @@ pub(crate) fn start(peer: Peer, arguments: &[&str]) -> Option<Child> {
         Peer::Node => command.env("NODE_PATH", cache().join("node/node_modules")).arg(own.join("agent.js")),
     };
     let child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    Some(child.unwrap_or_else(|error| panic!("{name}: {error}")))
+    Some(Client(Some(child.unwrap_or_else(|error| panic!("{name}: {error}")))))
+}
+
+/// It does not outlive its test, which may fail.
+pub(crate) struct Client(Option<Child>);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+    }
 }
 
 /// Waits for its end, which must be a good one; returns what it has printed.
-pub(crate) fn finish(client: Child) -> String {
-    let output = client.wait_with_output().unwrap_or_else(|error| panic!("{error}"));
+pub(crate) fn finish(mut client: Client) -> String {
+    let child = client.0.take().unwrap_or_else(|| panic!("it has been finished"));
+    let output = child.wait_with_output().unwrap_or_else(|error| panic!("{error}"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
