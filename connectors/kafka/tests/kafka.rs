@@ -12,6 +12,8 @@ mod mistakes;
 mod ranges;
 #[path = "kafka/sink.rs"]
 mod sink;
+#[path = "kafka/sink_faults.rs"]
+mod sink_faults;
 
 use std::{collections::BTreeMap, path::Path};
 

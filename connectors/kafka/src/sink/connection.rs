@@ -17,7 +17,7 @@ use rdkafka::{
 use super::{ledger::Ledger, rows::Rows};
 use crate::{
     client::{Consumer, Told, drain, explain},
-    errors::settings_advice,
+    errors::{hint, settings_advice},
 };
 
 /// How long a step of a transaction, or the delivery of a batch, may take before the attempt has failed.
@@ -194,8 +194,9 @@ impl Connection {
     fn failed(&self, error: &KafkaError) -> SinkError {
         let code = error.rdkafka_error_code();
         // The code of a transaction that has failed is not that of its cause.
-        let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
-        if [code, fatal].iter().flatten().any(|code| is_fencing(*code)) {
+        let fatal = self.producer.client().fatal_error();
+        let cause = fatal.as_ref().map(|(code, _)| *code);
+        if [code, cause].iter().flatten().any(|code| is_fencing(*code)) {
             return SinkError::permanent(format!(
                 "another producer uses the transactional id `{}`, so this one is shut out: is the program started twice, or has \
                  another one the same names? A name is given by `name = \"..\"` of the pipeline and `.named(\"..\")` of the \
@@ -207,7 +208,13 @@ impl Connection {
             KafkaError::Transaction(error) => error.is_retriable() || error.txn_requires_abort(),
             _ => false,
         };
-        let message = self.delivery.told.explain(error);
+        // Messages that are purged, since the producer can't go on, don't say why.
+        let message = match fatal {
+            Some((code, why)) => {
+                format!("{why}{}", hint(code).map(|hint| format!(": {hint}")).unwrap_or_default())
+            }
+            None => self.delivery.told.explain(error),
+        };
         match of_transaction || code.is_some_and(is_transient) {
             true => SinkError::transient(message),
             false => SinkError::permanent(message),
