@@ -171,9 +171,11 @@ fn until_all_copied(broker: &Broker, produced: &[Vec<String>]) {
     }
 }
 
-/// `DSTREAM_KILLS` says how often the program is killed. With `DSTREAM_BROKER_RESTARTS`, the broker is restarted
-/// every tenth time; not by default, since this one hides committed messages of a partition for good after
-/// some of its restarts: those who read uncommitted ones see that they are all there.
+/// `DSTREAM_KILLS` says how often the program is killed. With `DSTREAM_BROKER_RESTARTS`, the broker is
+/// restarted every tenth time. Not by default: this broker was seen to hide messages of a partition from
+/// readers of committed ones after a restart, while readers of uncommitted ones saw them all. Which side
+/// erred is not known, since it did not come again when it was looked for, in two dozen restarts. What a sink
+/// does with faults of its brokers is tested in `sink_faults.rs`.
 #[test]
 fn a_copy_that_is_killed_has_every_message_once_and_in_order() {
     let Some(mut broker) = Broker::start() else { return };

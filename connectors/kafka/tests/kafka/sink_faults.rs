@@ -1,8 +1,9 @@
 //! Faults of brokers while a batch is written in a transaction.
 //!
-//! The brokers are those of librdkafka itself, which answer what they are told to. They show a message at once,
-//! also of a transaction that is given up, and forget the offsets of transactions. So a message that is there once
-//! was sent once; what a reader of committed messages sees is tested against a broker of its own, in `sink.rs`.
+//! The brokers are those of librdkafka itself, which answer what they are told to. They show a message at
+//! once, also of a transaction that is given up, and forget the offsets of transactions. So a message that is
+//! there once was sent once; what a reader of committed messages sees is tested against a real broker, in
+//! `sink.rs`.
 
 use std::{path::Path, time::Duration};
 
@@ -144,7 +145,7 @@ fn a_program_that_is_shut_out_says_so_and_one_that_is_started_again_goes_on() {
     }
 }
 
-/// Whoever is shut out at the end of a transaction has not written its batch, and does not go on as if it had.
+/// Whoever is shut out at the end of a transaction has not written its batch, and does not go on.
 #[test]
 fn a_program_that_is_shut_out_at_the_end_of_a_transaction_says_so() {
     for answer in [FENCED, OLD_EPOCH] {
