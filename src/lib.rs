@@ -58,6 +58,8 @@ pub use dstream_postgres as postgres;
 pub use dstream_redis as redis;
 #[cfg(feature = "sqlite")]
 pub use dstream_sqlite as sqlite;
+#[cfg(feature = "store")]
+pub use dstream_store as store;
 #[cfg(feature = "ui")]
 pub use dstream_ui as ui;
 
