@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use dstream::{
-    prelude::*,
     store::{Store, save_as_text_files, text_file_stream},
 };
 
@@ -27,7 +26,7 @@ fn main() -> anyhow::Result<()> {
         checkpoint = checkpoint,
         {
             let words = text_file_stream(input).flat_map(|line| line.split_whitespace());
-            let totals = words.map(|word| (word, 1u64)).update_state_by_key(|new, total: Option<u64>| {
+            let totals = words.map(|word| (word, 1u64)).update_state_by_key(|new: &[u64], total: Option<u64>| {
                 Some(total.unwrap_or(0) + new.iter().sum::<u64>())
             });
             totals.map(|(word, n)| format!("{word} {n}")).write_to(save_as_text_files(output)).named("totals");

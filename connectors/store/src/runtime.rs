@@ -11,7 +11,8 @@ use tokio::runtime::{Builder, Runtime};
 fn runtime() -> io::Result<&'static Runtime> {
     static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
     let made = RUNTIME.get_or_init(|| {
-        let threads = Builder::new_multi_thread().worker_threads(2).thread_name("dstream-store").enable_all();
+        let mut threads = Builder::new_multi_thread();
+        let threads = threads.worker_threads(2).thread_name("dstream-store").enable_all();
         threads.build().map_err(|error| error.to_string())
     });
     made.as_ref().map_err(|error| io::Error::other(format!("can't start threads for requests: {error}")))

@@ -1,11 +1,10 @@
 //! The lines of the objects that appear in a store.
 
-use std::{collections::BTreeSet, fmt, io, ops::Range, sync::Arc};
+use std::{collections::BTreeSet, fmt, io, ops::Range, sync::Arc, time::Duration};
 
 use dstream_core::{
     Error, Result, Time,
     checkpoint::Stateful,
-    clock::Throttled,
     source::{Block, Limits, Source, SourceContext, Text, TextBlock, TextRecords},
 };
 use futures_util::TryStreamExt;
@@ -43,7 +42,7 @@ pub fn text_file_stream(place: impl IntoStore) -> StoreTextStream {
         Ok(store) => format!("store::text_file_stream({})", store.url),
         Err(_) => "store::text_file_stream".to_owned(),
     };
-    StoreTextStream { name, store, seen: Seen::default(), context: None, ended: false, unlisted: Throttled::new() }
+    StoreTextStream { name, store, seen: Seen::default(), context: None, ended: false, warned: None }
 }
 
 /// See [`text_file_stream`].
@@ -55,7 +54,8 @@ pub struct StoreTextStream {
     context: Option<SourceContext>,
     /// Everything was taken, by `run_to_end`.
     ended: bool,
-    unlisted: Throttled,
+    /// When it was last said that the store can't be listed.
+    warned: Option<Time>,
 }
 
 impl fmt::Debug for StoreTextStream {
@@ -91,7 +91,7 @@ impl Source for StoreTextStream {
     }
 
     fn start(&mut self, context: &SourceContext) -> Result<()> {
-        self.store.clone()?;
+        self.store.as_ref().map_err(Clone::clone)?;
         self.context = Some(context.clone());
         Ok(())
     }
@@ -102,7 +102,11 @@ impl Source for StoreTextStream {
             Ok(listed) => listed,
             Err(error) if context.to_end => return Err(error),
             Err(error) => {
-                self.unlisted.count(1, |_| tracing::warn!("{error}; batches lack its objects until that changes"));
+                let now = context.clock.now();
+                if self.warned.is_none_or(|last| now.since(last) >= Duration::from_secs(60)) {
+                    tracing::warn!("{error}; batches lack its objects until that changes");
+                    self.warned = Some(now);
+                }
                 return Ok(None);
             }
         };
