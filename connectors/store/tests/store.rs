@@ -7,6 +7,7 @@ mod server;
 
 use std::{
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,12 +16,20 @@ use dstream_store::{Store, text_file_stream};
 use program::{Objects, Program, totals};
 use server::Server;
 
+/// Leases are short here: the tests that need them in time run one after another.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn open(url: &str) -> Store {
-    Store::open(url).unwrap().lease(Duration::from_secs(1))
+    Store::open(url).unwrap().lease(Duration::from_secs(4))
 }
 
 #[test]
 fn a_directory_keeps_the_promises() {
+    let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     check_store(|| open(&path("checkpoint"))).unwrap();
@@ -28,7 +37,8 @@ fn a_directory_keeps_the_promises() {
     std::fs::create_dir_all(&input).unwrap();
     let arrive = |batch: usize| {
         // The last one has several pieces, and a line over the edge of one.
-        let long = if batch == 3 { "0123456789\n".repeat(800_000) } else { String::new() };
+        let line = "0123456789".repeat(10_000);
+        let long = if batch == 3 { format!("{line}\n").repeat(60) } else { String::new() };
         std::fs::write(format!("{input}/{batch}.txt"), format!("to be {batch}\r\nor\n{long}not")).unwrap();
         std::fs::write(format!("{input}/_{batch}.txt"), "hidden\n").unwrap();
     };
@@ -48,6 +58,7 @@ fn s3_in_this_environment() {
 
 #[test]
 fn s3_keeps_the_promises() {
+    let _turn = turn();
     let Some(server) = Server::start() else { return };
     let tests = std::env::current_exe().unwrap();
     let mut inner = Command::new(tests);
@@ -75,11 +86,12 @@ fn expected(objects: u64) -> Vec<(String, u64)> {
 
 #[test]
 fn a_killed_word_count_is_exact() {
+    let _turn = turn();
     let Some(server) = Server::start() else { return };
     let kills: u64 = std::env::var("DSTREAM_KILLS").map_or(10, |kills| kills.parse().unwrap());
     let objects = Objects::new(server.bucket());
     let mut put = 0;
-    let mut program = Program::start(&server.environment(), "1");
+    let mut program = Program::start(&server.environment(), "3");
     for kill in 0..kills {
         let folders = objects.names("out").len();
         let begun = Instant::now();
@@ -97,7 +109,7 @@ fn a_killed_word_count_is_exact() {
         }
         program.signal("KILL");
         program.wait();
-        program = Program::start(&server.environment(), "1");
+        program = Program::start(&server.environment(), "3");
     }
     let begun = Instant::now();
     while totals(&objects) != expected(put) {
@@ -112,6 +124,7 @@ fn a_killed_word_count_is_exact() {
 
 #[test]
 fn a_writer_that_slept_over_its_lease_writes_nothing_more() {
+    let _turn = turn();
     let Some(server) = Server::start() else { return };
     let objects = Objects::new(server.bucket());
     let wait_for_output = |program: &mut Program| {
@@ -122,15 +135,15 @@ fn a_writer_that_slept_over_its_lease_writes_nothing_more() {
         }
     };
     objects.put("in/a.txt", &lines(0));
-    let mut first = Program::start(&server.environment(), "2");
+    let mut first = Program::start(&server.environment(), "3");
     wait_for_output(&mut first);
     // While the first one lives, a second one is refused.
-    let mut refused = Program::start(&server.environment(), "2");
+    let mut refused = Program::start(&server.environment(), "3");
     assert!(!refused.wait().success());
     assert!(refused.log().contains("is in use by process"), "{}", refused.log());
 
     first.signal("STOP");
-    let mut second = Program::start(&server.environment(), "2");
+    let mut second = Program::start(&server.environment(), "3");
     wait_for_output(&mut second);
     second.signal("TERM");
     assert!(second.wait().success(), "{}", second.log());
@@ -143,6 +156,7 @@ fn a_writer_that_slept_over_its_lease_writes_nothing_more() {
 
 #[test]
 fn mistakes_are_named() {
+    let _turn = turn();
     for (url, words) in [
         ("gs://bucket/in", "found the scheme `gs`"),
         ("s3:///in", "names no bucket"),
