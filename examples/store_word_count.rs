@@ -7,9 +7,7 @@
 
 use std::time::Duration;
 
-use dstream::{
-    store::{Store, save_as_text_files, text_file_stream},
-};
+use dstream::store::{Store, save_as_text_files, text_file_stream};
 
 fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
@@ -26,10 +24,14 @@ fn main() -> anyhow::Result<()> {
         checkpoint = checkpoint,
         {
             let words = text_file_stream(input).flat_map(|line| line.split_whitespace());
-            let totals = words.map(|word| (word, 1u64)).update_state_by_key(|new: &[u64], total: Option<u64>| {
-                Some(total.unwrap_or(0) + new.iter().sum::<u64>())
-            });
-            totals.map(|(word, n)| format!("{word} {n}")).write_to(save_as_text_files(output)).named("totals");
+            let totals =
+                words.map(|word| (word, 1u64)).update_state_by_key(|new: &[u64], total: Option<u64>| {
+                    Some(total.unwrap_or(0) + new.iter().sum::<u64>())
+                });
+            totals
+                .map(|(word, n)| format!("{word} {n}"))
+                .write_to(save_as_text_files(output))
+                .named("totals");
         }
     )?;
     ssc.start()?;

@@ -145,8 +145,9 @@ pub(crate) fn take(store: &Store) -> Result<Guard, CheckpointError> {
     if let Some(newer) = newest(store).map_err(failed)?.filter(|newest| *newest > next) {
         return Err(busy(&read(store, newer).map_err(failed)?));
     }
-    let lease =
-        Arc::new(Lease { term: Mutex::new(Term { until: began + store.lease - margin(store.lease), lost: None }) });
+    let lease = Arc::new(Lease {
+        term: Mutex::new(Term { until: began + store.lease - margin(store.lease), lost: None }),
+    });
     *store.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&lease);
     let (stop, stopped) = mpsc::channel();
     let thread = {
@@ -168,7 +169,8 @@ fn watch(store: &Store, number: u64, record: &Record) -> io::Result<Option<Recor
         let left = term.saturating_sub(began.elapsed());
         thread::sleep(left.min(term / 10));
         if let Some(newer) = newest(store)?.filter(|newest| *newest > number) {
-            return read(store, newer).map(|newer| Some(newer).filter(|newer| !newer.released).or(Some(record.clone())));
+            return read(store, newer)
+                .map(|newer| Some(newer).filter(|newer| !newer.released).or(Some(record.clone())));
         }
         if began.elapsed() >= term {
             return Ok(None);
@@ -197,7 +199,8 @@ fn renew(store: &Store, lease: &Lease, first: u64, mut record: Record, stopped: 
                 pause = store.lease / 3;
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let other = read(store, number + 1).map_or_else(|_| "another process".to_owned(), |r| r.owner);
+                let other =
+                    read(store, number + 1).map_or_else(|_| "another process".to_owned(), |r| r.owner);
                 lease.lose(format!("its lease has passed to {other}"));
             }
             Err(error) => {

@@ -102,7 +102,9 @@ impl<T: Data + TextLine> Sink<T> for TextFiles {
     fn open(&mut self, _: &SinkContext) -> Result<(), SinkError> {
         match self.store()?.base.is_root() {
             false => Ok(()),
-            true => Err(SinkError::permanent("the URL has no prefix: expected one, as in `s3://bucket/out/words`")),
+            true => Err(SinkError::permanent(
+                "the URL has no prefix: expected one, as in `s3://bucket/out/words`",
+            )),
         }
     }
 

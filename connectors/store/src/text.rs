@@ -228,7 +228,8 @@ impl Block for TextObject {
     type Record<'a> = &'a str;
 
     fn open(&mut self) -> Result<()> {
-        let failed = |error| Error::unreadable(&self.object.stream, format_args!("`{}`: {error}", self.object.path));
+        let failed =
+            |error| Error::unreadable(&self.object.stream, format_args!("`{}`: {error}", self.object.path));
         self.lines = TextBlock::new(self.object.lines(&self.piece).map_err(failed)?);
         Ok(())
     }

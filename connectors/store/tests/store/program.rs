@@ -78,7 +78,9 @@ impl Objects {
     }
 
     pub(crate) fn from_env() -> Objects {
-        Objects::new(object_store::aws::AmazonS3Builder::from_env().with_bucket_name("bucket").build().unwrap())
+        Objects::new(
+            object_store::aws::AmazonS3Builder::from_env().with_bucket_name("bucket").build().unwrap(),
+        )
     }
 
     pub(crate) fn put(&self, name: &str, text: &str) {
@@ -86,9 +88,9 @@ impl Objects {
     }
 
     fn get(&self, name: &str) -> String {
-        let bytes = self.runtime.block_on(async {
-            self.bucket.get(&Path::from(name)).await.unwrap().bytes().await.unwrap()
-        });
+        let bytes = self
+            .runtime
+            .block_on(async { self.bucket.get(&Path::from(name)).await.unwrap().bytes().await.unwrap() });
         String::from_utf8(bytes.into()).unwrap()
     }
 
