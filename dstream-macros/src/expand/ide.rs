@@ -60,8 +60,11 @@ pub(super) fn copy(pipeline: &Pipeline, publishes: bool) -> TokenStream {
 /// without its use.
 fn used(pipeline: &Pipeline) -> TokenStream {
     const EXPRESSIONS: [&str; 3] = ["conf", "name", "checkpoint"];
-    let settings =
-        pipeline.settings.iter().filter(|setting| EXPRESSIONS.iter().any(|name| setting.name == name));
+    let settings = pipeline.settings.iter().filter(|setting| {
+        // `1s` is no expression.
+        let literal = matches!(setting.value.clone().into_iter().next(), Some(TokenTree::Literal(_)));
+        EXPRESSIONS.iter().any(|name| setting.name == name) || setting.name == "batch" && !literal
+    });
     let settings = pipeline.context.iter().chain(settings.map(|setting| &setting.value));
     let settings = settings.filter(|value| !value.is_empty()).map(mend);
     let calls = pipeline.statements.iter().flat_map(|statement| &statement.chain.calls);
