@@ -59,7 +59,7 @@ impl Lease {
         let mut term = self.term();
         if term.lost.is_none() && Instant::now() >= term.until {
             term.lost = Some(
-                "its lease was not renewed in time: the process was stopped, or the store could not be reached"
+                "its lease was not renewed in time: the process was stopped, or the store did not answer"
                     .to_owned(),
             );
         }

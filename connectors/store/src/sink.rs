@@ -75,7 +75,7 @@ impl TextFiles {
             .map_err(|error| sink_error(&place, &error))
     }
 
-    /// Deletes what an earlier attempt has left, those in the order of their names, which begins with `_SUCCESS`.
+    /// Deletes what an earlier attempt has left; by the order of names `_SUCCESS` is the first.
     fn clear(&self, folder: &Path) -> Result<(), SinkError> {
         let objects = Arc::clone(&self.store()?.objects);
         let (place, path) = (folder.to_string(), folder.clone());

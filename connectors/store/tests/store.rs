@@ -6,13 +6,14 @@ mod program;
 mod server;
 
 use std::{
+    path::Path,
     process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use dstream::testing::{check_source, check_store};
-use dstream_store::{Store, text_file_stream};
+use dstream::testing::{SinkFixture, check_sink, check_source, check_store};
+use dstream_store::{Store, TextFiles, save_as_text_files, text_file_stream};
 use program::{Objects, Program, totals};
 use server::Server;
 
@@ -43,6 +44,44 @@ fn a_directory_keeps_the_promises() {
         std::fs::write(format!("{input}/_{batch}.txt"), "hidden\n").unwrap();
     };
     check_source(|| text_file_stream(&input), arrive).unwrap();
+}
+
+struct Numbers(tempfile::TempDir);
+
+impl SinkFixture for Numbers {
+    type Record = u64;
+    type Sink = TextFiles;
+
+    fn sink(&mut self) -> TextFiles {
+        save_as_text_files(self.0.path().join("numbers").display().to_string())
+    }
+
+    fn record(&mut self, n: u64) -> u64 {
+        n
+    }
+
+    /// The place is part of what the sink is made with.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn read(&mut self) -> Vec<u64> {
+        let names = |folder: &Path| {
+            let mut names: Vec<_> =
+                std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+            names.sort();
+            names
+        };
+        let whole = names(self.0.path()).into_iter().filter(|folder| folder.join("_SUCCESS").exists());
+        let parts = whole.flat_map(|folder| names(&folder)).filter(|part| !part.ends_with("_SUCCESS"));
+        let text: String = parts.map(|part| std::fs::read_to_string(part).unwrap()).collect();
+        text.lines().map(|line| line.parse().unwrap()).collect()
+    }
+}
+
+#[test]
+fn each_batch_is_written_exactly_once() {
+    check_sink(Numbers(tempfile::tempdir().unwrap())).unwrap();
 }
 
 /// Run by the next test, in a process whose environment names the server.
