@@ -131,10 +131,14 @@ impl Drop for Running {
 
 /// The example, as a process of its own.
 fn kafka_copy(broker: &Broker, checkpoint: &Path) -> Running {
+    kafka_copy_telling(broker, checkpoint, Stdio::null())
+}
+
+fn kafka_copy_telling(broker: &Broker, checkpoint: &Path, to: Stdio) -> Running {
     let tests = std::env::current_exe().unwrap();
     let example = tests.ancestors().nth(2).unwrap().join("examples/kafka_copy");
     let arguments = [&broker.address(), "from", "to"];
-    Running(Command::new(example).args(arguments).arg(checkpoint).stderr(Stdio::null()).spawn().unwrap())
+    Running(Command::new(example).args(arguments).arg(checkpoint).stderr(to).spawn().unwrap())
 }
 
 const PARTITIONS: i32 = 2;
@@ -209,4 +213,26 @@ fn a_copy_that_is_killed_has_every_message_once_and_in_order() {
         let differs = copied.iter().zip(produced).position(|(a, b)| a != b);
         assert_eq!((differs, copied.len()), (None, produced.len()));
     }
+}
+
+#[test]
+fn a_copy_that_is_started_twice_ends_the_older_one_with_the_reason() {
+    let Some(broker) = Broker::start() else { return };
+    broker.create_topic("from", PARTITIONS);
+    broker.create_topic("to", PARTITIONS);
+    let mut produced = vec![Vec::new(); PARTITIONS as usize];
+    // Each with a checkpoint of its own, so that nothing but the broker knows of both.
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut older = kafka_copy_telling(&broker, one.path(), Stdio::piped());
+    until_copied(&broker, &mut produced, 1);
+    let _newer = kafka_copy(&broker, other.path());
+    let clock = Instant::now();
+    while older.0.try_wait().unwrap().is_none() {
+        assert!(clock.elapsed().as_secs() < 60, "both go on");
+        broker.produce("from", 0, ["more"]);
+    }
+    let mut told = String::new();
+    std::io::Read::read_to_string(older.0.stderr.as_mut().unwrap(), &mut told).unwrap();
+    assert!(!older.0.wait().unwrap().success(), "{told}");
+    assert!(told.contains("another producer uses the transactional id `kafka-copy/copy`"), "{told}");
 }
