@@ -20,8 +20,8 @@ use crate::{
 /// `s3://bucket/out/words`.
 ///
 /// A record is a line, a partition an object, which is held in memory while it is written. `_SUCCESS` comes
-/// last: before that a reader should not take the folder. A batch that is run again writes the same content
-/// under the same names, and what else stands in the folder is deleted first.
+/// last: before that a reader should not take the folder. A batch that is run again leaves a
+/// folder that is whole as it is; what stands in one without `_SUCCESS` is deleted, and the same is written.
 ///
 /// ```
 /// use dstream::prelude::*;
@@ -75,7 +75,18 @@ impl TextFiles {
             .map_err(|error| sink_error(&place, &error))
     }
 
-    /// Deletes what an earlier attempt has left; by the order of names `_SUCCESS` is the first.
+    fn is_whole(&self, folder: &Path) -> Result<bool, SinkError> {
+        let objects = Arc::clone(&self.store()?.objects);
+        let path = folder.clone().join("_SUCCESS");
+        let place = path.to_string();
+        match wait(async move { objects.head(&path).await })? {
+            Ok(_) => Ok(true),
+            Err(error) if io_error(&error).kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(sink_error(&place, &error)),
+        }
+    }
+
+    /// Deletes what an earlier attempt has left.
     fn clear(&self, folder: &Path) -> Result<(), SinkError> {
         let objects = Arc::clone(&self.store()?.objects);
         let (place, path) = (folder.to_string(), folder.clone());
@@ -113,7 +124,12 @@ impl<T: Data + TextLine> Sink<T> for TextFiles {
             return Ok(Begin::AlreadyWritten);
         }
         if batch.may_be_written() {
-            self.clear(&self.folder(batch)?)?;
+            let folder = self.folder(batch)?;
+            // What is whole stays: a reader may be at it.
+            if self.is_whole(&folder)? {
+                return Ok(Begin::AlreadyWritten);
+            }
+            self.clear(&folder)?;
         }
         Ok(Begin::Write)
     }
