@@ -110,8 +110,8 @@ impl Store {
         }
     }
 
-    /// How long the lease of a checkpoint lasts, by default 15 seconds. It is renewed three times in that time.
-    /// A program that was killed leaves its lease, so that the next one waits as long before it starts; and a
+    /// How long the lease of a checkpoint lasts, by default 15 seconds. It is renewed three times meanwhile. A
+    /// program that was killed leaves its lease, so that the next one waits as long before it starts; and a
     /// program that can't reach the store for four fifths of it ends.
     pub fn lease(mut self, time: Duration) -> Store {
         self.lease = time.max(Duration::from_millis(100));
