@@ -110,7 +110,7 @@ impl Store {
         }
     }
 
-    /// How long the lease of a checkpoint lasts, by default 15 seconds. It is renewed three times meanwhile. A
+    /// How long the lease of a checkpoint lasts, by default 15 seconds. It is renewed three times in it. A
     /// program that was killed leaves its lease, so that the next one waits as long before it starts; and a
     /// program that can't reach the store for four fifths of it ends.
     pub fn lease(mut self, time: Duration) -> Store {
