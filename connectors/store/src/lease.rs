@@ -14,7 +14,7 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use dstream_core::checkpoint::{CheckpointError, StoreLock};
@@ -45,8 +45,22 @@ pub(crate) struct Lease {
 
 #[derive(Debug)]
 struct Term {
-    until: Instant,
+    until: Until,
     lost: Option<String>,
+}
+
+/// A time, by two clocks: one of them stands still while the machine is suspended, and the other may be set.
+#[derive(Clone, Copy, Debug)]
+struct Until(Instant, SystemTime);
+
+impl Until {
+    fn from_now(time: Duration) -> Until {
+        Until(Instant::now() + time, SystemTime::now() + time)
+    }
+
+    fn is_over(self) -> bool {
+        Instant::now() >= self.0 || SystemTime::now() >= self.1
+    }
 }
 
 impl Lease {
@@ -57,7 +71,7 @@ impl Lease {
     /// Why nothing may be written any more. Once there is a reason it stays.
     pub(crate) fn lost(&self) -> Option<String> {
         let mut term = self.term();
-        if term.lost.is_none() && Instant::now() >= term.until {
+        if term.lost.is_none() && term.until.is_over() {
             term.lost = Some(
                 "its lease was not renewed in time: the process was stopped, or the store did not answer"
                     .to_owned(),
@@ -131,7 +145,7 @@ pub(crate) fn take(store: &Store) -> Result<Guard, CheckpointError> {
     }
     let millis = u64::try_from(store.lease.as_millis()).unwrap_or(u64::MAX);
     let record = Record { epoch, owner: this_process(), millis, released: false };
-    let began = Instant::now();
+    let until = Until::from_now(store.lease - margin(store.lease));
     if let Err(error) = create(store, next, &record) {
         return Err(match error.kind() {
             io::ErrorKind::AlreadyExists => {
@@ -146,7 +160,7 @@ pub(crate) fn take(store: &Store) -> Result<Guard, CheckpointError> {
         return Err(busy(&read(store, newer).map_err(failed)?));
     }
     let lease = Arc::new(Lease {
-        term: Mutex::new(Term { until: began + store.lease - margin(store.lease), lost: None }),
+        term: Mutex::new(Term { until, lost: None }),
     });
     *store.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&lease);
     let (stop, stopped) = mpsc::channel();
@@ -186,13 +200,13 @@ fn renew(store: &Store, lease: &Lease, first: u64, mut record: Record, stopped: 
         if lease.lost().is_some() {
             return;
         }
-        let began = Instant::now();
+        let until = Until::from_now(store.lease - margin(store.lease));
         record.released = ended;
         match create(store, number + 1, &record) {
             Ok(()) => {
                 // A lease that has ended meanwhile is not had again: another process may have it.
                 if lease.lost().is_none() {
-                    lease.term().until = began + store.lease - margin(store.lease);
+                    lease.term().until = until;
                 }
                 forget(store, number);
                 number += 1;
