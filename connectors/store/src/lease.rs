@@ -159,9 +159,7 @@ pub(crate) fn take(store: &Store) -> Result<Guard, CheckpointError> {
     if let Some(newer) = newest(store).map_err(failed)?.filter(|newest| *newest > next) {
         return Err(busy(&read(store, newer).map_err(failed)?));
     }
-    let lease = Arc::new(Lease {
-        term: Mutex::new(Term { until, lost: None }),
-    });
+    let lease = Arc::new(Lease { term: Mutex::new(Term { until, lost: None }) });
     *store.held.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&lease);
     let (stop, stopped) = mpsc::channel();
     let thread = {
