@@ -40,7 +40,8 @@ fn at(millis: u64) -> Time {
 }
 
 fn config(clock: &ManualClock) -> Config {
-    Config::new().threads(1).handle_signals(false).clock(clock.clone())
+    // Not by itself with a clock that is stepped.
+    Config::new().threads(1).handle_signals(false).clock(clock.clone()).backpressure(Backpressure::new())
 }
 
 /// An output that lets each batch go on when it is told to.
@@ -165,7 +166,8 @@ fn without_it_each_batch_has_all_that_has_arrived() {
     let _turn = turn();
     let (clock, out) = (ManualClock::new(at(0)), Collected::new());
     let (wait, gate) = gate();
-    let conf = config(&clock).backpressure(Backpressure::off());
+    // A clock that is stepped does not say how long batches take.
+    let conf = Config::new().threads(1).handle_signals(false).clock(clock.clone());
     let ssc = dstream::stream!(batch = 1s, conf = conf, {
         let numbers = rate_stream(1000);
         numbers.collect_to(&out);

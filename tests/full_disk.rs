@@ -7,7 +7,6 @@ use std::{
 
 use dstream::{
     ContextState, Error, StreamingContext,
-    backpressure::Backpressure,
     checkpoint::CheckpointError,
     prelude::*,
     testing::{ManualClock, SimDisk, TestSource},
@@ -44,8 +43,6 @@ impl Program {
         let conf = Config::new()
             .threads(1)
             .handle_signals(false)
-            // A batch that waits for space takes long, and the next one has its records all the same.
-            .backpressure(Backpressure::off())
             .graceful_stop_timeout(Duration::from_millis(100))
             .clock(clock.clone())
             .on_report(move |error| {

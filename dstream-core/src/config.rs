@@ -57,7 +57,7 @@ pub struct Config {
     pub(crate) max_line_bytes: usize,
     pub(crate) write_ahead_log: bool,
     pub(crate) max_rate: Option<u64>,
-    pub(crate) backpressure: Backpressure,
+    backpressure: Option<Backpressure>,
     pub(crate) on_behind: OnBehind,
     pub(crate) max_batches_behind: Option<usize>,
     pub(crate) restart_delay: Duration,
@@ -65,6 +65,7 @@ pub struct Config {
     pub(crate) handle_signals: bool,
     pub(crate) graceful_stop_timeout: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
+    clock_given: bool,
     pub(crate) hash_seed: Option<u64>,
     pub(crate) accept_older_checkpoint: bool,
     pub(crate) on_failure: OnFailure,
@@ -95,7 +96,7 @@ impl Default for Config {
             max_line_bytes: 16 << 20,
             write_ahead_log: true,
             max_rate: None,
-            backpressure: Backpressure::default(),
+            backpressure: None,
             on_behind: OnBehind::default(),
             max_batches_behind: None,
             restart_delay: Duration::from_millis(500),
@@ -103,6 +104,7 @@ impl Default for Config {
             handle_signals: true,
             graceful_stop_timeout: None,
             clock: Arc::new(SystemClock),
+            clock_given: false,
             hash_seed: None,
             accept_older_checkpoint: false,
             on_failure: OnFailure::default(),
@@ -214,7 +216,9 @@ impl Config {
     }
 
     /// How sources are slowed down while batches take longer than their interval, see
-    /// [`backpressure`](crate::backpressure). Default: [`Backpressure::new`], with the rates of the original.
+    /// [`backpressure`](crate::backpressure). Default: [`Backpressure::new`], with the rates of the original;
+    /// none with a [`clock`](Config::clock) of one's own, since a clock that a test moves does not say how long
+    /// batches take.
     ///
     /// ```
     /// use dstream::{Config, backpressure::Backpressure};
@@ -222,7 +226,7 @@ impl Config {
     /// let config = Config::new().backpressure(Backpressure::off());
     /// ```
     pub fn backpressure(mut self, backpressure: Backpressure) -> Config {
-        self.backpressure = backpressure;
+        self.backpressure = Some(backpressure);
         self
     }
 
@@ -282,6 +286,7 @@ impl Config {
     /// Default: the machine's clock.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Config {
         self.clock = Arc::new(clock);
+        self.clock_given = true;
         self
     }
 
@@ -470,7 +475,7 @@ impl Config {
             Setting::new("receiver_buffer_bytes", self.receiver_buffer_bytes),
             Setting::new("max_line_bytes", self.max_line_bytes),
             Setting::new("write_ahead_log", self.write_ahead_log),
-            Setting::new("backpressure", self.backpressure.enabled),
+            Setting::new("backpressure", self.backpressure_settings().enabled),
             Setting::new("restart_delay", self.restart_delay),
             Setting::new("restart_delay_max", self.restart_delay_max),
         ]
@@ -479,6 +484,12 @@ impl Config {
     /// The delay before a receiver, or what it waits for, is tried again after this many failures in a row.
     pub(crate) fn retry_delay(&self, failures: u32) -> Duration {
         backoff(self.restart_delay, self.restart_delay_max, failures)
+    }
+
+    /// How sources are slowed down.
+    pub(crate) fn backpressure_settings(&self) -> Backpressure {
+        let by_clock = || if self.clock_given { Backpressure::off() } else { Backpressure::new() };
+        self.backpressure.clone().unwrap_or_else(by_clock)
     }
 
     /// How many batches may wait, if there is a bound.
@@ -518,7 +529,7 @@ impl Config {
         if self.max_rate == Some(0) {
             return Err(Error::Invalid("`max_rate` is 0, but must be at least 1".into()));
         }
-        self.backpressure.check()?;
+        self.backpressure_settings().check()?;
         self.check_behind()?;
         if let Some(exchange) = self.exchange.as_deref() {
             exchange::check(exchange)?;

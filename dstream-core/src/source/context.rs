@@ -104,7 +104,8 @@ impl Limits {
 
     /// Those of what is stored before the first batch is planned.
     pub(crate) fn of_first_batch(config: &Config, time: Time, interval: Duration) -> Limits {
-        let initial = config.backpressure.initial_rate.filter(|_| config.backpressure.enabled);
+        let backpressure = config.backpressure_settings();
+        let initial = backpressure.initial_rate.filter(|_| backpressure.enabled);
         let rate = initial.into_iter().chain(config.max_rate).min();
         rate.map_or(Limits::none(), |rate| Limits::records(due(rate, time, interval)))
     }
