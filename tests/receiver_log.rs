@@ -200,7 +200,7 @@ fn a_begun_batch_runs_again_over_the_same_blocks() -> dstream::Result<()> {
         // All of it is done.
         let (third, _sends) = numbers(again.path())?;
         third.ssc.run_batches(1)?;
-        assert_eq!(third.out.values(), [vec![]]);
+        assert_eq!(third.out.values(), [Vec::<u32>::new()]);
     }
     Ok(())
 }
@@ -281,7 +281,7 @@ fn a_graceful_stop_leaves_nothing_in_the_log() -> dstream::Result<()> {
     assert_eq!((second.out.values(), third.out.values()), (vec![], vec![vec![2]]));
     let (fourth, _sends) = numbers(dir.path())?;
     fourth.ssc.run_batches(1)?;
-    assert_eq!(fourth.out.values(), [vec![]]);
+    assert_eq!(fourth.out.values(), [Vec::<u32>::new()]);
     Ok(())
 }
 
@@ -349,7 +349,7 @@ fn changed_types_are_an_error_before_anything_runs() -> dstream::Result<()> {
     let (receiver, _sends) = mail::<Vec<u32>>("numbers");
     let forgotten = life(dir.path(), receiver, Config::new(), vec!["numbers".to_owned()])?;
     forgotten.ssc.run_batches(1)?;
-    assert_eq!(forgotten.out.values(), [vec![]]);
+    assert_eq!(forgotten.out.values(), [Vec::<u32>::new()]);
     Ok(())
 }
 
@@ -374,7 +374,7 @@ fn a_log_that_is_turned_off_is_read_and_not_written() -> dstream::Result<()> {
     second.ssc.stop();
     let (third, _sends) = without()?;
     third.ssc.run_batches(1)?;
-    assert_eq!((third.out.values(), log_files(dir.path())), (vec![vec![]], files));
+    assert_eq!((third.out.values(), log_files(dir.path())), (vec![Vec::<u32>::new()], files));
     Ok(())
 }
 
