@@ -245,6 +245,8 @@ fn single_records_are_in_the_log_when_their_block_is_closed() -> dstream::Result
     store(2);
     // Nothing is written before the block is closed.
     assert!(log_files(dir.path()).is_empty());
+    // The thread that closes blocks counts from the moment at which it starts.
+    assert!(clock.wait_for_waiter(clock.now() + Duration::from_millis(200)));
     clock.advance(Duration::from_millis(200));
     let written = || {
         let (life, _sends) = after_crash(dir.path())?;
