@@ -297,9 +297,31 @@ impl Listener for Opens {
         }
     }
 
+    fn detached(&self) {
+        self.0.lock().unwrap().push("detached".into());
+    }
+
     fn context_started(&self, _: &ContextStarted) {
         self.0.lock().unwrap().push("started".into());
     }
+}
+
+/// Those that are attached already give up what they have opened; others know of nothing.
+#[test]
+fn a_refused_start_detaches_the_listeners_before() -> dstream::Result<()> {
+    let _turn = turn();
+    let opens = |refusal| Arc::new(Opens(Mutex::default(), refusal));
+    let (before, refuses, behind) = (opens(None), opens(Some("the port is taken")), opens(None));
+    let conf = Config::new().clock(ManualClock::default()).listener(before.clone());
+    let conf = conf.listener(refuses.clone()).listener(behind.clone());
+    let ssc = dstream::stream!(batch = 1s, name = "opens", conf = conf, {
+        queue_stream(vec![vec![1u64]]).foreach_rdd(|_| ());
+    })?;
+    assert!(ssc.run_batches(1).is_err());
+    assert_eq!(*before.0.lock().unwrap(), ["opens 1s 1", "detached"]);
+    assert_eq!(*refuses.0.lock().unwrap(), ["opens 1s 1"]);
+    assert_eq!(*behind.0.lock().unwrap(), [""; 0]);
+    Ok(())
 }
 
 #[test]

@@ -189,6 +189,11 @@ impl Listener for Metrics {
         Ok(())
     }
 
+    fn detached(&self) {
+        let mut state = self.state();
+        (state.attached, state.server) = (false, None);
+    }
+
     fn any(&self, event: &Event) {
         let mut state = self.state();
         self.with_recorder(|| state.figures.record(event));

@@ -1,10 +1,11 @@
 //! The endpoint that Prometheus reads: a small HTTP server, which answers `GET /metrics`.
 
 use std::{
+    collections::VecDeque,
     io::{self, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs},
     sync::{
-        Arc,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
@@ -18,8 +19,10 @@ use crate::access::{Access, Refused};
 
 /// How long a client may take to send its request, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How many clients are answered at once; further ones are turned away.
+/// How many clients there are at once, at most: each has a thread.
 const MAX_CLIENTS: usize = 16;
+/// For how long at most a new client waits until the thread of one has ended that had to go.
+const TURN: Duration = Duration::from_secs(1);
 const MAX_REQUEST_BYTES: usize = 8 << 10;
 
 pub(crate) struct Server {
@@ -38,7 +41,7 @@ impl Server {
         let stopped = Arc::new(AtomicBool::new(false));
         let thread = thread::Builder::new().name("dstream-metrics".to_owned()).spawn({
             let stopped = Arc::clone(&stopped);
-            move || serve(&listener, &stopped, &Arc::new((access, handle)))
+            move || serve(&listener, &stopped, &Arc::new(Shared::new(access, handle)))
         });
         Ok(Server { address, stopped, thread: Some(thread.map_err(failed)?) })
     }
@@ -65,24 +68,106 @@ impl Drop for Server {
     }
 }
 
-fn serve(listener: &TcpListener, stopped: &AtomicBool, shared: &Arc<(Access, PrometheusHandle)>) {
+/// What the threads of all clients have.
+struct Shared {
+    access: Access,
+    handle: PrometheusHandle,
+    clients: Mutex<Clients>,
+    /// Told when a client is gone.
+    gone: Condvar,
+}
+
+/// The clients that there are.
+#[derive(Default)]
+struct Clients {
+    /// How many threads there are.
+    threads: usize,
+    next: u64,
+    /// Those that have not sent their request yet, the oldest first: each by a number, with its connection.
+    silent: VecDeque<(u64, TcpStream)>,
+}
+
+impl Shared {
+    fn new(access: Access, handle: PrometheusHandle) -> Shared {
+        Shared { access, handle, clients: Mutex::default(), gone: Condvar::new() }
+    }
+
+    fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a new client, if there is one or can be: the oldest that has sent no request has to go. One
+    /// that is being answered may stay.
+    fn enter(&self, client: &TcpStream) -> Option<u64> {
+        let connection = client.try_clone().ok()?;
+        let mut clients = self.clients();
+        if clients.threads >= MAX_CLIENTS {
+            let (_, oldest) = clients.silent.pop_front()?;
+            // Its thread reads the end of the connection. One that is gone already has nothing to be told.
+            let _ = oldest.shutdown(Shutdown::Both);
+            let full = |clients: &mut Clients| clients.threads >= MAX_CLIENTS;
+            let (waited, timeout) =
+                self.gone.wait_timeout_while(clients, TURN, full).unwrap_or_else(PoisonError::into_inner);
+            if timeout.timed_out() {
+                return None;
+            }
+            clients = waited;
+        }
+        let number = clients.next;
+        clients.next += 1;
+        clients.threads += 1;
+        clients.silent.push_back((number, connection));
+        Some(number)
+    }
+
+    /// The client has sent its request.
+    fn has_sent(&self, number: u64) {
+        self.clients().silent.retain(|(silent, _)| *silent != number);
+    }
+
+    fn leave(&self, number: u64) {
+        let mut clients = self.clients();
+        clients.silent.retain(|(silent, _)| *silent != number);
+        clients.threads -= 1;
+        drop(clients);
+        self.gone.notify_all();
+    }
+}
+
+/// The place of a client, which is free again when this is dropped, whatever happens to its thread.
+struct Place {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.leave(self.number);
+    }
+}
+
+fn serve(listener: &TcpListener, stopped: &AtomicBool, shared: &Arc<Shared>) {
     loop {
         let client = listener.accept();
         if stopped.load(Ordering::Acquire) {
             return;
         }
         match client {
-            // Each client's thread has a clone.
-            Ok((client, _)) if Arc::strong_count(shared) <= MAX_CLIENTS => {
-                let shared = Arc::clone(shared);
+            Ok((client, _)) => {
+                let Some(number) = shared.enter(&client) else {
+                    tracing::warn!(
+                        "a request for metrics is not answered: {MAX_CLIENTS} others are being answered"
+                    );
+                    continue;
+                };
+                let place = Place { shared: Arc::clone(shared), number };
                 let thread = thread::Builder::new().name("dstream-metrics".to_owned());
                 // A client that goes away, or sends what is no request, concerns only itself.
-                let spawned = thread.spawn(move || drop(answer(client, &shared.0, &shared.1)));
+                let spawned = thread.spawn(move || drop(answer(client, &place)));
                 if let Err(e) = spawned {
                     tracing::warn!("a request for metrics is not answered: there is no thread for it: {e}");
                 }
             }
-            Ok(_) => tracing::warn!("a request for metrics is not answered: {MAX_CLIENTS} others are served"),
             Err(e) => {
                 tracing::warn!("a request for metrics can't be accepted: {e}");
                 // As without file descriptors: they are not there at once.
@@ -92,10 +177,11 @@ fn serve(listener: &TcpListener, stopped: &AtomicBool, shared: &Arc<(Access, Pro
     }
 }
 
-fn answer(mut client: TcpStream, access: &Access, handle: &PrometheusHandle) -> io::Result<()> {
+fn answer(mut client: TcpStream, Place { shared, number }: &Place) -> io::Result<()> {
     client.set_write_timeout(Some(PATIENCE))?;
     let head = read_head(&mut client)?;
-    let (status, body) = respond(&head, access, || handle.render());
+    shared.has_sent(*number);
+    let (status, body) = respond(&head, &shared.access, || shared.handle.render());
     let kind = if status == "200 OK" { "text/plain; version=0.0.4; charset=utf-8" } else { "text/plain" };
     let mut response = format!(
         "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n\

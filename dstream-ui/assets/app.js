@@ -54,6 +54,8 @@ async function show() {
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.("a");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || link.origin !== location.origin) return;
+  // In the frame of another site each page is loaded, and may refuse to be framed.
+  if (window !== top) return;
   if (link.getAttribute("href").startsWith("#") || link.pathname.startsWith("/api/")) return;
   event.preventDefault();
   history.pushState(null, "", link.href);
@@ -85,7 +87,7 @@ function listen() {
     connection.textContent = "not connected";
     if (source.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   });
-  for (const name of ["batch", "waiting", "chart", "receiver", "checkpoint", "report", "stopped"]) {
+  for (const name of ["batch", "waiting", "progress", "chart", "receiver", "checkpoint", "report", "stopped"]) {
     source.addEventListener(name, (event) => {
       const data = JSON.parse(event.data);
       if (name === "stopped") ended(data);

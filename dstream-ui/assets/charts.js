@@ -30,6 +30,9 @@ function axes(format) {
   ];
 }
 
+/** Whether a line at `limit` is on an axis of values up to `high`: where it is near, the axis reaches it. */
+export const isNear = (limit, high) => limit !== null && high > limit / 4;
+
 /** Lines over time in `box`: `set(times in ms, [values..])` draws. `limit` is a line at a height. */
 export function timeline(box, { labels, format = number, limit = null, colours = null, points = false }) {
   let plot = null;
@@ -43,8 +46,8 @@ export function timeline(box, { labels, format = number, limit = null, colours =
       : {
           draw: [
             (u) => {
+              if (limit > u.scales.y.max) return;
               const y = u.valToPos(limit, "y", true);
-              if (y < u.bbox.top) return;
               u.ctx.save();
               u.ctx.strokeStyle = style("--bad");
               u.ctx.setLineDash([6, 5]);
@@ -79,7 +82,12 @@ export function timeline(box, { labels, format = number, limit = null, colours =
           cursor: { y: false, drag: { setScale: false } },
           scales: {
             x: { time: true },
-            y: { range: (_, low, high) => [Math.min(low, 0), high > 0 ? high * 1.08 : 1] },
+            y: {
+              range: (_, low, high) => {
+                const top = isNear(limit, high) ? Math.max(high, limit) : high;
+                return [Math.min(low, 0), top > 0 ? top * 1.08 : 1];
+              },
+            },
           },
         },
         data,

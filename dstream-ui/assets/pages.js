@@ -8,8 +8,8 @@ import { streaming } from "./streaming.js";
 /** How many checkpoints are shown. */
 const ROWS = 20;
 
-async function batches(app, time) {
-  const batch = await api(`batches/${encodeURIComponent(time)}`);
+/** All of one batch, as elements. */
+function batchOf(batch) {
   const facts = [
     ["Status", batch.status.toLowerCase()],
     ["Planned", clock(batch.planned_at, 1)],
@@ -20,10 +20,7 @@ async function batches(app, time) {
     ["Total delay", duration(batch.total_delay)],
     ["Records", number(batch.records)],
   ];
-  return {
-    content: [
-      h("h1", {}, `Batch ${clock(batch.time, app.batch_interval)}`),
-      h("p", { class: "lead" }, h("a", { href: "/" }, "All batches")),
+  return [
       problem(batch.error),
       h(
         "div",
@@ -96,7 +93,41 @@ async function batches(app, time) {
           ]),
         ),
       ),
-    ].filter(Boolean),
+    ].filter(Boolean);
+}
+
+async function batches(app, time) {
+  let batch = await api(`batches/${encodeURIComponent(time)}`),
+    asks = false,
+    again = false;
+  const content = h("div", {}, ...batchOf(batch));
+  /** What is new of it: one question at a time, and once more if something has happened meanwhile. */
+  async function draw() {
+    again = true;
+    if (asks) return;
+    asks = true;
+    try {
+      while (again) {
+        again = false;
+        batch = await api(`batches/${batch.time}`);
+        content.replaceChildren(...batchOf(batch));
+      }
+    } catch (error) {
+      content.prepend(problem(error.message));
+    } finally {
+      asks = false;
+    }
+  }
+  const update = (at) => at === batch.time && batch.status !== "COMPLETED" && draw();
+  return {
+    content: [
+      h("h1", {}, `Batch ${clock(batch.time, app.batch_interval)}`),
+      h("p", { class: "lead" }, h("a", { href: "/" }, "All batches")),
+      content,
+    ],
+    // It may have gone on before this page was shown.
+    ready: () => update(batch.time),
+    on: { progress: (event) => update(event.batch), batch: (event) => update(event.time) },
   };
 }
 

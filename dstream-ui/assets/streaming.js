@@ -1,7 +1,7 @@
 // The first page: what comes in, how late batches are, and which there were.
 
 import { api, clock, duration, h, number, problem, soon, table } from "./dom.js";
-import { histogram, timeline } from "./charts.js";
+import { histogram, isNear, timeline } from "./charts.js";
 
 /** How many batches a table shows at a time. */
 const ROWS = 20;
@@ -11,7 +11,8 @@ const KEPT = 10_000;
 /** A figure of all batches: its newest value, a time line and a histogram. */
 function figure(title, unit, format, limit = null) {
   const value = h("p", { class: "value" }),
-    mean = h("p", {});
+    mean = h("p", {}),
+    far = h("p", { class: "note" });
   const plot = h("div", { class: "plot" }),
     spread = h("div", {});
   const drawn = timeline(plot, { labels: [title], format: (n) => format(n), limit });
@@ -19,7 +20,7 @@ function figure(title, unit, format, limit = null) {
     content: h(
       "section",
       { class: "card figure", "aria-label": title },
-      h("div", {}, h("h2", {}, title), value, mean),
+      h("div", {}, h("h2", {}, title), value, mean, far),
       plot,
       spread,
     ),
@@ -33,6 +34,14 @@ function figure(title, unit, format, limit = null) {
           unit +
           (limit === null ? "" : `, of an interval of ${format(limit)}`)
         : "";
+      if (limit !== null) {
+        const high = known.reduce((a, b) => Math.max(a, b), 0);
+        far.textContent =
+          !known.length || isNear(limit, high)
+            ? `The dashed line is the interval, ${format(limit)}.`
+            : `The interval, ${format(limit)}, is far above the chart: at most ` +
+              `${number((100 * high) / limit)} % of it was needed.`;
+      }
       drawn.set(times, [values]);
       spread.replaceChildren(histogram(known, format));
     },

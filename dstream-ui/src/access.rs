@@ -12,13 +12,18 @@ use dstream_core::{Error, Result};
 
 use crate::api::problem;
 
-const COOKIE: &str = "dstream_token";
+/// The cookie of a page has its port in the name: browsers send cookies to all ports of a host, and there may
+/// be a program on each.
+fn cookie_name(address: SocketAddr) -> String {
+    format!("dstream_token_{}", address.port())
+}
 
 /// What a request must have.
 #[derive(Clone)]
 pub(crate) struct Access {
     token: Option<Arc<str>>,
     address: SocketAddr,
+    cookie: Arc<str>,
 }
 
 impl Access {
@@ -36,7 +41,9 @@ impl Access {
                  since it stands in addresses"
                     .to_owned(),
             )),
-            token => Ok(Access { token: token.map(Arc::from), address }),
+            token => {
+                Ok(Access { token: token.map(Arc::from), address, cookie: cookie_name(address).into() })
+            }
         }
     }
 
@@ -64,12 +71,12 @@ pub(crate) async fn check(State(access): State<Access>, request: Request, next: 
             "it is not served under this name: use localhost or the address that the program has given";
         return problem(StatusCode::FORBIDDEN, name).into_response();
     };
-    if sent(request.headers()).any(|sent| equal(sent, token)) {
+    if sent(request.headers(), &access.cookie).any(|sent| equal(sent, token)) {
         return next.run(request).await;
     }
     match from_query(request.uri()) {
         Some((sent, rest)) if equal(sent, token) => {
-            let cookie = format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/");
+            let cookie = format!("{}={token}; HttpOnly; SameSite=Strict; Path=/", access.cookie);
             let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, rest)]).into_response();
             if let Ok(cookie) = HeaderValue::from_str(&cookie) {
                 response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -85,12 +92,12 @@ pub(crate) async fn check(State(access): State<Access>, request: Request, next: 
 }
 
 /// The tokens that a request has in its headers.
-fn sent(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+fn sent<'a>(headers: &'a HeaderMap, cookie: &'a str) -> impl Iterator<Item = &'a str> {
     let text = |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let bearer = text(header::AUTHORIZATION).filter_map(|value| value.strip_prefix("Bearer "));
     let cookies = text(header::COOKIE).flat_map(|value| value.split(';'));
-    let cookie = cookies.filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
-    bearer.chain(cookie)
+    let cookies = cookies.filter_map(move |pair| pair.trim().strip_prefix(cookie)?.strip_prefix('='));
+    bearer.chain(cookies)
 }
 
 /// The token in the query, and the address without it.

@@ -6,10 +6,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::api::problem;
+use crate::{
+    api::problem,
+    embed::{self, Embed},
+};
 
-/// Nothing is loaded from elsewhere, and nothing runs that is not in these files.
-const POLICY: &str = "default-src 'self'; frame-ancestors *; base-uri 'none'; form-action 'none'";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -40,9 +41,10 @@ assets! {
 
 fn file(name: &str) -> Option<Response> {
     let (_, mime, bytes) = ASSETS.iter().find(|(asset, ..)| *asset == name)?;
-    let headers: [(HeaderName, &str); 5] = [
+    let headers: [(HeaderName, &str); 6] = [
         (header::CONTENT_TYPE, mime),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CONTENT_SECURITY_POLICY, embed::POLICY),
+        (header::X_FRAME_OPTIONS, "DENY"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-cache"),
@@ -60,4 +62,15 @@ pub(crate) async fn asset(Path(name): Path<String>) -> Response {
 /// The page, which finds out by itself what its path asks for.
 pub(crate) async fn page() -> Response {
     file("index.html").unwrap_or_else(|| problem(StatusCode::NOT_FOUND, "there is no page").into_response())
+}
+
+/// The page where it shows dashboards, which other sites may be allowed to frame.
+pub(crate) fn dashboard(embed: &Embed) -> Response {
+    let mut response =
+        file("index.html").unwrap_or_else(|| problem(StatusCode::NOT_FOUND, "there is no page").into_response());
+    if let Some(policy) = embed.policy() {
+        response.headers_mut().remove(header::X_FRAME_OPTIONS);
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }

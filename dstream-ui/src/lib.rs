@@ -25,6 +25,7 @@
 mod access;
 mod api;
 mod assets;
+mod embed;
 mod live;
 mod model;
 mod server;
@@ -40,7 +41,7 @@ use dstream_core::{
     events::{ContextView, Event, Listener},
 };
 
-use crate::{access::Access, live::Live, model::Model, server::Server};
+use crate::{access::Access, embed::Embed, live::Live, model::Model, server::Server};
 
 /// How many batches are kept by default.
 const KEEP_BATCHES: usize = 1000;
@@ -66,6 +67,7 @@ const KEEP_BATCHES: usize = 1000;
 pub struct Ui {
     address: String,
     token: Option<String>,
+    embed_in: Vec<String>,
     keep_batches: usize,
     shared: Arc<Shared>,
     server: Arc<Mutex<Option<Server>>>,
@@ -93,6 +95,7 @@ impl Ui {
         Ui {
             address: address.into(),
             token: None,
+            embed_in: Vec::new(),
             keep_batches: KEEP_BATCHES,
             shared: Arc::new(Shared { model: Mutex::default(), live: Live::new() }),
             server: Arc::default(),
@@ -104,6 +107,19 @@ impl Ui {
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Ui {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Pages of this site, such as `https://intranet.example`, may show [dashboards] in a frame. Without it no
+    /// page of another site can, and the other pages can't be framed at all.
+    ///
+    /// Browsers keep the cookie of a [`token`](Ui::token) from the frames of other sites: with one, only a site
+    /// of the same host can embed.
+    ///
+    /// [dashboards]: dstream_core::DStream::dashboard
+    #[must_use]
+    pub fn embed_in(mut self, site: impl Into<String>) -> Ui {
+        self.embed_in.push(site.into());
         self
     }
 
@@ -140,13 +156,19 @@ impl Listener for Ui {
                 self.address
             )));
         }
+        let embed = Embed::new(&self.embed_in)?;
         let bound = server::bind(&self.address)?;
         let access = Access::new(bound.address, self.token.as_deref())?;
         *self.shared.model() = Some(Model::new(context, self.keep_batches));
-        let started = Server::start(bound, access, Arc::clone(&self.shared))?;
+        let started = Server::start(bound, access, embed, Arc::clone(&self.shared))?;
         tracing::info!("`{}` is shown at http://{}", context.name(), started.address());
         *server = Some(started);
         Ok(())
+    }
+
+    fn detached(&self) {
+        drop(self.server().take());
+        *self.shared.model() = None;
     }
 
     fn any(&self, event: &Event) {

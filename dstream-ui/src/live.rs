@@ -19,7 +19,14 @@ use axum::{
 use dstream_core::events::Event;
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
-use tokio::sync::broadcast::{self, Receiver, Sender, error::RecvError};
+use dstream_core::Time;
+use tokio::{
+    sync::{
+        broadcast::{Receiver, Sender, error::RecvError},
+        watch,
+    },
+    time::{Instant, sleep_until},
+};
 
 use crate::{
     Shared,
@@ -31,11 +38,16 @@ use crate::{
 /// anew and asks for what is there.
 const CAPACITY: usize = 256;
 
+/// How often a client is told at most of how far a batch is: a batch may have many stages.
+const PROGRESS: Duration = Duration::from_millis(200);
+
 /// Sends what happens to all clients that listen.
 #[derive(Debug)]
 pub(crate) struct Live {
     sender: Sender<Message>,
     next: AtomicU64,
+    /// The batch of which something is new. Of what a client misses, only the last is worth telling.
+    progress: watch::Sender<Option<Time>>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,7 +59,7 @@ struct Message {
 
 impl Live {
     pub(crate) fn new() -> Live {
-        Live { sender: Sender::new(CAPACITY), next: AtomicU64::new(0) }
+        Live { sender: Sender::new(CAPACITY), next: AtomicU64::new(0), progress: watch::Sender::new(None) }
     }
 
     /// Tells the clients of an event, which `model` knows of already.
@@ -55,12 +67,27 @@ impl Live {
         if self.sender.receiver_count() == 0 {
             return;
         }
+        if let Some(batch) = progress(event) {
+            self.progress.send_replace(Some(batch));
+        }
         if let Some((name, data)) = message(model, event) {
             let id = self.next.fetch_add(1, Ordering::Relaxed);
             // Without clients there is nothing to do.
             let _ = self.sender.send(Message { id, name, data: data.to_string().into() });
         }
     }
+}
+
+/// The batch that an event changes while it runs.
+fn progress(event: &Event) -> Option<Time> {
+    Some(match event {
+        Event::BatchStarted(started) => started.batch,
+        Event::StageCompleted(stage) => stage.batch,
+        Event::OutputStarted(started) => started.batch,
+        Event::OutputRetried(retried) => retried.batch,
+        Event::OutputCompleted(completed) => completed.batch,
+        _ => return None,
+    })
 }
 
 /// The name of an event, and its data.
@@ -108,19 +135,53 @@ fn message(model: &Model, event: &Event) -> Option<(&'static str, Value)> {
 /// `GET /api/v1/events`.
 pub(crate) async fn events(State(shared): State<Arc<Shared>>) -> impl IntoResponse {
     let alive = KeepAlive::new().interval(Duration::from_secs(15));
-    Sse::new(messages(shared.live.sender.subscribe())).keep_alive(alive)
+    Sse::new(messages(shared.live.sender.subscribe(), shared.live.progress.subscribe())).keep_alive(alive)
+}
+
+/// What one client is told.
+struct Client {
+    messages: Receiver<Message>,
+    progress: watch::Receiver<Option<Time>>,
+    /// When it may be told of progress again.
+    next: Instant,
+}
+
+impl Client {
+    /// `None` when it is too far behind.
+    async fn next(&mut self) -> Option<SseEvent> {
+        let Client { messages, progress, next } = self;
+        let progressed = async {
+            sleep_until(*next).await;
+            let changed = progress.changed().await;
+            changed.ok().and_then(|()| *progress.borrow_and_update())
+        };
+        tokio::select! {
+            biased;
+            message = messages.recv() => match message {
+                Ok(Message { id, name, data }) => {
+                    Some(SseEvent::default().id(id.to_string()).event(name).data(&*data))
+                }
+                Err(RecvError::Lagged(_) | RecvError::Closed) => None,
+            },
+            batch = progressed => {
+                *next = Instant::now() + PROGRESS;
+                let batch = json!({ "batch": batch? });
+                Some(SseEvent::default().event("progress").data(batch.to_string()))
+            }
+        }
+    }
 }
 
 /// Ends when the client is too far behind.
-fn messages(receiver: Receiver<Message>) -> impl Stream<Item = Result<SseEvent, Infallible>> {
+fn messages(
+    messages: Receiver<Message>,
+    progress: watch::Receiver<Option<Time>>,
+) -> impl Stream<Item = Result<SseEvent, Infallible>> {
     let first = SseEvent::default().event("hello").retry(Duration::from_secs(1)).data("{}");
-    let rest = stream::unfold(receiver, |mut receiver: broadcast::Receiver<Message>| async move {
-        match receiver.recv().await {
-            Ok(Message { id, name, data }) => {
-                Some((Ok(SseEvent::default().id(id.to_string()).event(name).data(&*data)), receiver))
-            }
-            Err(RecvError::Lagged(_) | RecvError::Closed) => None,
-        }
+    let client = Client { messages, progress, next: Instant::now() };
+    let rest = stream::unfold(client, |mut client| async move {
+        let event = client.next().await?;
+        Some((Ok(event), client))
     });
     futures_util::StreamExt::chain(stream::once(async { Ok(first) }), rest)
 }

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 
-use crate::{Shared, access::Access, api};
+use crate::{Shared, access::Access, api, embed::Embed};
 
 /// A client that has taken nothing for so long is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,14 +51,19 @@ pub(crate) fn bind(address: &str) -> Result<Bound> {
 
 impl Server {
     /// Serves until this is dropped.
-    pub(crate) fn start(bound: Bound, access: Access, shared: Arc<Shared>) -> Result<Server> {
+    pub(crate) fn start(
+        bound: Bound,
+        access: Access,
+        embed: Embed,
+        shared: Arc<Shared>,
+    ) -> Result<Server> {
         let Bound { listener, address } = bound;
         let refused = |error| Error::io("the thread of the web page can't be started", error);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;
         let (stop, stopped) = oneshot::channel();
         let serve = async move {
             let Ok(listener) = TcpListener::from_std(listener) else { return };
-            let app = api::router(shared, access);
+            let app = api::router(shared, access, embed);
             tokio::select! {
                 _ = axum::serve(Timed(listener), app) => {}
                 _ = stopped => {}

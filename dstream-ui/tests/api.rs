@@ -205,13 +205,17 @@ fn a_token_is_asked_for() {
     let (status, _, body) = answer(at, "GET /", "Host: any\r\n");
     assert_eq!(status, 401);
     assert!(body.contains("?token="), "{body}");
-    for headers in ["Authorization: Bearer s3cret\r\n", "Cookie: a=b; dstream_token=s3cret\r\n"] {
+    // Another program of this host has a cookie of its own.
+    let cookie = format!("dstream_token_{}", at.port());
+    let sent = format!("Cookie: a=b; dstream_token_1=other; {cookie}=s3cret\r\n");
+    for headers in ["Authorization: Bearer s3cret\r\n", &sent] {
         assert_eq!(answer(at, "GET /api/v1/app", &format!("Host: any\r\n{headers}")).0, 200, "{headers}");
     }
     for headers in [
         "Authorization: Bearer s3cre\r\n",
         "Authorization: Bearer \r\n",
-        "Cookie: dstream_token=\r\n",
+        "Cookie: dstream_token=s3cret\r\n",
+        "Cookie: dstream_token_1=s3cret\r\n",
         "Cookie: x=s3cret\r\n",
     ] {
         assert_eq!(answer(at, "GET /api/v1/app", &format!("Host: any\r\n{headers}")).0, 401, "{headers}");
@@ -219,7 +223,7 @@ fn a_token_is_asked_for() {
     let (status, head, _) = answer(at, "GET //graph?token=s3cret&x=1", "Host: any\r\n");
     assert_eq!(status, 303);
     assert!(head.contains("location: /graph?x=1\r\n"), "{head}");
-    assert!(head.contains("set-cookie: dstream_token=s3cret; httponly; samesite=strict"), "{head}");
+    assert!(head.contains(&format!("set-cookie: {cookie}=s3cret; httponly; samesite=strict")), "{head}");
     assert!(!format!("{page:?}").contains("s3cret"));
 }
 
@@ -328,4 +332,126 @@ fn a_setting_is_enough() {
         })
         .unwrap();
     ssc.run_batches(1).unwrap();
+}
+
+/// Only dashboards can be framed, and only by the sites that the program names.
+#[test]
+fn pages_are_framed_by_those_who_may() {
+    let events = Events::new();
+    let page = Ui::new("127.0.0.1:0").embed_in("https://intranet.example");
+    for (page, dashboards) in [
+        (Ui::new("127.0.0.1:0"), "frame-ancestors 'none'"),
+        (page, "frame-ancestors https://intranet.example;"),
+    ] {
+        let _ssc = three_batches(&page, &events);
+        let at = page.address().unwrap();
+        for path in ["/", "/state", "/assets/app.js"] {
+            let (_, head, _) = answer(at, &format!("GET {path}"), "Host: localhost\r\n");
+            assert!(head.contains("frame-ancestors 'none'") && head.contains("x-frame-options: deny"), "{head}");
+        }
+        for path in ["/dashboard", "/dashboard/Words?embed"] {
+            let (_, head, _) = answer(at, &format!("GET {path}"), "Host: localhost\r\n");
+            assert!(head.contains(dashboards), "{head}");
+            assert_eq!(head.contains("x-frame-options"), dashboards.contains("none"), "{head}");
+        }
+    }
+}
+
+/// A start that another listener refuses leaves nothing behind, and can be made again.
+#[test]
+fn a_refused_start_gives_the_address_back() {
+    struct Refuses;
+    impl dstream::events::Listener for Refuses {
+        fn attached(&self, _: &dstream::events::ContextView) -> dstream::Result<()> {
+            Err(dstream::Error::Invalid("not today".to_owned()))
+        }
+    }
+    let page = Ui::new("127.0.0.1:0");
+    let run = |conf: Config| {
+        let ssc = dstream::stream!(batch = 1s, conf = conf.clock(ManualClock::default()), {
+            queue_stream(vec![vec![1u64]]).foreach_rdd(|_| ());
+        })?;
+        ssc.run_batches(1)
+    };
+    let error = run(Config::new().listener(page.clone()).listener(Refuses)).unwrap_err();
+    assert!(error.to_string().contains("not today"), "{error}");
+    assert_eq!(page.address(), None);
+    run(Config::new().listener(page.clone())).unwrap();
+    assert_eq!(ok(page.address().unwrap(), "/api/v1/app")["completed"], 1);
+}
+
+/// Sources of one name have figures of their own, and so have those that the program names.
+#[test]
+fn sources_of_one_name_are_told_apart() {
+    let page = Ui::new("127.0.0.1:0");
+    let conf = Config::new().clock(ManualClock::default()).listener(page.clone());
+    let ssc = dstream::stream!(batch = 1s, conf = conf, {
+        queue_stream(vec![vec![1, 2, 3]]).foreach_rdd(|_| ());
+        queue_stream(vec![vec![1]]).foreach_rdd(|_| ());
+        queue_stream(vec![vec![1, 2]]).named("pairs").foreach_rdd(|_| ());
+    })
+    .unwrap();
+    dstream::stream!(ssc, name = "north", {
+        queue_stream(vec![vec![1; 7]]).foreach_rdd(|_| ());
+    })
+    .unwrap();
+    ssc.run_batches(1).unwrap();
+    ssc.stop();
+    let at = page.address().unwrap();
+    let wanted = json!([["queue_stream", 3], ["queue_stream (2)", 1], ["pairs", 2], ["north/queue_stream", 7]]);
+    let batch = ok(at, "/api/v1/timeline")["batches"][0][0].clone();
+    let inputs = ok(at, &format!("/api/v1/batches/{batch}"))["inputs"].clone();
+    let inputs = inputs.as_array().unwrap().iter();
+    assert_eq!(inputs.map(|it| json!([it["source"], it["records"]])).collect::<Value>(), wanted);
+    let sources = ok(at, "/api/v1/streaming/receivers");
+    let sources = sources.as_array().unwrap().iter();
+    assert_eq!(
+        sources.map(|it| json!([it["streamName"], it["avgEventRate"].as_f64().unwrap() as u64])).collect::<Value>(),
+        wanted
+    );
+}
+
+/// A client is told how far a batch is while it runs.
+#[test]
+fn a_running_batch_is_told_of() {
+    let page = Ui::new("127.0.0.1:0");
+    let (begin, begun) = std::sync::mpsc::channel::<()>();
+    let begun = std::sync::Mutex::new(begun);
+    let conf = Config::new().clock(ManualClock::default()).listener(page.clone());
+    let ssc = dstream::stream!(batch = 1s, conf = conf, {
+        let numbers = queue_stream(vec![vec![1u64], vec![2]]);
+        numbers.map(|n| n + 1).foreach_rdd(|_| ());
+        numbers.foreach_rdd(move |_| drop(begun.lock().unwrap().recv()));
+    })
+    .unwrap();
+    begin.send(()).unwrap();
+    ssc.run_batches(1).unwrap();
+    let at = page.address().unwrap();
+    let mut client = BufReader::new(send(at, "GET /api/v1/events", "Host: localhost\r\n"));
+    let mut line = String::new();
+    let mut wait_for = |wanted: &str| {
+        loop {
+            line.clear();
+            assert!(client.read_line(&mut line).unwrap() > 0, "the stream has ended");
+            if line.starts_with(wanted) {
+                return line.clone();
+            }
+        }
+    };
+    wait_for("event: hello");
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| ssc.run_batches(1));
+        wait_for("event: progress");
+        let told = wait_for("data: ");
+        let batch: Value = serde_json::from_str(told.trim_start_matches("data: ")).unwrap();
+        // It is not done: its last output waits.
+        let path = format!("/api/v1/batches/{}", batch["batch"]);
+        let end = Instant::now() + LONG;
+        while ok(at, &path)["outputs"].as_array().unwrap().len() < 2 {
+            assert!(Instant::now() < end, "{}", ok(at, &path));
+        }
+        assert_eq!(ok(at, &path)["status"], "PROCESSING");
+        begin.send(()).unwrap();
+        running.join().unwrap().unwrap();
+    });
 }

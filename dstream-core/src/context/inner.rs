@@ -246,6 +246,7 @@ impl ContextInner {
                 stopping: self.stopping.clone(),
                 log: log.map(|log| ReceiverLog::new(log, &name)),
                 to_end,
+                label: Some(input.label().to_owned()),
                 ..SourceContext::new(self.config.clone(), self.interval)
             })?;
         }

@@ -44,7 +44,7 @@ impl fmt::Debug for SourcePart {
 
 impl Lifecycle {
     /// Adds a pipeline, unless it has an operator with the name of another one.
-    pub(super) fn add(&mut self, parts: Parts) -> Result<()> {
+    pub(super) fn add(&mut self, mut parts: Parts) -> Result<()> {
         self.can_add("a pipeline")?;
         // A window that no checkpoint keeps is never looked for by its name.
         let is_kept = |operator: &&Operator| operator.has_state || self.checkpoint.is_some();
@@ -56,6 +56,12 @@ impl Lifecycle {
             )));
         }
         for SourcePart { name, op, input } in parts.sources {
+            let label = self.label(&name);
+            let operators = parts.plan.iter_mut().flat_map(|plan| &mut plan.operators);
+            for operator in operators.filter(|it| op.is_at(&it.file, it.line, it.column)) {
+                operator.name = Some(label.clone());
+            }
+            input.set_label(label);
             self.source_names.push((name, op));
             self.inputs.push(input);
         }
@@ -66,6 +72,17 @@ impl Lifecycle {
         let id = self.plans.len();
         self.plans.extend(parts.plan.map(|plan| PipelinePlan { id, ..plan }));
         Ok(())
+    }
+
+    /// What events and the plan call one more source: its name, with a number behind it if another source of
+    /// the context has that, or the figures of the two could not be told apart.
+    fn label(&self, name: &str) -> String {
+        let taken = |label: &String| self.inputs.iter().any(|input| input.label() == label);
+        let numbered = (2u64..).map(|number| format!("{name} ({number})"));
+        std::iter::once(name.to_owned())
+            .chain(numbered)
+            .find(|label| !taken(label))
+            .unwrap_or_else(|| name.to_owned())
     }
 
     /// Refuses what can't be run, or could not be gone on with after a restart.

@@ -128,7 +128,6 @@ impl Lifecycle {
             let operator = self.plans.get(pipeline).and_then(|plan| plan.operators.get(operator));
             let source =
                 operator.filter(|op| op.kind == OperatorKind::Source).and_then(|op| op.name.as_ref());
-            // Two sources of one name are asked in the order in which they are read.
             let is = |input: &&mut InputInfo| Some(&input.source) == source && input.records.is_none();
             if let Some(input) = inputs.iter_mut().find(is) {
                 input.records = Some(records);

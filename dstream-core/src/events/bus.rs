@@ -71,7 +71,12 @@ impl Bus {
             let queue = Arc::clone(&queue);
             move || queue.run()
         });
-        let thread = thread.map_err(|error| Error::io("the thread of a listener can't be started", error))?;
+        let thread = thread.map_err(|error| {
+            if self.0.context.get().is_some() {
+                detach(&*queue.listener);
+            }
+            Error::io("the thread of a listener can't be started", error)
+        })?;
         queue.lock().thread = Some(thread.thread().id());
         queues.push(queue);
         self.0.listened.store(true, Ordering::Release);
@@ -81,7 +86,12 @@ impl Bus {
     /// The context starts: every listener may open what it needs.
     pub(crate) fn attach(&self, context: ContextView) -> Result<()> {
         let queues = self.queues().clone();
-        queues.iter().try_for_each(|queue| attach(&*queue.listener, &context))?;
+        for (at, queue) in queues.iter().enumerate() {
+            if let Err(error) = attach(&*queue.listener, &context) {
+                queues[..at].iter().rev().for_each(|attached| detach(&*attached.listener));
+                return Err(error);
+            }
+        }
         self.0.context.get_or_init(|| context);
         Ok(())
     }
@@ -142,6 +152,12 @@ fn attach(listener: &dyn Listener, context: &ContextView) -> Result<()> {
             panic.message()
         )))
     })
+}
+
+fn detach(listener: &dyn Listener) {
+    if let Err(panic) = catch(|| listener.detached()) {
+        crate::logs::error!("a listener panicked when the start was refused: {}", panic.message());
+    }
 }
 
 /// The events that one listener has before it.

@@ -75,6 +75,9 @@ macro_rules! events {
                 let _ = context;
                 Ok(())
             }
+            /// The start is refused after all, as by another listener: gives up what `attached` has opened. No
+            /// event has come, and none will; `attached` may be called again.
+            fn detached(&self) {}
             /// Is called with every event, before its own method.
             fn any(&self, event: &Event) {
                 let _ = event;
@@ -112,6 +115,9 @@ macro_rules! events {
         impl<L: Listener + ?Sized> Listener for Arc<L> {
             fn attached(&self, context: &ContextView) -> Result<()> {
                 (**self).attached(context)
+            }
+            fn detached(&self) {
+                (**self).detached();
             }
             fn any(&self, event: &Event) {
                 (**self).any(event);
@@ -194,7 +200,7 @@ pub struct ContextStopped {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReceiverStarted {
-    /// The source, as it names itself.
+    /// The source: its name in the plan.
     pub source: String,
     /// When it is run.
     pub at: Time,
@@ -204,7 +210,7 @@ pub struct ReceiverStarted {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReceiverFailed {
-    /// The source, as it names itself.
+    /// The source: its name in the plan.
     pub source: String,
     /// When it ended.
     pub at: Time,
@@ -218,7 +224,7 @@ pub struct ReceiverFailed {
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct ReceiverStopped {
-    /// The source, as it names itself.
+    /// The source: its name in the plan.
     pub source: String,
     /// When it ended.
     pub at: Time,
@@ -255,7 +261,7 @@ pub struct BatchStarted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct InputInfo {
-    /// The source, as it names itself.
+    /// The source: its name in the plan.
     pub source: String,
     /// How many blocks.
     pub blocks: u64,

@@ -25,6 +25,11 @@ impl OpMeta {
         self.file == other.file && (self.line, self.column) == (other.line, other.column)
     }
 
+    /// Whether it is at this place.
+    pub(crate) fn is_at(&self, file: &str, line: u32, column: u32) -> bool {
+        self.file == file && (self.line, self.column) == (line, column)
+    }
+
     /// Whether the call holds this place in the source.
     pub(crate) fn holds(&self, file: &str, line: u32, column: u32) -> bool {
         self.file == file

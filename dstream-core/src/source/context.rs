@@ -28,6 +28,8 @@ pub struct SourceContext {
     /// Whether the context is run by [`run_to_end`](crate::StreamingContext::run_to_end): what is there is
     /// all there is.
     pub to_end: bool,
+    /// What events call the source, where that is not its own name.
+    pub(crate) label: Option<String>,
 }
 
 impl SourceContext {
@@ -41,6 +43,7 @@ impl SourceContext {
             stopping: CancellationToken::new(),
             log: None,
             to_end: false,
+            label: None,
         }
     }
 

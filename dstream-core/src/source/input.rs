@@ -31,6 +31,8 @@ pub struct Input<S: Source> {
 
 struct Shared<S: Source> {
     name: String,
+    /// What events and the plan call it, which no other source of the context is called.
+    label: OnceLock<String>,
     source: Mutex<S>,
     planned: Mutex<VecDeque<Planned<S::Block>>>,
     /// Whether a checkpoint needs to know what a batch has taken.
@@ -77,6 +79,7 @@ impl<S: Source> Input<S> {
         Input {
             shared: Arc::new(Shared {
                 name: source.name(),
+                label: OnceLock::new(),
                 source: Mutex::new(source),
                 planned: Mutex::default(),
                 checkpointed: AtomicBool::new(false),
@@ -170,9 +173,13 @@ pub(crate) fn records_of(block: &impl Block) -> u64 {
 
 /// The part of an [`Input`] that is independent of the type of its records.
 ///
-/// All but `name`, `planned`, `planned_records`, `is_planned` and `progress` wait for the source.
+/// All but `name`, `label`, `planned`, `planned_records`, `is_planned` and `progress` wait for the source.
 pub(crate) trait AnyInput: Send + Sync {
     fn name(&self) -> &str;
+    /// What events call it: its name in the plan.
+    fn label(&self) -> &str;
+    /// Says, once, what events call it.
+    fn set_label(&self, label: String);
     fn start(&self, context: &SourceContext) -> Result<()>;
     /// Decides what belongs to the batch at `time`.
     fn plan(&self, time: Time, limits: &Limits);
@@ -213,6 +220,14 @@ impl<S: Source> AnyInput for Input<S> {
         &self.shared.name
     }
 
+    fn label(&self) -> &str {
+        self.shared.label.get().unwrap_or(&self.shared.name)
+    }
+
+    fn set_label(&self, label: String) {
+        self.shared.label.get_or_init(|| label);
+    }
+
     fn start(&self, context: &SourceContext) -> Result<()> {
         self.shared.events.get_or_init(|| context.config.events.clone());
         self.guard(|| self.source().start(context))
@@ -227,7 +242,7 @@ impl<S: Source> AnyInput for Input<S> {
         let planned = queue.iter().find(|planned| planned.time == time)?;
         let blocks = planned.blocks.as_deref().unwrap_or_default();
         Some(InputInfo {
-            source: self.shared.name.clone(),
+            source: self.label().to_owned(),
             blocks: blocks.len() as u64,
             bytes: blocks.iter().map(|block| block.weight() as u64).sum(),
             records: None,

@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 use crate::{
     Shared,
     access::{self, Access},
-    assets, live,
+    assets,
+    embed::Embed,
+    live,
     model::Model,
 };
 
@@ -27,7 +29,7 @@ use crate::{
 type Page = State<Arc<Shared>>;
 
 /// All addresses.
-pub(crate) fn router(shared: Arc<Shared>, access: Access) -> Router {
+pub(crate) fn router(shared: Arc<Shared>, access: Access, embed: Embed) -> Router {
     let original = Router::new()
         .route("/statistics", get(original::statistics))
         .route("/receivers", get(original::receivers))
@@ -49,8 +51,12 @@ pub(crate) fn router(shared: Arc<Shared>, access: Access) -> Router {
         .route("/reports", get(own::reports))
         .route("/events", get(live::events));
     let mut pages = Router::new().nest("/api/v1", api).route("/assets/{name}", get(assets::asset));
-    for path in ["/", "/batches/{time}", "/graph", "/state", "/dashboard", "/dashboard/{id}", "/settings"] {
+    for path in ["/", "/batches/{time}", "/graph", "/state", "/settings"] {
         pages = pages.route(path, get(assets::page));
+    }
+    for path in ["/dashboard", "/dashboard/{id}"] {
+        let embed = embed.clone();
+        pages = pages.route(path, get(async move || assets::dashboard(&embed)));
     }
     pages
         .fallback(unknown)

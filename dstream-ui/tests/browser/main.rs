@@ -6,7 +6,7 @@ mod driver;
 use std::{fs, io::Write, path::Path, process::Command};
 
 use driver::Browser;
-use dstream::prelude::*;
+use dstream::{prelude::*, testing::ManualClock};
 use dstream_ui::Ui;
 use serde_json::Value;
 
@@ -119,6 +119,10 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
         text(".lead")
     );
     assert_eq!(browser.run("return document.querySelectorAll('.figure canvas').length"), 4);
+    // Where the interval is: a line, or words where the line would be far above.
+    let processing = "document.querySelector('.figure[aria-label=\"Processing time\"] .note').innerText";
+    let note = browser.run(&format!("return {processing}"));
+    assert!(note.as_str().is_some_and(|note| note.to_lowercase().contains("interval, 100 ms")), "{note}");
     picture(&browser, "streaming");
 
     // Each source by itself.
@@ -153,7 +157,9 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
     browser.open(&at("/graph"));
     browser.wait(ready);
     let operators: usize = ssc.plan().pipelines.iter().map(|pipeline| pipeline.operators.len()).sum();
-    assert_eq!(browser.run("return document.querySelectorAll('.graph g').length"), operators);
+    assert_eq!(browser.run("return document.querySelectorAll('.graph g.operator').length"), operators);
+    let stages = "document.querySelectorAll('.graph g.stage').length";
+    assert!(browser.run(&format!("return {stages}")).as_u64().is_some_and(|stages| stages >= 2));
     browser
         .wait("[...document.querySelectorAll('.graph text')].some(t => t.textContent.includes('5,000/s'))");
     picture(&browser, "pipeline");
@@ -235,5 +241,44 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
     browser.wait("document.querySelector('#connection').innerText == 'stopped'");
     drop((ssc, page));
     browser.wait("document.querySelector('#connection').innerText == 'not connected'");
+    Ok(())
+}
+
+/// The page of a batch follows it until it is done, and then stays as it is.
+#[test]
+fn the_page_of_a_running_batch_is_live() -> dstream::Result<()> {
+    // The other test says it.
+    let Some(browser) = Browser::start() else { return Ok(()) };
+    let page = Ui::new("127.0.0.1:0");
+    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let gate = std::sync::Mutex::new(gate);
+    let conf = Config::new().clock(ManualClock::default()).listener(page.clone());
+    let ssc = dstream::stream!(batch = 1s, conf = conf, {
+        let numbers = queue_stream(vec![vec![1u64], vec![2, 3]]);
+        numbers.foreach_rdd(move |_| drop(gate.lock().map(|gate| gate.recv())));
+        numbers.map(|n| n + 1).foreach_rdd(|_| ());
+    })?;
+    let _ = open.send(());
+    ssc.run_batches(1)?;
+    let address = page.address().expect("it is served");
+    std::thread::scope(|scope| {
+        let runs = scope.spawn(|| ssc.run_batches(1));
+        browser.open(&format!("http://{address}/"));
+        browser.wait("document.querySelector('#connection').textContent == 'live'");
+        let time = browser.run_async(
+            "const ask = () => fetch('/api/v1/streaming/batches?status=processing').then(r => r.json())\
+             .then(found => found.length ? arguments[0](found[0].batchId) : setTimeout(ask, 20)); ask()",
+        );
+        browser.open(&format!("http://{address}/batches/{time}"));
+        browser.wait("document.querySelector('dd')?.innerText == 'processing'");
+        browser.wait("document.querySelector('#connection').textContent == 'live'");
+        browser.run("window.here = true");
+        drop(open);
+        browser.wait("document.querySelector('dd').innerText == 'completed'");
+        let rows = browser.run("return document.querySelectorAll('table')[1].tBodies[0].rows.length");
+        assert_eq!((browser.run("return window.here"), rows), (true.into(), 2.into()));
+        runs.join().expect("no panic")
+    })?;
+    assert_eq!(browser.errors(), Vec::<String>::new());
     Ok(())
 }

@@ -42,7 +42,7 @@ fn supervise<R: Receiver>(mut receiver: R, ctx: &ReceiverContext<R::Block>) {
     let config = &context.config;
     let mut failures = 0;
     while !stop.is_cancelled() {
-        let source = || name.clone();
+        let source = || context.label.as_ref().unwrap_or(name).clone();
         let at = || context.clock.now();
         config.events.emit(|| ReceiverStarted { source: source(), at: at() });
         let outcome = catch_unwind(AssertUnwindSafe(|| receiver.run(ctx)));
