@@ -41,9 +41,7 @@ impl Access {
                  since it stands in addresses"
                     .to_owned(),
             )),
-            token => {
-                Ok(Access { token: token.map(Arc::from), address, cookie: cookie_name(address).into() })
-            }
+            token => Ok(Access { token: token.map(Arc::from), address, cookie: cookie_name(address).into() }),
         }
     }
 

@@ -11,7 +11,6 @@ use crate::{
     embed::{self, Embed},
 };
 
-
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
@@ -66,8 +65,8 @@ pub(crate) async fn page() -> Response {
 
 /// The page where it shows dashboards, which other sites may be allowed to frame.
 pub(crate) fn dashboard(embed: &Embed) -> Response {
-    let mut response =
-        file("index.html").unwrap_or_else(|| problem(StatusCode::NOT_FOUND, "there is no page").into_response());
+    let mut response = file("index.html")
+        .unwrap_or_else(|| problem(StatusCode::NOT_FOUND, "there is no page").into_response());
     if let Some(policy) = embed.policy() {
         response.headers_mut().remove(header::X_FRAME_OPTIONS);
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);

@@ -53,8 +53,13 @@ mod tests {
         };
         assert_eq!(policy(&[]).unwrap(), None);
         let two = policy(&["https://a.example", "http://localhost:8080"]).unwrap().unwrap();
-        assert!(two.contains("frame-ancestors https://a.example http://localhost:8080; base-uri 'none';"), "{two}");
-        for wrong in ["", "*", "a.example", "https://", "https://a/b", "https://a; script-src *", "http://a b"] {
+        assert!(
+            two.contains("frame-ancestors https://a.example http://localhost:8080; base-uri 'none';"),
+            "{two}"
+        );
+        for wrong in
+            ["", "*", "a.example", "https://", "https://a/b", "https://a; script-src *", "http://a b"]
+        {
             let error = policy(&[wrong]).unwrap_err().to_string();
             assert!(error.contains(&format!("`{wrong}` is no site")), "{error}");
         }

@@ -16,10 +16,10 @@ use axum::{
         sse::{Event as SseEvent, KeepAlive, Sse},
     },
 };
+use dstream_core::Time;
 use dstream_core::events::Event;
 use futures_util::{Stream, stream};
 use serde_json::{Value, json};
-use dstream_core::Time;
 use tokio::{
     sync::{
         broadcast::{Receiver, Sender, error::RecvError},

@@ -51,12 +51,7 @@ pub(crate) fn bind(address: &str) -> Result<Bound> {
 
 impl Server {
     /// Serves until this is dropped.
-    pub(crate) fn start(
-        bound: Bound,
-        access: Access,
-        embed: Embed,
-        shared: Arc<Shared>,
-    ) -> Result<Server> {
+    pub(crate) fn start(bound: Bound, access: Access, embed: Embed, shared: Arc<Shared>) -> Result<Server> {
         let Bound { listener, address } = bound;
         let refused = |error| Error::io("the thread of the web page can't be started", error);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(refused)?;

@@ -347,7 +347,10 @@ fn pages_are_framed_by_those_who_may() {
         let at = page.address().unwrap();
         for path in ["/", "/state", "/assets/app.js"] {
             let (_, head, _) = answer(at, &format!("GET {path}"), "Host: localhost\r\n");
-            assert!(head.contains("frame-ancestors 'none'") && head.contains("x-frame-options: deny"), "{head}");
+            assert!(
+                head.contains("frame-ancestors 'none'") && head.contains("x-frame-options: deny"),
+                "{head}"
+            );
         }
         for path in ["/dashboard", "/dashboard/Words?embed"] {
             let (_, head, _) = answer(at, &format!("GET {path}"), "Host: localhost\r\n");
@@ -398,7 +401,8 @@ fn sources_of_one_name_are_told_apart() {
     ssc.run_batches(1).unwrap();
     ssc.stop();
     let at = page.address().unwrap();
-    let wanted = json!([["queue_stream", 3], ["queue_stream (2)", 1], ["pairs", 2], ["north/queue_stream", 7]]);
+    let wanted =
+        json!([["queue_stream", 3], ["queue_stream (2)", 1], ["pairs", 2], ["north/queue_stream", 7]]);
     let batch = ok(at, "/api/v1/timeline")["batches"][0][0].clone();
     let inputs = ok(at, &format!("/api/v1/batches/{batch}"))["inputs"].clone();
     let inputs = inputs.as_array().unwrap().iter();
@@ -406,7 +410,9 @@ fn sources_of_one_name_are_told_apart() {
     let sources = ok(at, "/api/v1/streaming/receivers");
     let sources = sources.as_array().unwrap().iter();
     assert_eq!(
-        sources.map(|it| json!([it["streamName"], it["avgEventRate"].as_f64().unwrap() as u64])).collect::<Value>(),
+        sources
+            .map(|it| json!([it["streamName"], it["avgEventRate"].as_f64().unwrap() as u64]))
+            .collect::<Value>(),
         wanted
     );
 }
