@@ -427,7 +427,9 @@ fn a_running_batch_is_told_of() {
     let ssc = dstream::stream!(batch = 1s, conf = conf, {
         let numbers = queue_stream(vec![vec![1u64], vec![2]]);
         numbers.map(|n| n + 1).foreach_rdd(|_| ());
-        numbers.foreach_rdd(move |_| drop(begun.lock().unwrap().recv()));
+        numbers.foreach_rdd(move |_| {
+            let _ = begun.lock().unwrap().recv();
+        });
     })
     .unwrap();
     begin.send(()).unwrap();

@@ -255,7 +255,9 @@ fn the_page_of_a_running_batch_is_live() -> dstream::Result<()> {
     let conf = Config::new().clock(ManualClock::default()).listener(page.clone());
     let ssc = dstream::stream!(batch = 1s, conf = conf, {
         let numbers = queue_stream(vec![vec![1u64], vec![2, 3]]);
-        numbers.foreach_rdd(move |_| drop(gate.lock().map(|gate| gate.recv())));
+        numbers.foreach_rdd(move |_| {
+            let _ = gate.lock().map(|gate| gate.recv());
+        });
         numbers.map(|n| n + 1).foreach_rdd(|_| ());
     })?;
     let _ = open.send(());
