@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::{Time, checkpoint::CheckpointError};
+use crate::{Time, checkpoint::CheckpointError, exchange::ExchangeError};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -20,6 +20,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | [`Source`](Error::Source) | see to the place that the data come from |
 /// | [`Unreadable`](Error::Unreadable) | see to the place that the data come from, then start the program again |
 /// | [`Checkpoint`](Error::Checkpoint) | see to the storage, then start the program again |
+/// | [`Exchange`](Error::Exchange) | start all processes again |
 /// | [`Thread`](Error::Thread) | start a new context, and report the fault |
 /// | [`Io`](Error::Io) | see to what the operating system has refused |
 #[derive(Clone, Debug)]
@@ -53,6 +54,9 @@ pub enum Error {
     },
     /// A checkpoint could not be written, or can't be gone on from.
     Checkpoint(CheckpointError),
+    /// Another one of the processes that run the program together is gone, or can't go on. All of them end, and
+    /// go on from the last checkpoint when they are started again.
+    Exchange(ExchangeError),
     /// More batches wait than [`Config::max_batches_behind`](crate::Config::max_batches_behind) allows, and
     /// the context is to [stop](crate::backpressure::OnBehind::Stop) then.
     #[non_exhaustive]
@@ -118,6 +122,7 @@ impl fmt::Display for Error {
                 write!(f, "source `{source_name}`: {message}")
             }
             Error::Checkpoint(error) => error.fmt(f),
+            Error::Exchange(error) => write!(f, "the processes that run this program can't go on together: {error}"),
             Error::Behind { batch, waiting, limit } => write!(
                 f,
                 "the context stops at the batch of {batch}, since {waiting} batches wait and `max_batches_behind` is {limit}: batches \
@@ -137,6 +142,7 @@ impl StdError for Error {
             Error::Job(error) => error.source(),
             // As if it stood here itself: its text is the text.
             Error::Output(error) => error.source(),
+            Error::Exchange(error) => error.source(),
             Error::Io { error, .. } | Error::Checkpoint(CheckpointError::Io { error, .. }) => Some(&**error),
             _ => None,
         }

@@ -3,7 +3,7 @@
 #[allow(deprecated)] // Its use is the warning.
 pub use crate::ops::cache::not_needed;
 pub use crate::{
-    batch::{Batch, Missing, Step},
+    batch::{Batch, Gather, GatherNothing, Gathered, Gathering, Missing, Step},
     block::Block,
     checkpoint::store::Storage,
     context::{Builder, Hoisted},

@@ -93,6 +93,11 @@ impl Batch<'_> {
         Ok(all)
     }
 
+    /// Why an exchange of this batch has failed, so that the processes are not in step any more.
+    pub(crate) fn broken_exchange(&self) -> Option<ExchangeError> {
+        self.exchanges.broken.lock().unpoisoned().clone()
+    }
+
     /// Which of `buckets` this process owns.
     pub(crate) fn owned(&self, buckets: usize) -> Range<usize> {
         owned_buckets(&own_groups(self.others()), buckets)
@@ -101,6 +106,11 @@ impl Batch<'_> {
     /// Whether what has no key ends here.
     pub(crate) fn owns_first(&self) -> bool {
         own_groups(self.others()).contains(&0)
+    }
+
+    /// Whether the outputs are those of another process.
+    pub(crate) fn is_follower(&self) -> bool {
+        self.others().is_some_and(|exchange| exchange.process() > 0)
     }
 
     /// `None` if this process is alone.

@@ -1,6 +1,7 @@
 //! One run of a pipeline over one batch: its stages, failures and outputs.
 
 mod exchange;
+mod gathered;
 mod watch;
 
 use std::{
@@ -21,6 +22,7 @@ use crate::{
 };
 
 use exchange::Exchanges;
+pub use gathered::{Gather, GatherNothing, Gathered, Gathering};
 pub(crate) use watch::OutputWatch;
 pub(crate) use watch::StageInput;
 use watch::StageWatch;
@@ -59,6 +61,8 @@ pub(crate) trait OutputProgress: Sync {
     fn may_be_written(&self, time: Time) -> bool;
     /// The oldest batch that a restart may run again, if there is a checkpoint.
     fn rerun_from(&self) -> Option<Time>;
+    /// Whether one checkpoint has the state of several processes.
+    fn is_shared(&self) -> bool;
     /// What outputs need of the context.
     fn scope(&self) -> OutputScope;
 }
@@ -290,6 +294,11 @@ impl<'a> Batch<'a> {
         self.log.may_be_written(self.time)
     }
 
+    /// Whether the checkpoint has the state of other processes, too.
+    pub(crate) fn shares_checkpoint(&self) -> bool {
+        self.log.is_shared()
+    }
+
     pub(crate) fn rerun_from(&self) -> Time {
         self.log.rerun_from().unwrap_or(self.time).min(self.time)
     }
@@ -424,6 +433,10 @@ impl OutputProgress for NoProgress {
     fn done(&self, _: Time, _: &str) {}
 
     fn may_be_written(&self, _: Time) -> bool {
+        false
+    }
+
+    fn is_shared(&self) -> bool {
         false
     }
 

@@ -2,7 +2,8 @@
 
 use std::{fmt, ops::Range};
 
-use serde::{Serialize, de::DeserializeOwned};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::encode::encode_to;
 
@@ -73,6 +74,16 @@ impl Changes {
         self.failed = self.failed.take().or(later.failed);
     }
 
+    /// Adds what another process has of the same operator, for other keys. `Err` if only one of them has
+    /// written all anew: the other's entries would be lost.
+    pub(crate) fn join(&mut self, other: Changes) -> Result<(), &'static str> {
+        if self.cleared != other.cleared {
+            return Err("one process has written its state anew and another has not");
+        }
+        self.append(Changes { cleared: false, ..other });
+        Ok(())
+    }
+
     /// Whether nothing has changed.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && !self.cleared && self.failed.is_none()
@@ -128,6 +139,41 @@ impl Changes {
                 None
             }
         }
+    }
+}
+
+/// The changes of a process that has no checkpoint of its own, on their way to the one that writes it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SentChanges {
+    bytes: Bytes,
+    /// Where an entry begins, and how long its key and its value are.
+    entries: Vec<(usize, usize, Option<usize>)>,
+    cleared: bool,
+    failed: Option<String>,
+}
+
+impl From<Changes> for SentChanges {
+    fn from(changes: Changes) -> SentChanges {
+        let Changes { bytes, entries, cleared, failed } = changes;
+        let entries = entries.into_iter().map(|e| (e.start, e.key, e.value)).collect();
+        SentChanges { bytes: bytes.into(), entries, cleared, failed }
+    }
+}
+
+impl TryFrom<SentChanges> for Changes {
+    type Error = String;
+
+    fn try_from(sent: SentChanges) -> Result<Changes, String> {
+        let SentChanges { bytes, entries, cleared, failed } = sent;
+        let fits = |&(start, key, value): &(usize, usize, Option<usize>)| {
+            let end = start.checked_add(key).and_then(|end| end.checked_add(value.unwrap_or(0)));
+            end.is_some_and(|end| end <= bytes.len())
+        };
+        if !entries.iter().all(fits) {
+            return Err("changes of state refer to bytes that are not there".to_owned());
+        }
+        let entries = entries.into_iter().map(|(start, key, value)| Entry { start, key, value }).collect();
+        Ok(Changes { bytes: bytes.into(), entries, cleared, failed })
     }
 }
 

@@ -28,6 +28,7 @@ mod tests;
 mod wal;
 mod writer;
 
+pub(crate) use changes::SentChanges;
 pub use changes::{Changes, decode};
 pub use error::CheckpointError;
 pub use inspect::inspect_checkpoint;
@@ -39,7 +40,7 @@ pub(crate) use manifest::{PendingBatch, Progress};
 pub(crate) use migrate::Migration;
 #[cfg(test)]
 pub(crate) use recovery::Restored;
-pub(crate) use recovery::{Recovered, Session, Slot};
+pub(crate) use recovery::{Recovered, Session, Slot, restore_only};
 pub(crate) use store::Storage;
 #[cfg(test)]
 pub(crate) use wal::RecoveredBlock;

@@ -169,6 +169,26 @@ impl Session {
     }
 }
 
+/// Gives the operators of a process their state back that writes no checkpoint: it follows the one which goes
+/// on from the checkpoint with this number. Nothing is locked, and nothing written.
+pub(crate) fn restore_only(
+    store: &dyn CheckpointStore,
+    number: u64,
+    operators: &mut [Slot<'_>],
+    forget: &[String],
+) -> Result<Restored> {
+    let found = Recovered::find(store, &list(store)?)?;
+    match found.filter(|found| found.number == number) {
+        Some(recovered) => recovered.restore(store, operators, forget, None),
+        None => Err(CheckpointError::Invalid(format!(
+            "process 0 goes on from `{}`, which this process does not find in `{}`: give all processes the same place, on \
+             storage that all of them share",
+            object_name(Kind::Checkpoint, number),
+            store.describe("")
+        ))),
+    }
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("store", &self.store).field("recovered", &self.recovered).finish()
@@ -176,6 +196,11 @@ impl fmt::Debug for Session {
 }
 
 impl Recovered {
+    /// The number of the checkpoint.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// How far the program was.
     pub(crate) fn progress(&self) -> &Progress {
         &self.manifest.progress

@@ -99,7 +99,7 @@ impl BatchQueue {
 }
 
 /// Sets `done`, also if the driver panics, so that a stop never waits in vain.
-struct DoneOnDrop<'a>(&'a BatchQueue);
+pub(super) struct DoneOnDrop<'a>(pub(super) &'a BatchQueue);
 
 impl Drop for DoneOnDrop<'_> {
     fn drop(&mut self) {
@@ -158,10 +158,11 @@ pub(super) fn spawn(
         .map_err(|error| Error::io("the thread that runs the batches can't be started", error))
 }
 
-/// Writes down that a batch begins; if that fails, it has not begun.
+/// Writes down that a batch begins, and tells the other processes; if that fails, it has not begun.
 pub(super) fn begin(inner: &ContextInner, time: Time) -> Result<()> {
     let zero = *inner.zero.get_or_init(|| time - inner.interval);
-    inner.checkpoint(|checkpoints| checkpoints.begin(time, zero))
+    inner.checkpoint(|checkpoints| checkpoints.begin(time, zero))?;
+    inner.announce_batch(time, zero)
 }
 
 /// Runs every pipeline over a batch that has begun, and returns the first failure.
@@ -189,8 +190,16 @@ pub(super) fn run_batch(inner: &Arc<ContextInner>, pipelines: &mut [Pipeline], t
         inner.stop(true);
     }
     let (outputs, read) = batch.watched();
-    let failure = batch.finish().into_iter().next().or(panicked);
-    let written = inner.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none()));
+    let broken = batch.broken_exchange();
+    let mut failure = batch.finish().into_iter().next().or(panicked);
+    let written = inner.end_together(time, broken, failure.as_ref()).and_then(|others| {
+        failure = failure.take().or(others.failure);
+        inner.checkpoint(|checkpoints| checkpoints.end(time, failure.is_none(), others.changes))
+    });
+    if let Err(Error::Exchange(_)) = &written {
+        // It says why the batch has failed, too.
+        failure = None;
+    }
     let error = failure.clone().map(Error::from).or(written.clone().err());
     inner.watch.completed(
         watched,

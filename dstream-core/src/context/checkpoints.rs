@@ -17,14 +17,15 @@ use std::{
 };
 
 use super::{
+    cluster::OperatorChanges,
     inner::{ContextInner, Lifecycle},
     older::check_older,
 };
 use crate::{
     Error, Result, Time,
     checkpoint::{
-        Changes, CheckpointError, Checkpointer, PendingBatch, Policy, Progress, Session, Slot, Stateful,
-        Storage,
+        Changes, CheckpointError, CheckpointStore, Checkpointer, PendingBatch, Policy, Progress, Recovered,
+        Session, Slot, Stateful, Storage, restore_only,
     },
     config::UNNAMED,
     receiver::SharedWal,
@@ -50,6 +51,8 @@ pub(super) struct Checkpoints {
     frozen: Option<Frozen>,
     /// By how much the oldest of the checkpoints that are kept may be behind the newest.
     kept: Duration,
+    /// The number of the checkpoint that the program has gone on from.
+    continued: Option<u64>,
 }
 
 /// While the checkpoint stays where it is, nothing of the log can be deleted.
@@ -162,6 +165,7 @@ impl Checkpoints {
             (operators(&lifecycle), sources(&lifecycle), progress, outputs, lifecycle.forget.clone())
         };
         let found = session.recovered().map(|recovered| recovered.progress().clone());
+        let continued = session.recovered().map(Recovered::number);
         if let Some(found) = &found
             && progress.application == UNNAMED
         {
@@ -230,6 +234,7 @@ impl Checkpoints {
             outputs,
             frozen: None,
             kept,
+            continued,
         };
         Ok((checkpoints, resumed))
     }
@@ -253,6 +258,11 @@ impl Checkpoints {
         let (outputs, done) = (self.outputs.clone(), Some(Vec::new()));
         self.progress.pending = vec![PendingBatch { time, outputs, done, inputs }];
         self.unwritten = true;
+    }
+
+    /// The number of the checkpoint that the program has gone on from.
+    pub(super) fn continued(&self) -> Option<u64> {
+        self.continued
     }
 
     /// Whether the checkpoint stays before a batch that failed.
@@ -283,14 +293,14 @@ impl Checkpoints {
     }
 
     /// Notes that a batch is done, with what the operators have now. If it failed, the checkpoint stays where
-    /// it is from now on.
-    pub(super) fn end(&mut self, time: Time, succeeded: bool) {
-        let changes = self.operators.iter().map(|(name, state)| {
-            let mut changes = Changes::default();
-            state.lock().unpoisoned().changes(&mut changes);
-            (name.clone(), changes)
-        });
-        let changes: Vec<_> = changes.collect();
+    /// it is from now on. `others` is what changed in other processes.
+    pub(super) fn end(&mut self, time: Time, succeeded: bool, others: Vec<OperatorChanges>) {
+        let mut changes = changes_of(&self.operators);
+        let joined = join(&mut changes, others);
+        if let Err(what) = &joined {
+            crate::logs::error!("the batch at {time} can't be committed: {what}");
+        }
+        let succeeded = succeeded && joined.is_ok();
         // What nobody will write is taken from the operators all the same, so that it does not pile up there,
         // or in the log's list.
         self.log.finish(time);
@@ -411,7 +421,46 @@ fn check(found: &Progress, ours: &str, interval: Duration, place: &str) -> Resul
     Ok(())
 }
 
-fn operators(lifecycle: &Lifecycle) -> Vec<(String, Arc<Mutex<dyn Stateful>>)> {
+/// What has changed in each operator since the last call.
+pub(super) fn changes_of(operators: &[(String, Arc<Mutex<dyn Stateful>>)]) -> OperatorChanges {
+    let changes = operators.iter().map(|(name, state)| {
+        let mut changes = Changes::default();
+        state.lock().unpoisoned().changes(&mut changes);
+        (name.clone(), changes)
+    });
+    changes.collect()
+}
+
+/// Adds what changed in other processes.
+fn join(own: &mut OperatorChanges, others: Vec<OperatorChanges>) -> Result<(), String> {
+    for (name, changes) in others.into_iter().flatten() {
+        let own = own.iter_mut().find(|(own, _)| *own == name);
+        let (_, own) = own.ok_or_else(|| format!("another process keeps `{name}`, which this one has not"))?;
+        own.join(changes).map_err(|what| format!("`{name}`: {what}"))?;
+    }
+    Ok(())
+}
+
+/// Gives the operators of a process that writes no checkpoint their state back.
+pub(super) fn restore_following(inner: &ContextInner, store: &dyn CheckpointStore, number: u64) -> Result<()> {
+    let (operators, forget) = {
+        let lifecycle = inner.lock();
+        (operators(&lifecycle), lifecycle.forget.clone())
+    };
+    let mut guards: Vec<_> =
+        operators.iter().map(|(name, state)| (name, state.lock().unpoisoned())).collect();
+    let mut slots: Vec<Slot<'_>> = guards
+        .iter_mut()
+        .map(|(name, state)| Slot { name, kind: "operator", state: &mut **state })
+        .collect();
+    // What sources had is for process 0.
+    let sources = sources(&inner.lock()).into_iter().map(|(name, _)| name);
+    let restored = restore_only(store, number, &mut slots, &forget.into_iter().chain(sources).collect::<Vec<_>>())?;
+    crate::logs::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
+    Ok(())
+}
+
+pub(super) fn operators(lifecycle: &Lifecycle) -> Vec<(String, Arc<Mutex<dyn Stateful>>)> {
     lifecycle.operators.iter().map(|operator| (operator.name.clone(), Arc::clone(&operator.shared))).collect()
 }
 

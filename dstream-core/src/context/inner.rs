@@ -9,7 +9,8 @@ use std::{
 use super::{
     ContextState,
     batch_queue::{self, BatchQueue},
-    checkpoints::{Checkpoints, Opened, Resumed, sources},
+    checkpoints::{Checkpoints, Opened, Resumed, changes_of, operators, sources},
+    cluster::OperatorChanges,
     failures::Failures,
     generator::{self, Generator},
     given_up::{GivenUp, Recoverable},
@@ -27,6 +28,7 @@ use crate::{
     checkpoint::Storage,
     clock::{CancellationToken, Stopwatch},
     events::{Bus, ContextStarted, ContextStopped, ContextView, Listener, StatusLine},
+    exchange::Role,
     exec::Executor,
     output::Output,
     panics::panic_text,
@@ -60,7 +62,9 @@ pub(super) struct ContextInner {
     /// The zero time: one interval before the first batch.
     pub(super) zero: OnceLock<Time>,
     /// The seed of the hash of keys, set in the first batch.
-    seed: OnceLock<u64>,
+    pub(super) seed: OnceLock<u64>,
+    /// What this process does among those that run the program, once the context is started.
+    pub(super) role: OnceLock<Role>,
     /// Sends events about batches to listeners.
     pub(super) watch: Arc<Watch>,
     /// The last batch that an earlier process may have written, if it has left one that had begun: all until
@@ -186,6 +190,7 @@ impl ContextInner {
             exec: Executor::new(config.threads, config.partitions)?,
             zero: OnceLock::new(),
             seed: OnceLock::new(),
+            role: OnceLock::new(),
             watch: Arc::new(Watch::new(&config)),
             rerun_until: OnceLock::new(),
             config,
@@ -239,7 +244,7 @@ impl ContextInner {
         }
     }
 
-    fn start_inputs(&self, log: Option<&Arc<SharedWal>>, to_end: bool) -> Result<()> {
+    pub(super) fn start_inputs(&self, log: Option<&Arc<SharedWal>>, to_end: bool) -> Result<()> {
         let inputs = sources(&self.lock());
         for (name, input) in inputs {
             input.start(&SourceContext {
@@ -247,6 +252,7 @@ impl ContextInner {
                 log: log.map(|log| ReceiverLog::new(log, &name)),
                 to_end,
                 label: Some(input.label().to_owned()),
+                role: self.role(),
                 ..SourceContext::new(self.config.clone(), self.interval)
             })?;
         }
@@ -262,7 +268,11 @@ impl ContextInner {
         if self.config.handle_signals {
             signals::enable()?;
         }
+        if self.take_role().is_follower() {
+            return self.start_following(pipelines);
+        }
         let (pending, next) = self.go_on(false, random_seed())?;
+        self.lead(false)?;
         let queue = Arc::new(BatchQueue::default());
         if let Some(pending) = pending {
             queue.push(pending);
@@ -287,16 +297,22 @@ impl ContextInner {
         generator::spawn(self, generator, queue)
     }
 
-    /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun
-    /// before a restart, and the first batch behind it: those that were missed come first. `seed` is that of
-    /// the hash if neither the checkpoint nor the settings have one.
-    pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
+    /// Tells the listeners that the context starts.
+    pub(super) fn tell_started(&self) -> Result<()> {
         let events = &self.config.events;
         if events.is_listened() {
             let plan = self.plan();
             events.attach(ContextView::new(plan.clone()))?;
             events.emit(|| ContextStarted { at: self.config.clock.now(), plan });
         }
+        Ok(())
+    }
+
+    /// Starts the sources, and goes on from the checkpoint if there is one. Returns a batch that had begun
+    /// before a restart, and the first batch behind it: those that were missed come first. `seed` is that of
+    /// the hash if neither the checkpoint nor the settings have one.
+    pub(super) fn go_on(&self, to_end: bool, seed: u64) -> Result<(Option<Time>, Time)> {
+        self.tell_started()?;
         let fresh = || self.config.clock.now().next_multiple_of(self.interval);
         let Some(storage) = self.lock().checkpoint.clone() else {
             self.seed.get_or_init(|| self.config.hash_seed.unwrap_or(seed));
@@ -318,6 +334,22 @@ impl ContextInner {
             }
             None => (None, fresh()),
         })
+    }
+
+    /// The number of the checkpoint that the context goes on from.
+    pub(super) fn continued(&self) -> Option<u64> {
+        self.lock_checkpoints().as_ref().and_then(Checkpoints::continued)
+    }
+
+    /// What has changed in all operators since the last call, in a process that writes no checkpoint.
+    pub(super) fn changes(&self) -> OperatorChanges {
+        let lifecycle = self.lock();
+        if lifecycle.checkpoint.is_none() {
+            return Vec::new();
+        }
+        let operators = operators(&lifecycle);
+        drop(lifecycle);
+        changes_of(&operators)
     }
 
     /// The seed of the hash that places keys.
@@ -386,7 +418,7 @@ impl ContextInner {
     /// for it.
     pub(super) fn is_fatal(&self, error: &Error) -> bool {
         let stops = self.config.on_failure == OnFailure::Stop;
-        matches!(error, Error::Checkpoint(_)) || (stops && matches!(error, Error::Job(_)))
+        matches!(error, Error::Checkpoint(_) | Error::Exchange(_)) || (stops && matches!(error, Error::Job(_)))
     }
 
     /// Ends the context because of something without which it can't go on, and returns at once.
@@ -398,7 +430,7 @@ impl ContextInner {
     }
 
     /// Does a part of a stop on a thread of its own.
-    fn apart(self: &Arc<ContextInner>, stop: impl FnOnce(&Arc<ContextInner>) + Send + 'static) {
+    pub(super) fn apart(self: &Arc<ContextInner>, stop: impl FnOnce(&Arc<ContextInner>) + Send + 'static) {
         let inner = Arc::clone(self);
         if let Err(error) = self.config.runtime.spawn("dstream-stop", move || stop(&inner)) {
             crate::logs::warn!(
@@ -551,6 +583,7 @@ impl ContextInner {
             let lifecycle = self.lock();
             (lifecycle.state == ContextState::Active, lifecycle.failures.last().map(Error::to_string))
         };
+        self.announce_end(error.clone());
         if started {
             self.config.events.emit(|| ContextStopped { at: self.config.clock.now(), error });
         }
@@ -629,6 +662,10 @@ impl OutputProgress for ContextInner {
     fn may_be_written(&self, time: Time) -> bool {
         // Batches that are stepped run ahead of the clock.
         self.rerun_until.get().is_some_and(|until| time <= *until || self.lock().run.is_none())
+    }
+
+    fn is_shared(&self) -> bool {
+        self.role() != Role::Alone
     }
 
     fn rerun_from(&self) -> Option<Time> {

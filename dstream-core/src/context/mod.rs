@@ -4,6 +4,7 @@ mod batch_queue;
 mod behind;
 mod builder;
 mod checkpoints;
+mod cluster;
 mod failures;
 mod generator;
 mod given_up;

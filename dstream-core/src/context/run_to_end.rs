@@ -49,10 +49,15 @@ impl StreamingContext {
             lifecycle.state = ContextState::Active;
             (std::mem::take(&mut lifecycle.pipelines), lifecycle.check(&inner.config))
         };
-        let outcome = checked
-            .and_then(|()| inner.is_exhausted())
-            .and_then(|_| inner.go_on(true, 0))
-            .and_then(|(planned, next)| drain(inner, stepper.insert(Stepper { pipelines, next, planned })));
+        let outcome = if inner.take_role().is_follower() {
+            checked.and_then(|()| inner.follow_to_end(pipelines))
+        } else {
+            checked
+                .and_then(|()| inner.is_exhausted())
+                .and_then(|_| inner.go_on(true, 0))
+                .and_then(|started| inner.lead(true).map(|()| started))
+                .and_then(|(planned, next)| drain(inner, stepper.insert(Stepper { pipelines, next, planned })))
+        };
         drop(stepper);
         inner.stop(false);
         let end = inner.lock().failures.end().cloned();

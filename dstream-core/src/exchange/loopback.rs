@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{Exchange, ExchangeError, ExchangeStep};
-use crate::{Time, sync::Unpoisoned};
+use crate::{Time, clock::CancellationToken, sync::Unpoisoned};
 
 /// A cluster in one process: contexts on threads of their own exchange bytes, as if they were on hosts of
 /// their own.
@@ -40,6 +40,8 @@ struct State {
     /// What has been sent from one process to another: at `from * processes + to`, in order.
     queues: Vec<VecDeque<(Tag, Bytes)>>,
     gone: Vec<bool>,
+    /// What process 0 has announced to each process and that has not read.
+    announced: Vec<VecDeque<Bytes>>,
     bytes: u64,
 }
 
@@ -53,6 +55,7 @@ impl LoopbackCluster {
         let state = State {
             queues: vec![VecDeque::new(); processes * processes],
             gone: vec![false; processes],
+            announced: vec![VecDeque::new(); processes],
             bytes: 0,
         };
         let shared = Shared { state: Mutex::new(state), changed: Condvar::new() };
@@ -147,6 +150,34 @@ impl Exchange for LoopbackProcess {
             }
         }
         Ok(received)
+    }
+
+    fn announce(&self, message: Bytes) -> Result<(), ExchangeError> {
+        let mut state = self.cluster.shared.lock();
+        if let Some(gone) = state.gone.iter().position(|gone| *gone) {
+            return Err(ExchangeError::with(gone, "is gone"));
+        }
+        state.announced.iter_mut().for_each(|announced| announced.push_back(message.clone()));
+        self.cluster.shared.changed.notify_all();
+        Ok(())
+    }
+
+    fn announcement(&self, stop: &CancellationToken) -> Result<Option<Bytes>, ExchangeError> {
+        let shared = &self.cluster.shared;
+        let mut state = shared.lock();
+        loop {
+            if let Some(announced) = state.announced[self.process].pop_front() {
+                return Ok(Some(announced));
+            }
+            if let Some(gone) = [0, self.process].into_iter().find(|process| state.gone[*process]) {
+                return Err(ExchangeError::with(gone, "is gone"));
+            }
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            // Nobody notifies when `stop` is cancelled.
+            state = shared.changed.wait_timeout(state, Duration::from_millis(20)).unpoisoned().0;
+        }
     }
 }
 

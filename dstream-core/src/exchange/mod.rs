@@ -33,7 +33,7 @@ use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{Error, Result, Time};
+use crate::{Error, Result, Time, clock::CancellationToken};
 
 pub(crate) use wire::{Wire, chunks_of, collect_seq};
 
@@ -67,6 +67,17 @@ pub trait Exchange: fmt::Debug + Send + Sync {
         process * KEY_GROUPS / n..(process + 1) * KEY_GROUPS / n
     }
 
+    /// Connects to all other processes, before anything is exchanged by a context that is started. It may wait
+    /// for them as long as it takes, but returns when `stop` is cancelled.
+    ///
+    /// # Errors
+    ///
+    /// If that can't work, or has been stopped.
+    fn connect(&self, stop: &CancellationToken) -> Result<(), ExchangeError> {
+        let _ = stop;
+        Ok(())
+    }
+
     /// Sends `messages[p]` to process `p`, and returns what each process has sent here in the same step, by
     /// process. At the place of this process itself both are empty.
     ///
@@ -78,6 +89,22 @@ pub trait Exchange: fmt::Debug + Send + Sync {
     /// If a process can't be reached, is gone, does not answer in time, or has gone on to a later step. The
     /// batch fails, and no further step of it is exchanged.
     fn exchange(&self, step: &ExchangeStep<'_>, messages: Vec<Bytes>) -> Result<Vec<Bytes>, ExchangeError>;
+
+    /// Tells every other process something, such as that a batch begins: only process 0 does. Returns as soon
+    /// as it is on its way.
+    ///
+    /// # Errors
+    ///
+    /// If a process is known to be gone.
+    fn announce(&self, message: Bytes) -> Result<(), ExchangeError>;
+
+    /// The next announcement of process 0, in their order. Waits for it without limit as long as that process
+    /// is there: `None` when `stop` is cancelled before.
+    ///
+    /// # Errors
+    ///
+    /// If process 0 can't be reached or is gone.
+    fn announcement(&self, stop: &CancellationToken) -> Result<Option<Bytes>, ExchangeError>;
 }
 
 /// Which exchange of a program this is. Steps are ordered by batch, then by number.
@@ -143,6 +170,49 @@ impl fmt::Display for ExchangeError {
 impl StdError for ExchangeError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause.as_ref().map(|cause| &**cause as &(dyn StdError + 'static))
+    }
+}
+
+/// What a process does among those that run one program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// It has its own batches.
+    Alone,
+    /// Process 0 of so many: it plans the batches of all, writes the checkpoint and has the outputs.
+    Leader {
+        /// How many there are.
+        of: usize,
+    },
+    /// It runs the batches that process 0 announces.
+    Follower {
+        /// Which one it is.
+        process: usize,
+        /// How many there are.
+        of: usize,
+    },
+}
+
+impl Role {
+    /// That of a process in a cluster.
+    pub(crate) fn in_cluster(exchange: Option<&dyn Exchange>) -> Role {
+        match exchange.map(|exchange| (exchange.process(), exchange.processes())) {
+            None | Some((_, 0 | 1)) => Role::Alone,
+            Some((0, of)) => Role::Leader { of },
+            Some((process, of)) => Role::Follower { process, of },
+        }
+    }
+
+    /// Which process it is, and of how many.
+    pub(crate) fn place(self) -> (usize, usize) {
+        match self {
+            Role::Alone => (0, 1),
+            Role::Leader { of } => (0, of),
+            Role::Follower { process, of } => (process, of),
+        }
+    }
+
+    pub(crate) fn is_follower(self) -> bool {
+        matches!(self, Role::Follower { .. })
     }
 }
 
@@ -236,6 +306,14 @@ mod tests {
         fn exchange(&self, _: &ExchangeStep<'_>, messages: Vec<Bytes>) -> Result<Vec<Bytes>, ExchangeError> {
             Ok(messages)
         }
+
+        fn announce(&self, _: Bytes) -> Result<(), ExchangeError> {
+            Ok(())
+        }
+
+        fn announcement(&self, _: &CancellationToken) -> Result<Option<Bytes>, ExchangeError> {
+            Ok(None)
+        }
     }
 
     #[derive(Debug)]
@@ -252,6 +330,14 @@ mod tests {
 
         fn exchange(&self, _: &ExchangeStep<'_>, messages: Vec<Bytes>) -> Result<Vec<Bytes>, ExchangeError> {
             Ok(messages)
+        }
+
+        fn announce(&self, _: Bytes) -> Result<(), ExchangeError> {
+            Ok(())
+        }
+
+        fn announcement(&self, _: &CancellationToken) -> Result<Option<Bytes>, ExchangeError> {
+            Ok(None)
         }
     }
 

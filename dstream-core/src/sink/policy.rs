@@ -115,6 +115,13 @@ impl Batch<'_> {
         emit: impl FnMut(&Rdd<T>, &SinkBatch) -> Result<(), SinkError>,
     ) {
         let op = &output.op;
+        if self.is_follower() {
+            // The outputs are process 0's.
+            if let Err(missing) = input {
+                self.fail(missing.clone());
+            }
+            return;
+        }
         if self.is_output_done(&output.name) {
             return;
         }

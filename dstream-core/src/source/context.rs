@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     Config, Error, Time,
     clock::{CancellationToken, Clock},
+    exchange::Role,
     receiver::ReceiverLog,
 };
 
@@ -30,6 +31,8 @@ pub struct SourceContext {
     pub to_end: bool,
     /// What events call the source, where that is not its own name.
     pub(crate) label: Option<String>,
+    /// Whose batches the source gives.
+    pub(crate) role: Role,
 }
 
 impl SourceContext {
@@ -44,6 +47,7 @@ impl SourceContext {
             log: None,
             to_end: false,
             label: None,
+            role: Role::Alone,
         }
     }
 

@@ -16,6 +16,7 @@ use crate::{
     backpressure::BYTES_OF_A_RECORD,
     checkpoint::{Changes, Stateful, decode, encode},
     events::{Bus, InputInfo},
+    exchange::Role,
     panics::panic_text,
     sync::Unpoisoned,
 };
@@ -37,6 +38,8 @@ struct Shared<S: Source> {
     planned: Mutex<VecDeque<Planned<S::Block>>>,
     /// Whether a checkpoint needs to know what a batch has taken.
     checkpointed: AtomicBool,
+    /// Which part of each batch this process has, from the start on, if it is divided.
+    part: OnceLock<Role>,
     /// The listeners, from the start on.
     events: OnceLock<Bus>,
 }
@@ -51,6 +54,8 @@ struct Planned<B> {
     /// What the plan says, if somebody listens.
     details: Vec<String>,
     progress: SourceProgress,
+    /// The plan, for the other processes, if they have a part of it.
+    divided: Option<Bytes>,
 }
 
 /// The progress of a source in a batch, for a checkpoint.
@@ -83,6 +88,7 @@ impl<S: Source> Input<S> {
                 source: Mutex::new(source),
                 planned: Mutex::default(),
                 checkpointed: AtomicBool::new(false),
+                part: OnceLock::new(),
                 events: OnceLock::new(),
             }),
         }
@@ -98,12 +104,15 @@ impl<S: Source> Input<S> {
     /// Plans a batch with `plan`, and makes its blocks.
     fn add(&self, time: Time, limit: Option<u64>, plan: impl FnOnce(&mut S) -> Result<Option<S::Plan>>) {
         let mut progress = SourceProgress::default();
-        let mut details = Vec::new();
+        let (mut details, mut divided) = (Vec::new(), None);
         let mut source = self.source();
         let blocks = self.guard(|| {
             let Some(plan) = plan(&mut source)? else { return Ok(Vec::new()) };
             if self.is_checkpointed() && source.can_replay() {
                 progress.plan = Some(self.encode(&plan)?);
+            }
+            if let Some(Role::Leader { .. }) = self.shared.part.get() {
+                divided = Some(progress.plan.clone().map_or_else(|| self.encode(&plan), Ok)?);
             }
             if self.shared.events.get().is_some_and(Bus::is_listened) {
                 details = shorten(source.details(&plan));
@@ -122,7 +131,11 @@ impl<S: Source> Input<S> {
         }
         drop(source);
         let records = blocks.as_deref().unwrap_or_default().iter().map(records_of).sum();
-        self.queue().push_back(Planned { time, blocks, records, limit, details, progress });
+        let blocks = match self.shared.part.get() {
+            Some(role) => blocks.map(|blocks| part_of(blocks, *role)),
+            None => blocks,
+        };
+        self.queue().push_back(Planned { time, blocks, records, limit, details, progress, divided });
     }
 
     fn encode(&self, plan: &S::Plan) -> Result<Bytes> {
@@ -171,6 +184,20 @@ pub(crate) fn records_of(block: &impl Block) -> u64 {
     block.record_estimate().unwrap_or_else(|| (block.weight() as u64).div_ceil(BYTES_OF_A_RECORD))
 }
 
+/// The blocks of a batch that this process has: those of process 0 are first, and each has about as much.
+fn part_of<B: Block>(blocks: Vec<B>, role: Role) -> Vec<B> {
+    let (process, processes) = role.place();
+    let total: u128 = blocks.iter().map(|block| block.weight() as u128).sum();
+    let mut before = 0;
+    let mut is_own = |block: &B| {
+        let middle = 2 * before + block.weight() as u128;
+        before += block.weight() as u128;
+        let owner = middle * processes as u128 / (2 * total).max(1);
+        owner.min(processes as u128 - 1) == process as u128
+    };
+    blocks.into_iter().filter(|block| is_own(block)).collect()
+}
+
 /// The part of an [`Input`] that is independent of the type of its records.
 ///
 /// All but `name`, `label`, `planned`, `planned_records`, `is_planned` and `progress` wait for the source.
@@ -189,6 +216,8 @@ pub(crate) trait AnyInput: Send + Sync {
     fn planned_records(&self, time: Time) -> u64;
     /// Plans a batch that had begun before a restart: what it had then, nothing without a plan.
     fn replay(&self, time: Time, plan: Option<&[u8]>) -> Result<()>;
+    /// In process 0, once, the plan of a batch of which the other processes have a part.
+    fn divided(&self, time: Time) -> Option<Bytes>;
     fn is_planned(&self, time: Time) -> bool;
     /// Whether the checkpoint of a batch can say what the source gave to it.
     fn can_replay(&self) -> bool;
@@ -230,6 +259,11 @@ impl<S: Source> AnyInput for Input<S> {
 
     fn start(&self, context: &SourceContext) -> Result<()> {
         self.shared.events.get_or_init(|| context.config.events.clone());
+        match (context.role, self.guard(|| Ok(self.source().can_divide()))?) {
+            (Role::Alone, _) | (Role::Leader { .. }, false) => {}
+            (Role::Follower { .. }, false) => return Ok(()),
+            (role, true) => drop(self.shared.part.set(role)),
+        }
         self.guard(|| self.source().start(context))
     }
 
@@ -271,6 +305,10 @@ impl<S: Source> AnyInput for Input<S> {
         // The checkpoint knows already.
         drop(self.progress(time));
         Ok(())
+    }
+
+    fn divided(&self, time: Time) -> Option<Bytes> {
+        self.queue().iter_mut().find(|planned| planned.time == time)?.divided.take()
     }
 
     fn can_replay(&self) -> bool {

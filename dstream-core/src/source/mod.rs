@@ -144,6 +144,14 @@ pub trait Source: Send + 'static {
         true
     }
 
+    /// Whether each of several processes that run one program can read the blocks of a plan, as from a disk
+    /// that all of them see. Then process 0 plans a batch, every process makes its blocks and has a part of
+    /// them; `start` is called in all of them, what else is said of the source in process 0 alone. If not,
+    /// process 0 has all blocks of a batch.
+    fn can_divide(&self) -> bool {
+        false
+    }
+
     /// All batches up to `time` are done, and won't run again: what they took can be acknowledged, or
     /// deleted. With a checkpoint, it holds them by now. A crash may come between, so that nobody is told;
     /// and after a batch that failed, a checkpoint stays before it, and nothing is told until a restart.

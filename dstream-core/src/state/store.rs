@@ -197,12 +197,13 @@ impl<K: Key<Owned = K> + Data, S: Data> StateTables<K, S> {
             entries_of(batch.seed(), restored_entries, self.num_buckets).into_iter().enumerate()
         {
             if !owned.contains(&at) {
-                foreign |= !entries.is_empty();
+                foreign |= !entries.is_empty() && !batch.shares_checkpoint();
                 continue;
             }
             entries.into_iter().for_each(|entry| buckets[at].keys.merge(entry, |_, last| last));
         }
-        // Converted entries, and those of keys that other processes own now, are rewritten as a whole.
+        // Converted entries are rewritten as a whole, and so is a checkpoint of this process alone that has keys
+        // which another one owns now.
         if self.restored && !self.migration.is_converted() && !foreign {
             let changelog = || Changelog { touched: Vec::new(), removed: Vec::new() };
             buckets.iter_mut().for_each(|bucket| bucket.changelog = Some(changelog()));

@@ -475,5 +475,17 @@ fn emit(graph: &Graph, id: NodeId) -> TokenStream {
     }
     let emit = (output.emit)(&op, &rdd, &batch);
     let output = mixed_site_ident("out", id, span);
-    quote_spanned!(span => __ds_batch.output(&#output, &#from, &mut #policy, |#rdd, #batch| #emit);)
+    quote_spanned! {span =>
+        __ds_batch.output(
+            &#output,
+            {
+                #[allow(unused_imports)]
+                use ::dstream::__private::{Gather as _, GatherNothing as _};
+                (&::dstream::__private::Gathering(&#from)).gather(__ds_batch, &#output)
+            }
+            .step(),
+            &mut #policy,
+            |#rdd, #batch| #emit,
+        );
+    }
 }

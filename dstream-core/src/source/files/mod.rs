@@ -293,6 +293,10 @@ impl<B: Block + 'static> Source for FileStream<B> {
         files.iter().map(|file| Path::new(&file.path).display().to_string()).collect()
     }
 
+    fn can_divide(&self) -> bool {
+        true
+    }
+
     fn state(&mut self) -> Option<&mut dyn Stateful> {
         Some(&mut self.seen)
     }
