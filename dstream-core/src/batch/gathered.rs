@@ -91,7 +91,8 @@ impl<'a, T> GatherNothing<'a, T> for &Gathering<'a, T> {
 
 /// Puts together what the processes had: behind a shuffle each partition is in one of them, under the same
 /// number everywhere; else those of a process are behind those of the one before it.
-fn whole<T>(own: usize, all: Vec<SentPartition<T>>) -> Rdd<T> {
+fn whole<T>(own: usize, mut all: Vec<SentPartition<T>>) -> Rdd<T> {
+    all.retain(|sent| !sent.records.is_empty());
     let mut partitions: Vec<Vec<T>> = iter::repeat_with(Vec::new).take(own).collect();
     let mut taken = vec![false; own];
     let fits = all.iter().all(|sent| {

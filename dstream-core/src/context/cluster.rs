@@ -270,7 +270,7 @@ impl ContextInner {
                 let _done = DoneOnDrop(&queue);
                 let outcome = inner.exec.enter(|| {
                     let mut pipelines = pipelines;
-                    inner.follow(&mut pipelines, &queue.abandoned)
+                    inner.follow(&mut pipelines, &queue.abandoned, |failure| inner.report(failure))
                 });
                 match outcome {
                     Ok(()) => inner.apart(|inner| inner.stop(true)),
@@ -285,11 +285,23 @@ impl ContextInner {
     pub(super) fn follow_to_end(self: &Arc<ContextInner>, mut pipelines: Vec<Pipeline>) -> Result<()> {
         self.tell_started()?;
         self.join(true)?;
-        self.exec.enter(|| self.follow(&mut pipelines, &self.stopping))
+        let mut first = Ok(());
+        self.exec.enter(|| {
+            self.follow(&mut pipelines, &self.stopping, |failure| {
+                first = first.clone().and(Err(failure));
+            })
+        })?;
+        first
     }
 
-    /// Runs the batches that process 0 announces, until it ends or `stop` is cancelled.
-    fn follow(self: &Arc<ContextInner>, pipelines: &mut [Pipeline], stop: &CancellationToken) -> Result<()> {
+    /// Runs the batches that process 0 announces, until it ends or `stop` is cancelled. Batches that fail are
+    /// `failed`; process 0 decides what follows from it.
+    fn follow(
+        self: &Arc<ContextInner>,
+        pipelines: &mut [Pipeline],
+        stop: &CancellationToken,
+        mut failed: impl FnMut(Error),
+    ) -> Result<()> {
         let Some((exchange, _)) = self.cluster() else { return Ok(()) };
         let inputs = self.lock().inputs.clone();
         while let Some(announced) = self.announced(exchange, stop)? {
@@ -301,8 +313,7 @@ impl ContextInner {
                     }
                     match run_batch(self, pipelines, time) {
                         Err(error @ Error::Exchange(_)) => return Err(error),
-                        // Process 0 decides what follows from it.
-                        Err(error) => self.report(error),
+                        Err(error) => failed(error),
                         Ok(()) => {}
                     }
                 }
