@@ -28,6 +28,8 @@
 //! A file with a pipeline begins with `use dstream::prelude::*`. What else it says is here at the root; what
 //! extends dstream (a source, a sink, a store) has its names in a module.
 
+#[cfg(feature = "cluster")]
+pub use dstream_cluster as cluster;
 /// Not part of the public interface, and nothing writes it. Messages of the compiler name what an expansion
 /// calls by the first path that there is: without this one they would say `dstream::__private::..`.
 #[doc(hidden)]
@@ -65,6 +67,8 @@ pub use dstream_ui as ui;
 
 /// What a file with a pipeline needs: `use dstream::prelude::*`.
 pub mod prelude {
+    #[cfg(feature = "cluster")]
+    pub use dstream_cluster::ConfigCluster;
     pub use dstream_core::prelude::*;
     pub use dstream_macros::Record;
     #[cfg(feature = "metrics")]

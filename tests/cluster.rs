@@ -128,7 +128,8 @@ fn stateful(batches: Vec<Vec<String>>, conf: Config, checkpoint: &Path) -> dstre
 
 #[test]
 fn state_goes_on_with_any_number_of_processes() {
-    let batch = |salt: usize| -> Vec<String> { (0..200).map(|n| format!("k{}", (n * n + salt) % 37)).collect() };
+    let batch =
+        |salt: usize| -> Vec<String> { (0..200).map(|n| format!("k{}", (n * n + salt) % 37)).collect() };
     let lives: Vec<Vec<Vec<String>>> =
         (0..6).map(|life| (0..3).map(|at| batch(life * 3 + at)).collect()).collect();
     let (alone, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -164,7 +165,9 @@ fn a_process_that_is_gone_ends_all_and_nothing_is_lost_or_doubled() {
                 let words = queue_stream(batches);
                 let pairs = words.map(move |word| {
                     // In the third batch.
-                    if count.fetch_add(1, SeqCst) == 5 && let Some(dies) = dies {
+                    if count.fetch_add(1, SeqCst) == 5
+                        && let Some(dies) = dies
+                    {
                         loopback.kill(dies);
                     }
                     (word, 1u64)
@@ -212,7 +215,10 @@ fn processes_of_different_programs_are_refused_at_the_start() {
     };
     let (shared, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let all = cluster(2, |at, end| program(config(START).exchange(end), shared.path(), at == 1));
-    assert!(all[0].contains("process 1 can't take part: its pipelines are not those of process 0"), "{all:?}");
+    assert!(
+        all[0].contains("process 1 can't take part: its pipelines are not those of process 0"),
+        "{all:?}"
+    );
     assert!(all[1].contains("all processes must run the same program"), "{all:?}");
     // Both find the checkpoint of process 0, or the program does not start.
     let all = cluster(2, |_, end| program(config(START).exchange(end), shared.path(), false));

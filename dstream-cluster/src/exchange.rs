@@ -85,7 +85,10 @@ impl Exchange for ClusterExchange {
     }
 
     fn announce(&self, message: Bytes) -> Result<(), ExchangeError> {
-        let Connected { mailbox, transport } = &*self.connected(&CancellationToken::new())?;
+        // A context that stops while it waits for the others has nobody to tell.
+        let connected = self.connected.try_lock().ok().and_then(|connected| connected.clone());
+        let connected = connected.ok_or_else(|| ExchangeError::new("the others have not been connected"))?;
+        let Connected { mailbox, transport } = &*connected;
         if let Some(lost) = mailbox.first_lost() {
             return Err(lost);
         }
@@ -101,6 +104,9 @@ impl Exchange for ClusterExchange {
 impl fmt::Debug for ClusterExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Settings { index, hosts, .. } = &self.settings;
-        f.debug_struct("ClusterExchange").field("process", index).field("hosts", hosts).finish_non_exhaustive()
+        f.debug_struct("ClusterExchange")
+            .field("process", index)
+            .field("hosts", hosts)
+            .finish_non_exhaustive()
     }
 }

@@ -80,7 +80,9 @@ pub(crate) fn shake(socket: &TcpStream, own: Member<'_>) -> Result<usize, Refuse
     stream.read_exact(&mut answer)?;
     let mac = mac(own.secret, index, own.index, &nonce, &theirs[16..])?;
     if mac.verify_slice(&answer).is_err() {
-        return Err(Refused::Stranger("has another secret: all processes need the same DSTREAM_SECRET".into()));
+        return Err(Refused::Stranger(
+            "has another secret: all processes need the same DSTREAM_SECRET".into(),
+        ));
     }
     if processes != own.processes || index >= processes || index == own.index {
         return Err(Refused::Stranger(format!(
@@ -98,7 +100,8 @@ fn proof(secret: &[u8], from: usize, to: usize, theirs: &[u8], own: &[u8]) -> io
 
 /// `receiver` and `sender` are the random numbers of the two.
 fn mac(secret: &[u8], from: usize, to: usize, receiver: &[u8], sender: &[u8]) -> io::Result<Hmac<Sha256>> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).map_err(|error| io::Error::other(error.to_string()))?;
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret).map_err(|error| io::Error::other(error.to_string()))?;
     mac.update(MAGIC);
     mac.update(&(from as u64).to_le_bytes());
     mac.update(&(to as u64).to_le_bytes());

@@ -7,10 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dstream_core::{
-    clock::CancellationToken,
-    exchange::ExchangeError,
-};
+use dstream_core::{clock::CancellationToken, exchange::ExchangeError};
 
 use crate::{
     handshake::{Member, Refused, shake},
@@ -26,7 +23,10 @@ const NOTICE: Duration = Duration::from_secs(10);
 
 /// Connects to all other processes; by process, with nothing for this one. Waits for them as long as the
 /// settings say.
-pub(crate) fn join(settings: &Settings, stop: &CancellationToken) -> Result<Vec<Option<TcpStream>>, ExchangeError> {
+pub(crate) fn join(
+    settings: &Settings,
+    stop: &CancellationToken,
+) -> Result<Vec<Option<TcpStream>>, ExchangeError> {
     let listener = listen(settings)?;
     let (began, mut told) = (Instant::now(), Instant::now());
     let mut sockets: Vec<Option<TcpStream>> = settings.hosts.iter().map(|_| None).collect();
@@ -35,7 +35,10 @@ pub(crate) fn join(settings: &Settings, stop: &CancellationToken) -> Result<Vec<
     };
     loop {
         // One that was there may have ended meanwhile, and come back.
-        sockets.iter_mut().filter(|socket| socket.as_ref().is_some_and(is_gone)).for_each(|socket| *socket = None);
+        sockets
+            .iter_mut()
+            .filter(|socket| socket.as_ref().is_some_and(is_gone))
+            .for_each(|socket| *socket = None);
         for to in missing(&sockets).into_iter().filter(|to| *to < settings.index) {
             sockets[to] = connect(settings, to);
         }
@@ -66,8 +69,8 @@ pub(crate) fn join(settings: &Settings, stop: &CancellationToken) -> Result<Vec<
 
 fn listen(settings: &Settings) -> Result<TcpListener, ExchangeError> {
     let address = settings.listen_address();
-    let listener = TcpListener::bind(&address)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    let listener =
+        TcpListener::bind(&address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
     listener.map_err(|error| {
         let what = format!(
             "process {} can't listen at {address}: its address must be one of this host, and the port free",
@@ -92,7 +95,9 @@ fn connect(settings: &Settings, to: usize) -> Option<TcpStream> {
     match shake(&socket, settings.member()) {
         Ok(index) if index == to => Some(socket),
         Ok(index) => {
-            tracing::warn!("process {to} is to be at {host}, and process {index} is: all need the same DSTREAM_HOSTS");
+            tracing::warn!(
+                "process {to} is to be at {host}, and process {index} is: all need the same DSTREAM_HOSTS"
+            );
             None
         }
         Err(Refused::Stranger(why)) => {
@@ -129,9 +134,7 @@ fn accept_all(
     let known = thread::scope(|scope| {
         let asked: Vec<_> = waiting
             .into_iter()
-            .map(|(socket, address)| {
-                scope.spawn(move || known(socket, address, member))
-            })
+            .map(|(socket, address)| scope.spawn(move || known(socket, address, member)))
             .collect();
         asked.into_iter().filter_map(|asked| asked.join().ok().flatten()).collect::<Vec<_>>()
     });

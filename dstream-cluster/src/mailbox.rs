@@ -129,14 +129,17 @@ impl Mailbox {
             }
             let waited = began.elapsed();
             if waited >= patience {
-                let message = format!("is there, but has not come to `{}` within {patience:?}", step.operator);
+                let message =
+                    format!("is there, but has not come to `{}` within {patience:?}", step.operator);
                 return Err(ExchangeError::with(from, message));
             }
             if waited >= slow {
                 slow *= 2;
                 tracing::warn!(
                     "process {} has waited {waited:.0?} for process {from} at `{}` of the batch {}, which is slower",
-                    self.own, step.operator, step.batch
+                    self.own,
+                    step.operator,
+                    step.batch
                 );
             }
             let next = slow.min(patience).saturating_sub(waited);

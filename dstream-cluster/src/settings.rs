@@ -15,6 +15,7 @@ const HOSTS: &str = "DSTREAM_HOSTS";
 const INDEX: &str = "DSTREAM_INDEX";
 const SECRET: &str = "DSTREAM_SECRET";
 const LISTEN: &str = "DSTREAM_LISTEN";
+const TIMEOUT: &str = "DSTREAM_TIMEOUT";
 
 /// The processes that run one program together.
 ///
@@ -80,6 +81,7 @@ impl Cluster {
     /// | `DSTREAM_INDEX` | which one this is, from 0; or a name that ends in `-` and that number, as a pod's |
     /// | `DSTREAM_SECRET` | see [`secret`](Cluster::secret) |
     /// | `DSTREAM_LISTEN` | see [`listen`](Cluster::listen) |
+    /// | `DSTREAM_TIMEOUT` | see [`timeout`](Cluster::timeout), in seconds |
     ///
     /// # Errors
     ///
@@ -100,7 +102,9 @@ impl Cluster {
         })?;
         let number = index.rsplit('-').next().and_then(|number| number.trim().parse().ok());
         let number = number.ok_or_else(|| {
-            Error::Invalid(format!("{INDEX} is `{index}`: it must be a number, or a name that ends in `-` and one"))
+            Error::Invalid(format!(
+                "{INDEX} is `{index}`: it must be a number, or a name that ends in `-` and one"
+            ))
         })?;
         let mut cluster = Cluster::new(hosts.into_iter().map(str::to_owned)).index(number);
         if let Some(secret) = variable(SECRET) {
@@ -108,6 +112,13 @@ impl Cluster {
         }
         if let Some(address) = variable(LISTEN) {
             cluster = cluster.listen(address);
+        }
+        if let Some(timeout) = variable(TIMEOUT) {
+            let seconds =
+                timeout.trim().parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            cluster = cluster.timeout(seconds.ok_or_else(|| {
+                Error::Invalid(format!("{TIMEOUT} is `{timeout}`: it must be a number of seconds"))
+            })?);
         }
         Ok(cluster)
     }
@@ -170,7 +181,10 @@ impl Cluster {
             )));
         }
         if let Some(twice) = hosts.iter().enumerate().find(|(at, host)| hosts[..*at].contains(host)) {
-            return Err(Error::Invalid(format!("two processes have the address `{}`: each needs its own", twice.1)));
+            return Err(Error::Invalid(format!(
+                "two processes have the address `{}`: each needs its own",
+                twice.1
+            )));
         }
         if *timeout < Duration::from_millis(100) {
             return Err(Error::Invalid(format!(
@@ -246,7 +260,8 @@ mod tests {
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<Cluster> {
-        let find = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
+        let find =
+            |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
         Cluster::from_variables(find)
     }
 

@@ -165,7 +165,13 @@ impl Drop for Transport {
 }
 
 /// Sends and delivers until nothing more is to be sent.
-fn carry(mut allocator: Allocator, own: usize, queue: &Receiver<Outgoing>, timeout: Duration, mailbox: &Mailbox) {
+fn carry(
+    mut allocator: Allocator,
+    own: usize,
+    queue: &Receiver<Outgoing>,
+    timeout: Duration,
+    mailbox: &Mailbox,
+) {
     let (mut pushers, mut puller) = allocator.allocate::<Frame>(0);
     // Several are lost before a process counts as gone.
     let interval = timeout / 5;
@@ -203,7 +209,12 @@ fn carry(mut allocator: Allocator, own: usize, queue: &Receiver<Outgoing>, timeo
         if now >= next_sign {
             next_sign = now + interval;
             for (_, pusher) in pushers.iter_mut().enumerate().filter(|(to, _)| *to != own) {
-                pusher.send(Frame { kind: Kind::Alive, from: own, tag: Tag::default(), message: Bytes::new() });
+                pusher.send(Frame {
+                    kind: Kind::Alive,
+                    from: own,
+                    tag: Tag::default(),
+                    message: Bytes::new(),
+                });
             }
         }
         pushers.iter_mut().for_each(Push::done);

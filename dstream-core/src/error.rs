@@ -122,7 +122,9 @@ impl fmt::Display for Error {
                 write!(f, "source `{source_name}`: {message}")
             }
             Error::Checkpoint(error) => error.fmt(f),
-            Error::Exchange(error) => write!(f, "the processes that run this program can't go on together: {error}"),
+            Error::Exchange(error) => {
+                write!(f, "the processes that run this program can't go on together: {error}")
+            }
             Error::Behind { batch, waiting, limit } => write!(
                 f,
                 "the context stops at the batch of {batch}, since {waiting} batches wait and `max_batches_behind` is {limit}: batches \

@@ -435,27 +435,31 @@ pub(super) fn changes_of(operators: &[(String, Arc<Mutex<dyn Stateful>>)]) -> Op
 fn join(own: &mut OperatorChanges, others: Vec<OperatorChanges>) -> Result<(), String> {
     for (name, changes) in others.into_iter().flatten() {
         let own = own.iter_mut().find(|(own, _)| *own == name);
-        let (_, own) = own.ok_or_else(|| format!("another process keeps `{name}`, which this one has not"))?;
+        let (_, own) =
+            own.ok_or_else(|| format!("another process keeps `{name}`, which this one has not"))?;
         own.join(changes).map_err(|what| format!("`{name}`: {what}"))?;
     }
     Ok(())
 }
 
 /// Gives the operators of a process that writes no checkpoint their state back.
-pub(super) fn restore_following(inner: &ContextInner, store: &dyn CheckpointStore, number: u64) -> Result<()> {
+pub(super) fn restore_following(
+    inner: &ContextInner,
+    store: &dyn CheckpointStore,
+    number: u64,
+) -> Result<()> {
     let (operators, forget) = {
         let lifecycle = inner.lock();
         (operators(&lifecycle), lifecycle.forget.clone())
     };
     let mut guards: Vec<_> =
         operators.iter().map(|(name, state)| (name, state.lock().unpoisoned())).collect();
-    let mut slots: Vec<Slot<'_>> = guards
-        .iter_mut()
-        .map(|(name, state)| Slot { name, kind: "operator", state: &mut **state })
-        .collect();
+    let mut slots: Vec<Slot<'_>> =
+        guards.iter_mut().map(|(name, state)| Slot { name, kind: "operator", state: &mut **state }).collect();
     // What sources had is for process 0.
     let sources = sources(&inner.lock()).into_iter().map(|(name, _)| name);
-    let restored = restore_only(store, number, &mut slots, &forget.into_iter().chain(sources).collect::<Vec<_>>())?;
+    let restored =
+        restore_only(store, number, &mut slots, &forget.into_iter().chain(sources).collect::<Vec<_>>())?;
     crate::logs::info!("{} entries of state are back for {:?}", restored.entries, restored.continued);
     Ok(())
 }

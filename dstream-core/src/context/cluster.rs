@@ -162,7 +162,8 @@ impl ContextInner {
             };
             messages[0] = write(&done)?;
         }
-        let received = exchange.exchange(&step(time, "end of the batch"), messages).map_err(Error::Exchange)?;
+        let received =
+            exchange.exchange(&step(time, "end of the batch"), messages).map_err(Error::Exchange)?;
         let mut others = Others::default();
         if role.is_follower() {
             return Ok(others);
@@ -219,7 +220,11 @@ impl ContextInner {
 
     fn check_start(&self, start: &Start, to_end: bool) -> Result<()> {
         let differs = if start.version != env!("CARGO_PKG_VERSION") {
-            format!("process 0 has version {} of dstream, this one {}", start.version, env!("CARGO_PKG_VERSION"))
+            format!(
+                "process 0 has version {} of dstream, this one {}",
+                start.version,
+                env!("CARGO_PKG_VERSION")
+            )
         } else if start.interval != self.interval {
             format!("process 0 has a batch interval of {:?}, this one of {:?}", start.interval, self.interval)
         } else if start.pipelines != self.pipelines_digest() {
@@ -255,8 +260,15 @@ impl ContextInner {
         let planners = Arc::new(Planners::spawn(&self.config.runtime, &[], &queue)?);
         let regulator = Arc::new(Regulator::new(&self.config, self.interval, &[]));
         let (first, watch) = (Time::default(), &self.watch);
-        let generator =
-            Generator::new(&self.config, self.interval, Arc::clone(&planners), regulator, first, watch, &queue);
+        let generator = Generator::new(
+            &self.config,
+            self.interval,
+            Arc::clone(&planners),
+            regulator,
+            first,
+            watch,
+            &queue,
+        );
         let mut lifecycle = self.lock();
         if lifecycle.stop_begun {
             return Err(Error::State("this context has been stopped while it started".into()));

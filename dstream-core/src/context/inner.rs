@@ -418,7 +418,8 @@ impl ContextInner {
     /// for it.
     pub(super) fn is_fatal(&self, error: &Error) -> bool {
         let stops = self.config.on_failure == OnFailure::Stop;
-        matches!(error, Error::Checkpoint(_) | Error::Exchange(_)) || (stops && matches!(error, Error::Job(_)))
+        matches!(error, Error::Checkpoint(_) | Error::Exchange(_))
+            || (stops && matches!(error, Error::Job(_)))
     }
 
     /// Ends the context because of something without which it can't go on, and returns at once.

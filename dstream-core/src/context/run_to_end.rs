@@ -56,7 +56,9 @@ impl StreamingContext {
                 .and_then(|()| inner.is_exhausted())
                 .and_then(|_| inner.go_on(true, 0))
                 .and_then(|started| inner.lead(true).map(|()| started))
-                .and_then(|(planned, next)| drain(inner, stepper.insert(Stepper { pipelines, next, planned })))
+                .and_then(|(planned, next)| {
+                    drain(inner, stepper.insert(Stepper { pipelines, next, planned }))
+                })
         };
         drop(stepper);
         inner.stop(false);
