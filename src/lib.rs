@@ -82,6 +82,9 @@ pub mod prelude {
 mod pages {
     #[doc = include_str!("../README.md")]
     struct Readme;
+    #[cfg(feature = "cluster")]
+    #[doc = include_str!("../docs/cluster.md")]
+    struct Cluster;
     #[doc = include_str!("../docs/dashboards.md")]
     struct Dashboards;
     #[doc = include_str!("../docs/functions.md")]

@@ -422,9 +422,10 @@ impl Config {
     /// Makes this process one of several that run the same program together: what has to meet goes through
     /// `exchange` (see [`exchange`](crate::exchange)). Default: the process is alone.
     ///
-    /// All processes need the same batch times, number of [`partitions`](Config::partitions) and
-    /// [`hash_seed`](Config::hash_seed), and each a part of the input; a difference fails the first batch
-    /// with an error that names it.
+    /// Process 0 plans the batches and has the outputs. All processes need the same number of
+    /// [`partitions`](Config::partitions); a difference fails the first batch with an error that names it.
+    /// The crate `dstream-cluster` has an exchange between hosts. In a test, contexts that are stepped have
+    /// batches of their own:
     ///
     /// ```
     /// use dstream::{Config, prelude::*, testing::{LoopbackCluster, ManualClock}};
@@ -443,7 +444,7 @@ impl Config {
     ///         });
     ///     }
     /// });
-    /// // Each word is counted once, by its owner.
+    /// // Each word is counted once, by its owner, and put out by process 0.
     /// let mut counts = out.values().concat();
     /// counts.sort();
     /// assert_eq!(counts, [("a".into(), 2), ("b".into(), 2), ("c".into(), 1)]);

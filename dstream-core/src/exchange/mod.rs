@@ -1,9 +1,10 @@
 //! The seam between the processes that run one program together: how keys are divided, and how what belongs
 //! to another process gets there.
 //!
-//! Every process runs the same program over a part of the input. Where equal keys must meet, each process
-//! hands every other one what that one owns, as bytes: one [exchange](Exchange::exchange) a wide operator and
-//! batch. Without an [`Exchange`] (see [`Config::exchange`](crate::Config::exchange)) a program is alone: its
+//! Every process runs the same program over a part of the input. Process 0 leads: it plans the batches, writes
+//! the checkpoint, and has the outputs. Where equal keys must meet, each process hands every other one what that
+//! one owns, as bytes: one [exchange](Exchange::exchange) a wide operator and batch, and one an output, which
+//! brings the batch to process 0. Without an [`Exchange`] (see [`Config::exchange`](crate::Config::exchange)) a program is alone: its
 //! values are moved, and nothing is serialised.
 //!
 //! **Key groups.** The hash of a key says in which of [`KEY_GROUPS`] groups it is. Each process owns a range
@@ -22,7 +23,11 @@
 //! number of buckets and seed, and have the right checksum: a program that was edited on one host is found
 //! out by the first operator that differs.
 //!
-//! `docs/architecture.md` says which operators end in an exchange, and what is local by definition.
+//! A context that is stepped by [`run_batches`](crate::StreamingContext::run_batches) is led by nobody: it plans
+//! its own batches and has its own checkpoint, and only exchanges with the others.
+//!
+//! `docs/cluster.md` is about programs that run so, and `docs/architecture.md` says which operators end in an
+//! exchange, and what is local by definition.
 
 pub(crate) mod loopback;
 #[cfg(test)]
