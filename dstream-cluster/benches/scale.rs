@@ -33,7 +33,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("| | 1 process | 2 processes | ratio | 4 processes |\n|---|---|---|---|---|");
     for workload in WORKLOADS {
         let [one, two, four] = [1, 2, 4].map(|n| best(workload, input.path(), n));
-        println!("| {workload}, {megabytes} MB | {one:.2?} | {two:.2?} | {:.2} | {four:.2?} |", one.as_secs_f64() / two.as_secs_f64());
+        println!(
+            "| {workload}, {megabytes} MB | {one:.2?} | {two:.2?} | {:.2} | {four:.2?} |",
+            one.as_secs_f64() / two.as_secs_f64()
+        );
     }
     for workload in ["empty batches", "batches of 1,000 records"] {
         let [one, two, four] = [1, 2, 4].map(|n| best(workload, input.path(), n));
@@ -65,7 +68,8 @@ fn best(workload: &str, input: &Path, processes: usize) -> Duration {
 }
 
 fn run(workload: &str, input: &Path, processes: usize) -> Duration {
-    let listeners: Vec<_> = (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
+    let listeners: Vec<_> =
+        (0..processes).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
     let hosts: Vec<_> = listeners.iter().map(|l| l.local_addr().expect("an address").to_string()).collect();
     drop(listeners);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -81,7 +85,8 @@ fn run(workload: &str, input: &Path, processes: usize) -> Duration {
             command.stdout(Stdio::piped()).spawn().expect("taskset")
         })
         .collect();
-    let outputs: Vec<_> = children.into_iter().map(|child| child.wait_with_output().expect("its end")).collect();
+    let outputs: Vec<_> =
+        children.into_iter().map(|child| child.wait_with_output().expect("its end")).collect();
     assert!(outputs.iter().all(|output| output.status.success()), "{outputs:?}");
     let printed = String::from_utf8_lossy(&outputs[0].stdout);
     let seconds = printed.lines().last().and_then(|line| line.parse().ok()).expect("seconds");
@@ -101,7 +106,8 @@ impl Listener for Took {
 /// One of the processes; the first prints how many seconds it took.
 fn child(workload: &str, input: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let took = Arc::new(Took::default());
-    let conf = Config::new().threads(1).partitions(8).listener(Arc::clone(&took)).cluster(Cluster::from_env()?)?;
+    let conf =
+        Config::new().threads(1).partitions(8).listener(Arc::clone(&took)).cluster(Cluster::from_env()?)?;
     let ends = Arc::new(Mutex::new(Vec::new()));
     let end = Arc::clone(&ends);
     let checkpoint = tempfile::tempdir()?;
@@ -115,8 +121,8 @@ fn child(workload: &str, input: &Path) -> Result<(), Box<dyn std::error::Error>>
         })?,
         "keep totals" => dstream::stream!(batch = 1s, conf = conf, checkpoint = checkpoint.path(), {
             let pairs = text_file_stream(input).words().map(|word| (word, 1u64));
-            let totals =
-                pairs.update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+            let totals = pairs
+                .update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
             totals.count().print();
         })?,
         "join" => dstream::stream!(batch = 1s, conf = conf, {

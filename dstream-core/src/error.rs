@@ -2,7 +2,7 @@
 
 use std::{error::Error as StdError, fmt, sync::Arc};
 
-use crate::{Time, checkpoint::CheckpointError, exchange::ExchangeError};
+use crate::{Time, checkpoint::CheckpointError};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -216,6 +216,56 @@ impl fmt::Display for JobError {
 impl StdError for JobError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static))
+    }
+}
+
+/// Why an [exchange](crate::exchange) with other processes failed.
+#[derive(Debug, Clone)]
+pub struct ExchangeError {
+    process: Option<usize>,
+    message: String,
+    cause: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl ExchangeError {
+    /// A failure of the exchange with all processes.
+    pub fn new(message: impl Into<String>) -> ExchangeError {
+        ExchangeError { process: None, message: message.into(), cause: None }
+    }
+
+    /// A failure of the exchange with one process: `with(2, "is gone")` reads "process 2 is gone".
+    pub fn with(process: usize, message: impl Into<String>) -> ExchangeError {
+        ExchangeError { process: Some(process), ..ExchangeError::new(message) }
+    }
+
+    /// Adds the error that was the cause.
+    pub fn caused_by(mut self, cause: impl StdError + Send + Sync + 'static) -> ExchangeError {
+        self.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// The other process, if it is known.
+    pub fn process(&self) -> Option<usize> {
+        self.process
+    }
+}
+
+impl fmt::Display for ExchangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process {
+            Some(process) => write!(f, "process {process} {}", self.message)?,
+            None => f.write_str(&self.message)?,
+        }
+        match &self.cause {
+            Some(cause) => write!(f, ": {cause}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl StdError for ExchangeError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_ref().map(|cause| &**cause as &(dyn StdError + 'static))
     }
 }
 

@@ -3,7 +3,7 @@
 #[allow(deprecated)] // Its use is the warning.
 pub use crate::ops::cache::not_needed;
 pub use crate::{
-    batch::{Batch, Gather, GatherNothing, Gathered, Gathering, Missing, Step},
+    batch::{Batch, Missing, Step},
     block::Block,
     checkpoint::store::Storage,
     context::{Builder, Hoisted},
@@ -36,7 +36,11 @@ pub use crate::{
         records::RddBlock,
     },
     receiver::block::Received,
-    sink::{ObjectFiles, TextFiles, policy::OutputPolicy},
+    sink::{
+        ObjectFiles, TextFiles,
+        gathered::{Gather, GatherNothing, Gathered, Gathering},
+        policy::OutputPolicy,
+    },
     source::{
         any::{Borrowed, FromText, TextInput},
         handle::{ChainInput, Publisher},

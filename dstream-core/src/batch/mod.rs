@@ -1,7 +1,6 @@
 //! One run of a pipeline over one batch: its stages, failures and outputs.
 
 mod exchange;
-mod gathered;
 mod watch;
 
 use std::{
@@ -22,7 +21,6 @@ use crate::{
 };
 
 use exchange::Exchanges;
-pub use gathered::{Gather, GatherNothing, Gathered, Gathering};
 pub(crate) use watch::OutputWatch;
 pub(crate) use watch::StageInput;
 use watch::StageWatch;

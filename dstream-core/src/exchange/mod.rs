@@ -34,12 +34,13 @@ pub(crate) mod loopback;
 mod restarts;
 pub(crate) mod wire;
 
-use std::{error::Error as StdError, fmt, ops::Range, sync::Arc};
+use std::{fmt, ops::Range};
 
 use bytes::Bytes;
 
 use crate::{Error, Result, Time, clock::CancellationToken};
 
+pub use crate::error::ExchangeError;
 pub(crate) use wire::{Wire, chunks_of, collect_seq};
 
 /// Into how many groups keys are divided: many more than there are processes, and the same in every program,
@@ -126,56 +127,6 @@ pub struct ExchangeStep<'a> {
     pub file: &'a str,
     /// The line in that file.
     pub line: u32,
-}
-
-/// Why an exchange failed.
-#[derive(Debug, Clone)]
-pub struct ExchangeError {
-    process: Option<usize>,
-    message: String,
-    cause: Option<Arc<dyn StdError + Send + Sync>>,
-}
-
-impl ExchangeError {
-    /// A failure of the exchange with all processes.
-    pub fn new(message: impl Into<String>) -> ExchangeError {
-        ExchangeError { process: None, message: message.into(), cause: None }
-    }
-
-    /// A failure of the exchange with one process: `with(2, "is gone")` reads "process 2 is gone".
-    pub fn with(process: usize, message: impl Into<String>) -> ExchangeError {
-        ExchangeError { process: Some(process), ..ExchangeError::new(message) }
-    }
-
-    /// Adds the error that was the cause.
-    pub fn caused_by(mut self, cause: impl StdError + Send + Sync + 'static) -> ExchangeError {
-        self.cause = Some(Arc::new(cause));
-        self
-    }
-
-    /// The other process, if it is known.
-    pub fn process(&self) -> Option<usize> {
-        self.process
-    }
-}
-
-impl fmt::Display for ExchangeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.process {
-            Some(process) => write!(f, "process {process} {}", self.message)?,
-            None => f.write_str(&self.message)?,
-        }
-        match &self.cause {
-            Some(cause) => write!(f, ": {cause}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl StdError for ExchangeError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.cause.as_ref().map(|cause| &**cause as &(dyn StdError + 'static))
-    }
 }
 
 /// What a process does among those that run one program.

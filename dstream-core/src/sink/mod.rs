@@ -87,6 +87,7 @@ mod async_sink;
 pub(crate) mod check;
 mod error;
 mod files;
+pub(crate) mod gathered;
 mod on_error;
 pub(crate) mod policy;
 mod retry;

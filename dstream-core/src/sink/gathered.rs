@@ -4,8 +4,12 @@ use std::iter;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Batch, Step};
-use crate::{Rdd, exchange::Wire, output::Output};
+use crate::{
+    Rdd,
+    batch::{Batch, Step},
+    exchange::Wire,
+    output::Output,
+};
 
 /// The batch of an output, before it is known whether its records can be sent.
 ///
