@@ -36,7 +36,9 @@ fn processes_that_die_cost_nothing_but_time() {
         recoveries.push(began.elapsed());
     }
     recoveries.sort_unstable();
-    println!("recovery: median {:?}, longest {:?}", recoveries[recoveries.len() / 2], recoveries.last());
+    let mut out = std::io::stdout();
+    writeln!(out, "recovery: median {:?}, longest {:?}", recoveries[recoveries.len() / 2], recoveries.last())
+        .unwrap();
     launched.stop();
     assert_eq!(place.totals(), place.expected);
     // Others go on with it: more processes, and one alone.

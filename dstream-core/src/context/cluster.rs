@@ -8,7 +8,10 @@
 //! A process that is lost ends the context in all others: nothing of the batch is committed, and when all are
 //! started again they go on from the last one that was.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, mpsc},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -28,6 +31,12 @@ use crate::{
     clock::CancellationToken,
     exchange::{Exchange, ExchangeError, ExchangeStep, Role},
 };
+
+/// For how long process 0 waits at its end until the others know.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Behind all batches.
+const LAST: Time = Time::from_millis(u64::MAX);
 
 /// The changes of the operators of one process, by their names.
 pub(super) type OperatorChanges = Vec<(String, Changes)>;
@@ -133,10 +142,23 @@ impl ContextInner {
         announce(exchange, &Announcement::Batch { time, zero, inputs })
     }
 
-    /// In process 0: no further batch comes. Who is not there any more need not know.
+    /// In process 0: no further batch comes. Who is not there any more need not know. After a stop, waits for a
+    /// while until the others know, for whom this process would else be one that is lost.
     pub(super) fn announce_end(&self, error: Option<String>) {
-        if let Some((exchange, Role::Leader { .. })) = self.cluster() {
-            drop(announce(exchange, &Announcement::End { error }));
+        let Some((exchange, Role::Leader { of })) = self.cluster() else { return };
+        let stops = error.is_none();
+        if announce(exchange, &Announcement::End { error }).is_err() || !stops {
+            return;
+        }
+        let Some(exchange) = self.config.exchange.clone() else { return };
+        let (known, wait) = mpsc::channel();
+        let tell = move || {
+            // Who has ended by now knows, or never will.
+            let _ = exchange.exchange(&step(LAST, "the end"), vec![Bytes::new(); of]);
+            let _ = known.send(());
+        };
+        if self.config.runtime.spawn("dstream-end", tell).is_ok() {
+            let _ = wait.recv_timeout(END_TIMEOUT);
         }
     }
 
@@ -329,7 +351,11 @@ impl ContextInner {
                         Ok(()) => {}
                     }
                 }
-                Announcement::End { error: None } => return Ok(()),
+                Announcement::End { error: None } => {
+                    let messages = vec![Bytes::new(); exchange.processes()];
+                    let _ = exchange.exchange(&step(LAST, "the end"), messages);
+                    return Ok(());
+                }
                 Announcement::End { error: Some(error) } => {
                     return Err(Error::Exchange(ExchangeError::with(0, format!("has ended: {error}"))));
                 }
