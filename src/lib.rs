@@ -38,8 +38,8 @@ pub use dstream_core::__private as runtime;
 pub use dstream_core::__private;
 pub use dstream_core::{
     Bytes, Config, ContextState, DStream, Data, Error, JobError, Key, OnFailure, Rdd, Record, Result, Str,
-    StreamHandle, StreamingContext, Time, backpressure, chart, checkpoint, clock, events, exchange, model,
-    ops, plan, rdd, receiver, record, sink, source, state, testing,
+    StreamHandle, StreamingContext, Time, backpressure, chart, checkpoint, clock, events, exchange, hadoop,
+    model, ops, plan, rdd, receiver, record, sink, source, state, testing,
 };
 #[cfg(feature = "flume")]
 pub use dstream_flume as flume;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dstream::{Str, prelude::*};
+use dstream::{Str, hadoop::Compression, prelude::*};
 use proptest::prelude::*;
 
 type Pairs = Vec<(u8, u16)>;
@@ -227,6 +227,12 @@ fn folders_of_batches_are_written_and_read_back() -> Result<(), Box<dyn std::err
         let pairs = queue_stream(vec![vec![("a", 1u64), ("b", 2)], vec![]]);
         pairs.save_as_text_files(path("text"), "txt");
         pairs.map_values(|n| n + 1).save_as_object_files(path("objects"));
+        pairs.save_as_hadoop_files(
+            path("hadoop"),
+            "seq",
+            compression = Compression::Block,
+            skip_empty = true,
+        );
         pairs.keys().save_as_text_files(path("keys"), "", skip_empty = true);
     })?;
     ssc.run_batches(2)?;
@@ -240,6 +246,20 @@ fn folders_of_batches_are_written_and_read_back() -> Result<(), Box<dyn std::err
     );
     let pairs: Rdd<(Str, u64)> = Rdd::object_file(folder.path().join("objects-1000"))?;
     assert_eq!(pairs.collect(), [("a".into(), 2), ("b".into(), 3)]);
+    assert!(!folder.path().join("hadoop-2000.seq").exists());
+    let read = Collected::new();
+    let ssc = dstream::stream!(batch = 1s, {
+        sequence_file_stream::<String, u64>(folder.path().join("hadoop-*")).collect_to(&read);
+    })?;
+    ssc.run_to_end()?;
+    assert_eq!(read.values(), [[("a".to_owned(), 1), ("b".to_owned(), 2)]]);
+    // Other types are reported, with the file and both.
+    let ssc = dstream::stream!(batch = 1s, {
+        sequence_file_stream::<String, f64>(folder.path().join("hadoop-*")).print();
+    })?;
+    let error = ssc.run_to_end().unwrap_err().to_string();
+    assert!(error.contains("sequence_file_stream(") && error.contains("part-00000"), "{error}");
+    assert!(error.contains("LongWritable") && error.contains("DoubleWritable"), "{error}");
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod error;
 pub mod events;
 pub mod exchange;
 mod exec;
+pub mod hadoop;
 mod inline_key;
 mod logs;
 pub mod model;

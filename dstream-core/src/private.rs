@@ -37,7 +37,7 @@ pub use crate::{
     },
     receiver::block::Received,
     sink::{
-        ObjectFiles, TextFiles,
+        HadoopFiles, ObjectFiles, TextFiles,
         gathered::{Gather, GatherNothing, Gathered, Gathering},
         policy::OutputPolicy,
     },

@@ -1,10 +1,10 @@
-//! `save_as_text_files` and `save_as_object_files`: a folder a batch.
+//! `save_as_text_files`, `save_as_object_files` and `save_as_hadoop_files`: a folder a batch.
 
 use std::path::PathBuf;
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{DStream, Record, ops::StreamOutput, rdd::TextLine};
+use crate::{DStream, Record, hadoop::Writable, ops::StreamOutput, rdd::TextLine};
 
 impl<T: Record<Owned: TextLine>> DStream<T> {
     /// Writes each batch into a folder of text files, `prefix-TIME.suffix`, or `prefix-TIME` without a
@@ -61,6 +61,36 @@ impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn save_as_object_files(self, prefix: impl Into<PathBuf>, suffix: impl Into<String>) -> StreamOutput {
+        let _: (PathBuf, String) = (prefix.into(), suffix.into());
+        StreamOutput::typed()
+    }
+}
+
+impl<K: Writable, V: Writable, T: Record<Owned = (K, V)>> DStream<T> {
+    /// Writes each batch of pairs into a folder of Hadoop's [SequenceFiles](crate::hadoop), as Spark, Hive and
+    /// MapReduce read them.
+    ///
+    /// What keys and values are in the files says [`Writable`](crate::hadoop::Writable). Folders and options are
+    /// those of [`save_as_text_files`](DStream::save_as_text_files), and `compression = Compression::Block` or
+    /// `Record` compresses them (see [`Compression`](crate::hadoop::Compression)).
+    ///
+    /// ```
+    /// use dstream::{hadoop::Compression, prelude::*};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let prefix = folder.path().join("counts");
+    /// let ssc = dstream::stream!(batch = 1s, {
+    ///     let words = queue_stream(vec![vec!["a", "b", "a"]]);
+    ///     words.count_by_value().save_as_hadoop_files(prefix, "seq", compression = Compression::Block);
+    /// })?;
+    /// ssc.run_batches(1)?;
+    /// for batch in std::fs::read_dir(&folder)? {
+    ///     let counts: Rdd<(String, u64)> = Rdd::sequence_file(batch?.path())?;
+    ///     assert_eq!(counts.collect_as_map()["a"], 2);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn save_as_hadoop_files(self, prefix: impl Into<PathBuf>, suffix: impl Into<String>) -> StreamOutput {
         let _: (PathBuf, String) = (prefix.into(), suffix.into());
         StreamOutput::typed()
     }

@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Begin, Sink, SinkBatch, SinkError};
 use crate::{
     Data,
+    hadoop::{Compression, Writable, write_part},
     rdd::{FolderWriter, TextLine, batch_path, write_objects, write_text},
     sink::Partition,
 };
@@ -44,6 +45,59 @@ impl ObjectFiles {
     pub fn skip_empty(mut self, skip: bool) -> ObjectFiles {
         self.0.skip_empty = skip;
         self
+    }
+}
+
+/// Writes each batch of pairs into a folder of Hadoop's SequenceFiles: the sink of
+/// [`save_as_hadoop_files`](crate::DStream::save_as_hadoop_files), which has the details.
+#[derive(Debug)]
+pub struct HadoopFiles {
+    folders: Folders,
+    compression: Compression,
+}
+
+impl HadoopFiles {
+    /// Writes to `prefix-TIME.suffix`; without a suffix, to `prefix-TIME`.
+    pub fn new(prefix: impl Into<PathBuf>, suffix: impl Into<String>) -> HadoopFiles {
+        let folders = Folders::new(prefix.into(), suffix.into());
+        HadoopFiles { folders, compression: Compression::None }
+    }
+
+    /// What is compressed. Default: nothing.
+    pub fn compression(mut self, compression: Compression) -> HadoopFiles {
+        self.compression = compression;
+        self
+    }
+
+    /// Whether an empty batch writes nothing. Default: it writes a folder of files without records.
+    pub fn skip_empty(mut self, skip: bool) -> HadoopFiles {
+        self.folders.skip_empty = skip;
+        self
+    }
+}
+
+impl<K, V> Sink<(K, V)> for HadoopFiles
+where
+    (K, V): Data,
+    K: Writable,
+    V: Writable,
+{
+    type Part = ();
+
+    fn begin(&mut self, batch: &SinkBatch) -> Result<Begin, SinkError> {
+        self.folders.begin(batch)
+    }
+
+    fn write(&self, _: &SinkBatch, partition: Partition<'_, (K, V)>) -> Result<(), SinkError> {
+        self.folders.write(partition.index(), |out| write_part(partition, self.compression, out))
+    }
+
+    fn commit(&mut self, _: &SinkBatch, _: Vec<()>) -> Result<(), SinkError> {
+        self.folders.commit()
+    }
+
+    fn abort(&mut self, _: &SinkBatch) {
+        self.folders.writer = None;
     }
 }
 

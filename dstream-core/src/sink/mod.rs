@@ -1,8 +1,8 @@
 //! Where batches go: sinks, what happens when one fails, and how an output is written exactly once.
 //!
 //! A [`Sink`] takes the batches of one output. [`write_to`](crate::DStream::write_to) writes a stream to one;
-//! `save_as_text_files` and `save_as_object_files` are the sinks [`TextFiles`] and [`ObjectFiles`] under
-//! names of their own. Whatever the output, it takes two options:
+//! `save_as_text_files`, `save_as_object_files` and `save_as_hadoop_files` are the sinks [`TextFiles`],
+//! [`ObjectFiles`] and [`HadoopFiles`] under names of their own. Whatever the output, it takes two options:
 //!
 //! * `retry = Retry::new()..` says how often and how long a [transient](SinkError) error is retried.
 //!   Meanwhile batches wait, and receivers fill their bounded buffers and then slow their producers down.
@@ -101,7 +101,7 @@ pub(crate) use async_sink::block_on;
 #[cfg(feature = "async")]
 pub use async_sink::{Async, AsyncSink};
 pub use error::{SinkError, Transient};
-pub use files::{ObjectFiles, TextFiles};
+pub use files::{HadoopFiles, ObjectFiles, TextFiles};
 pub use on_error::OnError;
 pub use retry::Retry;
 pub(crate) use write::OpenSink;

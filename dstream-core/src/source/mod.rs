@@ -36,7 +36,7 @@ pub use context::{Limits, SourceContext};
 pub use decoder::{Decoder, DelimiterDecoder, LengthDecoder};
 pub use files::{
     BinaryRecords, FileRecords, FileStream, OpenFile, PlannedFile, TextFile, binary_records_stream,
-    file_stream, text_file_stream,
+    file_stream, sequence_file_stream, text_file_stream,
 };
 pub use generator::{Generated, GeneratorStream, generator_stream};
 pub(crate) use input::{AnyInput, Input, records_of};

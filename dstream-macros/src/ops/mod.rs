@@ -486,6 +486,7 @@ pub(crate) static OPS: &[&OpSpec] = &[
     &repartition::SPEC,
     &join::RIGHT_OUTER,
     &sample::SPEC,
+    &save::HADOOP,
     &save::OBJECTS,
     &save::TEXT,
     &sort_by::SPEC,

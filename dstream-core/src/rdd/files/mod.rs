@@ -2,6 +2,7 @@
 
 mod folder;
 mod objects;
+mod sequence;
 mod shape;
 mod text;
 

@@ -5,6 +5,7 @@ mod listing;
 mod open;
 mod pieces;
 mod records;
+mod sequence;
 mod text;
 #[cfg(feature = "zstd")]
 mod zstd;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use binary::{BinaryRecords, binary_records_stream};
 pub use open::OpenFile;
 pub use records::{FileRecords, file_stream};
+pub use sequence::sequence_file_stream;
 pub use text::{TextFile, text_file_stream};
 
 use self::listing::{Listing, Rules, Seen};
@@ -115,6 +117,12 @@ impl<B> FileStream<B> {
             cut: Box::new(cut),
             invalid: None,
         }
+    }
+
+    /// The same stream under the name of another call.
+    pub(crate) fn called(mut self, call: &str) -> Self {
+        self.name = format!("{call}({})", self.folders.display());
+        self
     }
 
     /// Whether files that were there before the start, with a checkpoint the first one, are left. `false`
