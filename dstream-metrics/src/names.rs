@@ -77,12 +77,18 @@ names! {
         "How often a stage has failed.";
     OUTPUT = "dstream_output_seconds", Histogram of Seconds, ["output"],
         "How long an output took, with all attempts.";
+    OUTPUT_RECORDS = "dstream_output_records_total", Counter of Count, ["output"],
+        "Records that an output was given, also where it has failed.";
     OUTPUT_RETRIES = "dstream_output_retries_total", Counter of Count, ["output"],
         "Attempts of an output that failed and were made again.";
     OUTPUT_FAILURES = "dstream_output_failures_total", Counter of Count, ["output"],
         "How often an output has failed for good.";
     KEPT_KEYS = "dstream_kept_keys", Gauge of Count, ["operator"],
         "Keys of a state or a keyed window; records or partial results of another window.";
+    KEPT_BYTES = "dstream_kept_estimated_bytes", Gauge of Bytes, ["operator"],
+        "About how many bytes of memory a state or a window takes, estimated from a sample.";
+    KEPT_OLDEST = "dstream_kept_oldest_timestamp_seconds", Gauge of Seconds, ["operator"],
+        "The batch of what is oldest in a state or a window, in seconds since 1970.";
     CHECKPOINTS = "dstream_checkpoints_total", Counter of Count, [], "Checkpoints that were written.";
     CHECKPOINT_BYTES = "dstream_checkpoint_bytes_total", Counter of Bytes, [], "Bytes of all checkpoints.";
     CHECKPOINT = "dstream_checkpoint_seconds", Histogram of Seconds, [], "How long a checkpoint took.";

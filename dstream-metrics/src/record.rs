@@ -115,6 +115,7 @@ fn stage(event: &StageCompleted) {
 fn output(event: &OutputCompleted) {
     let labels = [("output", event.output.clone())];
     histogram!(names::OUTPUT, &labels).record(event.elapsed);
+    counter!(names::OUTPUT_RECORDS, &labels).increment(event.records.unwrap_or(0));
     counter!(names::OUTPUT_RETRIES, &labels).increment(0);
     counter!(names::OUTPUT_FAILURES, &labels).increment(event.error.is_some().into());
 }
@@ -136,6 +137,13 @@ fn batch(event: &BatchCompleted) {
     for kept in &event.kept {
         if let Some(keys) = kept.keys {
             gauge!(names::KEPT_KEYS, "operator" => kept.operator.clone()).set(keys as f64);
+        }
+        if let Some(bytes) = kept.estimated_bytes {
+            gauge!(names::KEPT_BYTES, "operator" => kept.operator.clone()).set(bytes as f64);
+        }
+        if let Some(oldest) = kept.oldest {
+            let seconds = oldest.as_millis() as f64 / 1000.0;
+            gauge!(names::KEPT_OLDEST, "operator" => kept.operator.clone()).set(seconds);
         }
     }
 }

@@ -226,6 +226,7 @@ fn state_and_failures(scrapes: &mut Vec<String>) {
         // Not those of the batch at which the stage fails.
         ("dstream_records_total{source=\"queue_stream (2)\"}", 1.0),
         ("dstream_kept_keys{operator=\"counts\"}", 4.0),
+        ("dstream_output_records_total{output=\"counts.foreach_rdd\"}", 6.0),
         ("dstream_output_retries_total{output=\"counts.foreach_rdd\"}", 1.0),
         ("dstream_output_failures_total{output=\"counts.foreach_rdd\"}", 0.0),
         ("dstream_batches_total", 2.0),

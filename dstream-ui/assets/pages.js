@@ -52,7 +52,7 @@ function batchOf(batch) {
         "div",
         { class: "card" },
         table(
-          [["Output"], ["Status"], ["Time", 1], ["Attempts", 1], ["Error"]],
+          [["Output"], ["Status"], ["Records", 1], ["Time", 1], ["Attempts", 1], ["Error"]],
           batch.outputs.map((o) => [
             o.output,
             h(
@@ -60,6 +60,7 @@ function batchOf(batch) {
               { class: o.error ? "bad" : "" },
               o.elapsed === null ? "runs" : o.error ? "failed" : "done",
             ),
+            number(o.records),
             duration(o.elapsed),
             number(o.attempts),
             o.error ?? "none",
@@ -180,6 +181,46 @@ async function pipeline(app) {
   };
 }
 
+/** A form that looks up what an operator with state keeps of a key. */
+function lookUp(app) {
+  const all = app.plan.pipelines.flatMap((pipeline) => pipeline.operators);
+  const names = all.filter((op) => op.keeps === "state" && op.name).map((op) => op.name);
+  if (!names.length) return [];
+  const operator = h("select", { name: "operator" }, ...names.map((name) => h("option", {}, name)));
+  const key = h("input", { name: "key", type: "text", autocomplete: "off", required: "" });
+  const found = h("div", { role: "status" });
+  const ask = async (event) => {
+    event.preventDefault();
+    try {
+      const query = new URLSearchParams({ operator: operator.value, key: key.value });
+      const answer = await api(`kept/look_up?${query}`);
+      const as_of = `As of the batch at ${clock(answer.batch, app.batch_interval)}`;
+      const last = clock(answer.changed, app.batch_interval);
+      found.replaceChildren(
+        h(
+          "p",
+          { class: "note" },
+          answer.found ? `${as_of}; it was last seen or changed at ${last}.` : `${as_of}, it has no value.`,
+        ),
+        ...(answer.found ? [h("pre", { class: "card found" }, JSON.stringify(answer.value, null, 2))] : []),
+      );
+    } catch (error) {
+      found.replaceChildren(problem(error.message));
+    }
+  };
+  return [
+    h("h2", {}, "Look up a key"),
+    h(
+      "form",
+      { class: "lookup", onsubmit: ask },
+      h("label", {}, "Operator ", operator),
+      h("label", {}, "Key, as text or JSON ", key),
+      h("button", { type: "submit" }, "Look up"),
+    ),
+    found,
+  ];
+}
+
 async function state(app) {
   const kept = h("div", { class: "card" }),
     written = h("div", { class: "card" }),
@@ -188,13 +229,15 @@ async function state(app) {
     const [states, checkpoints] = await Promise.all([api("kept"), api("checkpoints")]);
     kept.replaceChildren(
       table(
-        [["Operator"], ["Kind"], ["Keeps"], ["Window"], ["Keys", 1]],
+        [["Operator"], ["Kind"], ["Keeps"], ["Window"], ["Keys", 1], ["Bytes, about", 1], ["Oldest"]],
         states.map((s) => [
           s.operator,
           s.kind,
           s.keeps,
           s.window ? `${duration(s.window.length)} every ${duration(s.window.slide)}` : "",
           number(s.keys),
+          bytes(s.estimated_bytes),
+          clock(s.oldest, app.batch_interval),
         ]),
         "This program keeps nothing between batches, or no batch has completed yet.",
       ),
@@ -217,6 +260,7 @@ async function state(app) {
       h("h1", {}, "State"),
       h("p", { class: "lead" }, "What is kept between batches."),
       kept,
+      ...lookUp(app),
       h("h2", {}, "Checkpoints"),
       sum,
       written,

@@ -134,7 +134,11 @@ fn resources_say_what_the_listener_was_told() {
     assert_eq!(rows, [(times[2], 2, 0), (times[1], 1, 1), (times[0], 3, 0)]);
     assert_eq!(ok(at, &format!("/api/v1/timeline?after={second}"))["batches"].as_array().unwrap().len(), 1);
 
-    assert_eq!(ok(at, "/api/v1/kept")[0]["keys"], 4);
+    let kept = ok(at, "/api/v1/kept")[0].clone();
+    assert_eq!((&kept["keys"], kept["oldest"].as_u64()), (&json!(4), Some(second)));
+    // 16 tables of at least four entries, if any.
+    assert!(kept["estimated_bytes"].as_u64().is_some_and(|bytes| (100..20_000).contains(&bytes)), "{kept}");
+    assert_eq!(batch["outputs"][0]["records"], 2);
     let app = ok(at, "/api/v1/app");
     assert_eq!(
         (&app["name"], &app["state"], &app["completed"]),
@@ -435,6 +439,11 @@ fn a_running_batch_is_told_of() {
     begin.send(()).unwrap();
     ssc.run_batches(1).unwrap();
     let at = page.address().unwrap();
+    // Nothing of the first batch is told any more.
+    let end = Instant::now() + LONG;
+    while ok(at, "/api/v1/app")["completed"] != 1 {
+        assert!(Instant::now() < end, "the page is not told of the first batch");
+    }
     let mut client = BufReader::new(send(at, "GET /api/v1/events", "Host: localhost\r\n"));
     let mut line = String::new();
     let mut wait_for = |wanted: &str| {
@@ -459,7 +468,61 @@ fn a_running_batch_is_told_of() {
             assert!(Instant::now() < end, "{}", ok(at, &path));
         }
         assert_eq!(ok(at, &path)["status"], "PROCESSING");
-        begin.send(()).unwrap();
+        // Also where this test fails: the batch must not wait for ever.
+        drop(begin);
         running.join().unwrap().unwrap();
     });
+}
+
+/// What a program keeps of a key, while it runs.
+#[test]
+fn keys_are_looked_up() {
+    let page = Ui::new("127.0.0.1:0");
+    let conf = Config::new().clock(ManualClock::default()).volatile_state(true).listener(page.clone());
+    let ssc = dstream::stream!(batch = 1s, conf = conf, {
+        let pairs = queue_stream(vec![vec![("a", 1u64), ("5", 2)], vec![("a", 3)]]);
+        let sums = pairs.update_state_by_key(|new: &[u64], old: Option<(u64, Vec<u64>)>| {
+            let (sum, mut all) = old.unwrap_or_default();
+            all.extend(new);
+            Some((sum + new.iter().sum::<u64>(), all))
+        });
+        let (_events, lasts) = pairs
+            .map(|(key, n)| ((key.to_owned(), 1u8), n))
+            .map_with_state(|_key: &(String, u8), n: Option<u64>, state: &mut State<u64>| {
+                state.update(n.unwrap_or(0));
+                None::<()>
+            })
+            .named("lasts");
+        sums.count().foreach_rdd(|_| ());
+        lasts.count().foreach_rdd(|_| ());
+        pairs.window(2s, 1s).named("recent").count().foreach_rdd(|_| ());
+    })
+    .unwrap();
+    ssc.run_batches(1).unwrap();
+    let at = page.address().unwrap();
+    let look = |query: &str| get(at, &format!("/api/v1/kept/look_up?{query}"));
+    let first = look("operator=sums&key=a").1;
+    assert_eq!((&first["value"], &first["changed"]), (&json!([1, [1]]), &first["batch"]), "{first}");
+    ssc.run_batches(1).unwrap();
+    let (status, second) = look("operator=sums&key=%22a%22");
+    assert_eq!((status, &second["value"], &second["found"]), (200, &json!([4, [1, 3]]), &json!(true)));
+    assert!(second["batch"].as_u64() > first["batch"].as_u64());
+    // A key that looks like a number, and one of two parts.
+    assert_eq!(look("operator=sums&key=5").1["value"], json!([2, [2]]));
+    assert_eq!(look("operator=sums&key=5").1["changed"], first["batch"]);
+    let last = look("operator=lasts&key=[%22a%22,1]").1;
+    assert_eq!(last["value"], json!(3), "{last}");
+    let none = look("operator=sums&key=b").1;
+    assert_eq!((&none["found"], &none["value"], &none["batch"]), (&json!(false), &json!(null), &second["batch"]));
+    for (query, status, wanted) in [
+        ("operator=sums", 400, "`key` is missing"),
+        ("operator=none&key=a", 404, "there are sums, lasts"),
+        ("operator=lasts&key=a", 400, "keys of the type `("),
+    ] {
+        let (found, body) = look(query);
+        assert_eq!(found, status, "{query}: {body}");
+        assert!(body["error"].as_str().is_some_and(|error| error.contains(wanted)), "{query}: {body}");
+    }
+    ssc.stop();
+    assert_eq!(look("operator=sums&key=a").0, 503);
 }

@@ -113,13 +113,20 @@ impl OutputWatch {
     }
 
     /// The output is done, or has failed.
-    pub(crate) fn done(self, batch: &Batch<'_>, attempts: u32, missing: Option<&Missing>) -> OutputCompleted {
+    pub(crate) fn done(
+        self,
+        batch: &Batch<'_>,
+        records: Option<u64>,
+        attempts: u32,
+        missing: Option<&Missing>,
+    ) -> OutputCompleted {
         let error = match missing {
             Some(Missing::Failed(error)) => Some(error.to_string()),
             Some(Missing::NotDue) | None => None,
         };
         let elapsed = self.stopwatch.elapsed();
-        let done = OutputCompleted { batch: batch.time(), output: self.output, elapsed, attempts, error };
+        let (batch_time, output) = (batch.time(), self.output);
+        let done = OutputCompleted { batch: batch_time, output, elapsed, records, attempts, error };
         batch.events().emit(|| done.clone());
         done
     }

@@ -11,6 +11,7 @@ mod changes;
 mod compact;
 mod encode;
 mod error;
+pub(crate) mod estimate;
 mod frame;
 mod fs;
 mod inspect;
@@ -31,9 +32,12 @@ mod writer;
 pub(crate) use changes::SentChanges;
 pub use changes::{Changes, decode};
 pub use error::CheckpointError;
+pub use estimate::KeptBytes;
 pub use inspect::inspect_checkpoint;
 pub use local::LocalDir;
 pub use store::{Appender, CheckpointStore, IntoCheckpointStore, StoreLock};
+
+use crate::Time;
 
 pub(crate) use encode::encode;
 pub(crate) use manifest::{PendingBatch, Progress};
@@ -81,6 +85,25 @@ pub trait Stateful: Send {
     /// The number of keys, records or partial results, for monitoring. It is called after each batch if there
     /// is a listener, so it must be cheap. `None`, the default, if they are not counted.
     fn keys(&self) -> Option<u64> {
+        None
+    }
+
+    /// About how many bytes of memory all of it takes, for monitoring; called as `keys` is. `None`, the
+    /// default, if nobody estimates it.
+    fn estimated_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// The batch of what is oldest in it, for monitoring; called as `keys` is. `None`, the default, if nobody
+    /// knows it.
+    fn oldest(&mut self) -> Option<Time> {
+        None
+    }
+
+    /// What it keeps of a key, which is given in MessagePack, for somebody who wants to see it. `None`, the
+    /// default, if it can't be asked. It must be quick: batches wait for it.
+    fn look_up(&self, key: &[u8]) -> Option<Result<KeptBytes, String>> {
+        let _ = key;
         None
     }
 }

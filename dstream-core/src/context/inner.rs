@@ -302,7 +302,9 @@ impl ContextInner {
         let events = &self.config.events;
         if events.is_listened() {
             let plan = self.plan();
-            events.attach(ContextView::new(plan.clone()))?;
+            let operators = &self.lock().operators;
+            let kept = operators.iter().map(|it| (it.name.clone(), Arc::downgrade(&it.shared))).collect();
+            events.attach(ContextView::new(plan.clone(), kept))?;
             events.emit(|| ContextStarted { at: self.config.clock.now(), plan });
         }
         Ok(())

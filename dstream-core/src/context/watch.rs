@@ -133,9 +133,14 @@ impl Lifecycle {
                 input.records = Some(records);
             }
         }
-        let kept = |operator: &super::hoisted::Operator| KeptInfo {
-            operator: operator.name.clone(),
-            keys: operator.shared.lock().unpoisoned().keys(),
+        let kept = |operator: &super::hoisted::Operator| {
+            let mut kept = operator.shared.lock().unpoisoned();
+            KeptInfo {
+                operator: operator.name.clone(),
+                keys: kept.keys(),
+                estimated_bytes: kept.estimated_bytes(),
+                oldest: kept.oldest(),
+            }
         };
         self.operators.iter().map(kept).collect()
     }

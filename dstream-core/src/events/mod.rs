@@ -41,6 +41,7 @@
 //! ```
 
 mod bus;
+mod kept;
 mod status_line;
 mod view;
 
@@ -49,6 +50,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use serde::Serialize;
 
 pub(crate) use bus::Bus;
+pub(crate) use kept::KeptOperators;
+pub use kept::{KeptValue, LookUpError};
 pub(crate) use status_line::StatusLine;
 pub use view::ContextView;
 
@@ -340,6 +343,8 @@ pub struct OutputCompleted {
     pub output: String,
     /// How long it took, with all attempts.
     pub elapsed: Duration,
+    /// How many records it was given; `None` if they could not be made.
+    pub records: Option<u64>,
     /// How many attempts were made: 0 if what it should have put out could not be made.
     pub attempts: u32,
     /// Why it failed, if it did.
@@ -396,6 +401,14 @@ pub struct KeptInfo {
     /// How many keys a state or a keyed window has, and how many records or partial results another window;
     /// `None` where nobody counts them.
     pub keys: Option<u64>,
+    /// About how many bytes of memory it takes: its tables, and what keys and values have outside of them,
+    /// which is estimated from what a sample of them takes when it is written down. `None` where nobody
+    /// estimates it.
+    pub estimated_bytes: Option<u64>,
+    /// Of a window, the oldest batch in it. Of a state, the batch in which records last came for the key for
+    /// which none came for longest, or in which its value was seen to change; known of `update_state_by_key`,
+    /// and of `map_with_state` with a `timeout`.
+    pub oldest: Option<Time>,
 }
 
 /// See [`Listener::checkpoint_written`].

@@ -160,7 +160,12 @@ mod tests {
                 details: Vec::new(),
             }],
             outputs: Vec::new(),
-            kept: vec![KeptInfo { operator: "totals".into(), keys: Some(1_234) }],
+            kept: vec![KeptInfo {
+                operator: "totals".into(),
+                keys: Some(1_234),
+                estimated_bytes: None,
+                oldest: None,
+            }],
             error: error.map(str::to_owned),
         }
     }

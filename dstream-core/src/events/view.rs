@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use super::KeptOperators;
 use crate::plan::Plan;
 
 /// A context, as a [`Listener`](super::Listener) sees it that is attached to it. Clones are cheap, and do not
@@ -9,11 +10,16 @@ use crate::plan::Plan;
 #[derive(Clone)]
 pub struct ContextView {
     plan: Arc<Plan>,
+    kept: Arc<KeptOperators>,
 }
 
 impl ContextView {
-    pub(crate) fn new(plan: Plan) -> ContextView {
-        ContextView { plan: Arc::new(plan) }
+    pub(crate) fn new(plan: Plan, kept: KeptOperators) -> ContextView {
+        ContextView { plan: Arc::new(plan), kept: Arc::new(kept) }
+    }
+
+    pub(super) fn kept(&self) -> &KeptOperators {
+        &self.kept
     }
 
     /// The name of the application.

@@ -133,6 +133,7 @@ impl Batch<'_> {
         if let Some(watch) = watch {
             self.output_watched(watch.done(
                 self,
+                input.as_ref().ok().map(Rdd::count),
                 input.as_ref().map_or(0, |_| policy.attempts()),
                 outcome.as_ref().err(),
             ));

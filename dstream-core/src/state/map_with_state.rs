@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, Missing, Step},
-    checkpoint::{Changes, Stateful},
+    checkpoint::{Changes, KeptBytes, Stateful},
     plan::OpMeta,
     record::{Data, Portable},
     sync::Unpoisoned,
@@ -192,6 +192,27 @@ impl<K: Key<Owned = K> + Portable, S: Portable> MapWithState<K, S> {
     }
 }
 
+impl<K, S> StateTables<K, S> {
+    /// When the key was seen last that was not seen for longest. Deadlines of keys that were seen again are
+    /// forgotten on the way, so that each is looked at once.
+    fn oldest_of<'a>(&self, deadlines: impl Iterator<Item = &'a mut Deadlines>) -> Option<Time> {
+        let buckets = self.buckets().iter().zip(deadlines);
+        buckets.filter_map(|(bucket, deadlines)| oldest(bucket, deadlines)).min()
+    }
+}
+
+fn oldest<K, S>(bucket: &Bucket<K, S>, deadlines: &mut Deadlines) -> Option<Time> {
+    while let Some((seen, keys)) = deadlines.front_mut() {
+        let holds = |at: &u32| bucket.keys.at(*at as usize).is_some_and(|(_, held)| held.seen == *seen);
+        while keys.pop_if(|at| !holds(at)).is_some() {}
+        if !keys.is_empty() {
+            return Some(*seen);
+        }
+        deadlines.pop_front();
+    }
+    None
+}
+
 /// Notes that the key at this index was refreshed; times don't go back.
 fn note(deadlines: &mut Deadlines, time: Time, at: usize) {
     match deadlines.back_mut() {
@@ -306,5 +327,17 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for MapWithState<K, S> 
 
     fn keys(&self) -> Option<u64> {
         Some(self.stores.live() as u64)
+    }
+
+    fn estimated_bytes(&self) -> Option<u64> {
+        Some(self.stores.estimated_bytes())
+    }
+
+    fn oldest(&mut self) -> Option<Time> {
+        self.stores.oldest_of(self.deadlines.iter_mut().map(|deadlines| deadlines.get_mut().unpoisoned()))
+    }
+
+    fn look_up(&self, key: &[u8]) -> Option<Result<KeptBytes, String>> {
+        Some(self.stores.look_up(key))
     }
 }

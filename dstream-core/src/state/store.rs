@@ -1,6 +1,6 @@
 //! The hash tables of keyed state, and their changelog for checkpoints.
 
-use std::{any::type_name, sync::Arc};
+use std::{any::type_name, ops::Range, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
@@ -8,11 +8,14 @@ use super::{InitialState, StateView};
 use crate::{
     Key, Time,
     batch::{Batch, Missing, Step},
-    checkpoint::{Changes, Migration, decode},
+    checkpoint::{
+        Changes, KeptBytes, Migration, decode,
+        estimate::{outside_bytes, shown, spaced},
+    },
     exec::run,
     plan::OpMeta,
     record::{Data, Portable},
-    table::{Table, entries_of},
+    table::{Table, bucket_of, entries_of},
 };
 
 /// The keyed state of one operator, one table a bucket.
@@ -29,6 +32,10 @@ pub(super) struct StateTables<K, S> {
     migration: Migration<(S, Time)>,
     /// The failure after which the state is no longer correct.
     failed_with: Option<Missing>,
+    /// The newest batch that is in it, and the seed of the hash.
+    newest: Option<(Time, u64)>,
+    /// The buckets of this process.
+    owned: Range<usize>,
 }
 
 /// The keys of one bucket, with their states.
@@ -37,6 +44,8 @@ pub(super) struct Bucket<K, S> {
     pub(super) keys: Table<K, KeyState<S>>,
     /// The changes since the last checkpoint; `None` before the first one.
     changelog: Option<Changelog<K>>,
+    /// When the key was seen last that was not seen for longest, if that is known.
+    pub(super) oldest: Option<Time>,
 }
 
 #[derive(Debug, Clone)]
@@ -111,7 +120,13 @@ impl<K, S> StateTables<K, S> {
             restored: false,
             migration: Migration::default(),
             failed_with: None,
+            newest: None,
+            owned: 0..0,
         }
+    }
+
+    pub(super) fn buckets(&self) -> &[Arc<Bucket<K, S>>] {
+        &self.buckets
     }
 
     pub(super) fn start_with(&mut self, pairs: impl InitialState<K, S>) {
@@ -143,7 +158,9 @@ impl<K: Key<Owned = K> + Data, S: Data> StateTables<K, S> {
         let out = run(self.buckets.iter_mut().zip(input).collect(), small, |(bucket, input)| {
             batch.guard(std::slice::from_ref(op), || work(Arc::make_mut(bucket), input))
         });
-        out.into_iter().collect::<Step<Vec<O>>>().map_err(|failed| self.fail(batch, failed))
+        let out = out.into_iter().collect::<Step<Vec<O>>>().map_err(|failed| self.fail(batch, failed))?;
+        self.newest = Some((batch.time(), batch.seed()));
+        Ok(out)
     }
 
     fn fail(&mut self, batch: &Batch<'_>, failed: Missing) -> Missing {
@@ -180,7 +197,7 @@ impl<K: Key<Owned = K> + Data, S: Data> StateTables<K, S> {
         }
         let owned = batch.owned(self.num_buckets);
         let mut buckets: Vec<_> = (0..self.num_buckets)
-            .map(|_| Bucket { keys: Table::new(batch.seed()), changelog: None })
+            .map(|_| Bucket { keys: Table::new(batch.seed()), changelog: None, oldest: None })
             .collect();
         let initial =
             std::mem::take(&mut self.initial).into_iter().map(|(key, state)| (key, state, batch.time()));
@@ -209,6 +226,7 @@ impl<K: Key<Owned = K> + Data, S: Data> StateTables<K, S> {
             buckets.iter_mut().for_each(|bucket| bucket.changelog = Some(changelog()));
         }
         self.buckets = buckets.into_iter().map(Arc::new).collect();
+        self.owned = owned;
     }
 }
 
@@ -246,7 +264,7 @@ impl<K: Key<Owned = K> + Portable, S: Portable> StateTables<K, S> {
             out.clear();
         }
         self.each(|bucket| {
-            let Bucket { keys, changelog } = bucket;
+            let Bucket { keys, changelog, .. } = bucket;
             match changelog {
                 Some(changelog) => {
                     // Deletes come first: a removed key may have been inserted again.
@@ -276,5 +294,47 @@ impl<K: Key<Owned = K> + Portable, S: Portable> StateTables<K, S> {
 
     pub(super) fn finish_restore(&mut self) {
         self.restored = true;
+    }
+
+    pub(super) fn estimated_bytes(&self) -> u64 {
+        let tables: usize = self.buckets.iter().map(|bucket| bucket.keys.bytes()).sum();
+        // As many of each bucket: the hash has mixed them.
+        let full = self.buckets.iter().filter(|bucket| bucket.keys.live() > 0);
+        let few = spaced(full.clone().count()).filter_map(|at| full.clone().nth(at));
+        let sample = few.flat_map(|bucket| spaced(bucket.keys.len()).filter_map(|at| bucket.keys.at(at)).take(4));
+        let sample = sample.map(|(key, held)| (key, &held.state));
+        tables as u64 + outside_bytes(self.live(), size_of::<(K, Option<S>)>(), sample)
+    }
+
+    /// When the key was seen last that was not seen for longest.
+    pub(super) fn oldest(&self) -> Option<Time> {
+        self.buckets.iter().filter_map(|bucket| bucket.oldest).min()
+    }
+
+    pub(super) fn look_up(&self, key: &[u8]) -> Result<KeptBytes, String> {
+        if self.failed_with.is_some() {
+            return Err(
+                "a batch has failed in this operator: what it keeps is not right any more, until a restart goes on \
+                 from the last checkpoint"
+                    .to_owned(),
+            );
+        }
+        let Some((batch, seed)) = self.newest else {
+            return Err("the operator has had no batch yet".to_owned());
+        };
+        let key: K = decode(key).map_err(|why| {
+            format!("the key does not fit: the operator has keys of the type `{}`: {why}", type_name::<K>())
+        })?;
+        let at = bucket_of(seed, &key, self.num_buckets);
+        if !self.owned.contains(&at) {
+            return Err("the key belongs to another process of this program: ask that one".to_owned());
+        }
+        let held = self.buckets.get(at).and_then(|bucket| bucket.keys.peek(&key)).map(|(_, held)| held);
+        let state = held.and_then(|held| held.state.as_ref().map(|state| (state, held.seen)));
+        Ok(KeptBytes {
+            batch,
+            changed: state.map(|(_, seen)| seen),
+            value: state.map(|(state, _)| shown(state)).transpose()?,
+        })
     }
 }

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Key, Time,
     batch::{Batch, Step},
-    checkpoint::{Changes, Stateful},
+    checkpoint::{Changes, KeptBytes, Stateful},
     plan::OpMeta,
     record::{Data, Portable},
     table::{FEW, Grouped, Groups},
@@ -93,6 +93,7 @@ fn update<K, S, V>(
     let mut news = vec![0..0; bucket.keys.len()];
     iter::zip(indices, groups.ranges()).for_each(|(at, values)| news[at as usize] = values);
     let (mut before, mut after) = (Vec::new(), Vec::new());
+    let mut oldest = None::<Time>;
     for at in 0..bucket.keys.len() {
         let logged = bucket.is_tracked();
         let Some((key, held)) = bucket.keys.at_mut(at) else { continue };
@@ -111,8 +112,16 @@ fn update<K, S, V>(
                 if compare {
                     after = written(&held.state, after);
                 }
-                if !compare || before != after || before.is_empty() {
+                // Where nobody compares, only records say that something is new.
+                let changed = match compare {
+                    true => before != after || before.is_empty(),
+                    false => logged || !new.is_empty(),
+                };
+                if changed {
                     held.seen = time;
+                }
+                oldest = Some(oldest.map_or(held.seen, |oldest| oldest.min(held.seen)));
+                if changed {
                     bucket.touch(at);
                 }
             }
@@ -120,6 +129,7 @@ fn update<K, S, V>(
             None => drop(bucket.keys.remove(at)),
         }
     }
+    bucket.oldest = oldest;
     bucket.compact();
 }
 
@@ -157,5 +167,17 @@ impl<K: Key<Owned = K> + Portable, S: Portable> Stateful for UpdateStateByKey<K,
 
     fn keys(&self) -> Option<u64> {
         Some(self.stores.live() as u64)
+    }
+
+    fn estimated_bytes(&self) -> Option<u64> {
+        Some(self.stores.estimated_bytes())
+    }
+
+    fn oldest(&mut self) -> Option<Time> {
+        self.stores.oldest()
+    }
+
+    fn look_up(&self, key: &[u8]) -> Option<Result<KeptBytes, String>> {
+        Some(self.stores.look_up(key))
     }
 }

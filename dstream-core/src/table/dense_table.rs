@@ -47,6 +47,13 @@ impl<K, V, S> DenseTable<K, V, S> {
         &self.pairs
     }
 
+    /// How many bytes of memory it takes, without what keys and values have outside of it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.index.bytes()
+            + self.pairs.capacity() * size_of::<(K, V)>()
+            + self.indices.capacity() * size_of::<u32>()
+    }
+
     /// The bound of the indices, which includes those of removed keys.
     pub(crate) fn index_bound(&self) -> usize {
         self.index.entries().len()

@@ -116,6 +116,26 @@ impl<T> Index<T> {
         }
     }
 
+    /// As [`find`](Index::find), without making room for the key.
+    pub(super) fn peek(&self, id: InlineKey, same: impl Fn(&T) -> bool) -> Option<usize> {
+        let hash = self.hasher.hash(id);
+        let mask = self.slots.len().checked_sub(1)?;
+        // At most half of the slots are taken, so there is an end.
+        let probed = (0..=mask).map(|step| self.slots[(hash as usize).wrapping_add(step) & mask]);
+        let tagged = probed.take_while(|slot| *slot != 0).filter(|slot| (slot ^ hash) & TAG == 0);
+        tagged.map(|slot| (slot & !TAG) as usize - 1).find(|index| {
+            let (held, entry) = &self.entries[*index];
+            *held == id && (id.is_whole() || same(entry))
+        })
+    }
+
+    /// How many bytes of memory it takes, without what entries have outside of it.
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<(InlineKey, T)>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.slots.capacity() * size_of::<u64>()
+    }
+
     /// Inserts an entry at the slot that [`find`](Index::find) returned as an error; returns its index.
     #[inline]
     pub(super) fn insert(&mut self, slot: usize, id: InlineKey, entry: T) -> usize {

@@ -43,7 +43,7 @@ pub(crate) use map_side_combiner::MapSideCombiner;
 pub use partial_bucket::PartialBucket;
 pub(crate) use partial_bucket::{MergedBucket, merge};
 pub use scatter::{Chunks, Scatter};
-pub(crate) use scatter::{entries_of, recycle};
+pub(crate) use scatter::{bucket_of, entries_of, recycle};
 
 /// Entries below which one thread merges all buckets.
 pub(crate) const FEW: usize = 2_000;
@@ -207,6 +207,20 @@ impl<K, V> Table<K, V> {
         K: Key<Owned = K>,
     {
         self.index.find(id, |(owned, _)| key.same_key(owned)).ok()
+    }
+
+    /// The key's entry, if it is in the table, which is only read.
+    pub(crate) fn peek(&self, key: &K) -> Option<(&K, &V)>
+    where
+        K: Key<Owned = K>,
+    {
+        let id = self.index.hasher().id(key);
+        self.at(self.index.peek(id, |(owned, _)| key.same_key(owned))?)
+    }
+
+    /// How many bytes of memory it takes, without what keys and values have outside of it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.index.bytes()
     }
 
     /// Whether the table has the key of an entry of another table with the same seed.

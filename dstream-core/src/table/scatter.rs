@@ -57,6 +57,12 @@ const fn large<T>() -> usize {
     if page < FIRST { FIRST } else { page }
 }
 
+/// The bucket of a key.
+pub(crate) fn bucket_of<K: Key<Owned = K>>(seed: u64, key: &K, buckets: usize) -> usize {
+    let hasher = KeyHasher::new(seed);
+    bucket(hasher.hash(hasher.id(key)), buckets)
+}
+
 /// Returns a chunk to its pool, unless it is a small first one.
 pub(crate) fn recycle<K, V>(pool: &BufferPool<(K, V)>, chunk: Vec<(K, V)>) {
     if chunk.capacity() >= large::<(K, V)>() {

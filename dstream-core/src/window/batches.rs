@@ -148,6 +148,11 @@ impl<P> WindowBatches<P> {
         self.spec.cutoff(batch)
     }
 
+    /// The time of the oldest batch.
+    pub(super) fn oldest(&self) -> Option<Time> {
+        self.batches.front().map(|(time, _)| *time)
+    }
+
     /// The partial results of the batches that did not fail.
     pub(super) fn partials(&self) -> impl Iterator<Item = &P> {
         self.batches.iter().filter_map(|(_, result)| match result {

@@ -4,6 +4,7 @@ use std::{collections::VecDeque, iter, mem, sync::Arc};
 
 use crate::{
     Key, Time,
+    checkpoint::estimate::spaced,
     record::Data,
     table::{DenseTable, MergedBucket},
 };
@@ -80,6 +81,20 @@ impl<K: Key<Owned = K> + Data, V: Data, D: Derived> WindowBucket<K, V, D> {
     /// The number of keys.
     pub(super) fn len(&self) -> usize {
         self.keys.pairs().len()
+    }
+
+    /// How many bytes of memory it takes, without what keys and values have outside of it.
+    pub(super) fn bytes(&self) -> usize {
+        let one = size_of::<u32>() + size_of::<V>();
+        let batches = self.batches.iter().map(|batch| size_of_val(batch) + batch.indices.capacity() * one);
+        self.keys.bytes() + batches.sum::<usize>()
+    }
+
+    /// How many values it has, and some of them with their keys.
+    pub(super) fn values(&self) -> (usize, impl Iterator<Item = &(K, V)>) {
+        let pairs = self.keys.pairs();
+        let partials = self.batches.iter().map(|batch| batch.values.len()).sum::<usize>();
+        (pairs.len() + partials, spaced(pairs.len()).filter_map(|at| pairs.get(at)).take(4))
     }
 
     #[cfg(test)]

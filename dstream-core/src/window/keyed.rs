@@ -13,7 +13,7 @@ use super::{
 use crate::{
     Key, Rdd, Time,
     batch::{Batch, Missing, Step},
-    checkpoint::{Changes, Migration, Stateful},
+    checkpoint::{Changes, Migration, Stateful, estimate::outside_bytes},
     exchange::Part,
     exec::run,
     plan::OpMeta,
@@ -217,5 +217,17 @@ where
 
     fn keys(&self) -> Option<u64> {
         Some(self.buckets.iter().map(|bucket| bucket.len() as u64).sum())
+    }
+
+    fn estimated_bytes(&self) -> Option<u64> {
+        let tables: usize = self.buckets.iter().map(WindowBucket::bytes).sum();
+        let values: usize = self.buckets.iter().map(|bucket| bucket.values().0).sum();
+        // A partial result shares its key with the aggregate: counted with it, this is rather too much.
+        let sample = self.buckets.iter().flat_map(|bucket| bucket.values().1);
+        Some(tables as u64 + outside_bytes(values, size_of::<(K, V)>(), sample))
+    }
+
+    fn oldest(&mut self) -> Option<Time> {
+        self.batches.oldest()
     }
 }

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::{InverseByKeyAndWindow, ReduceByKeyAndWindow, WindowSpec};
 use crate::{
-    Rdd,
+    Rdd, Time,
     batch::{Batch, Step},
     checkpoint::{Changes, Stateful},
     plan::OpMeta,
@@ -100,6 +100,14 @@ macro_rules! stateful {
 
             fn keys(&self) -> Option<u64> {
                 self.0.keys()
+            }
+
+            fn estimated_bytes(&self) -> Option<u64> {
+                self.0.estimated_bytes()
+            }
+
+            fn oldest(&mut self) -> Option<Time> {
+                self.0.oldest()
             }
         }
 

@@ -6,7 +6,7 @@ use super::{WindowSpec, batches::WindowBatches};
 use crate::{
     Rdd, Time,
     batch::{Batch, Step},
-    checkpoint::{Changes, Stateful, decode},
+    checkpoint::{Changes, Stateful, decode, estimate::outside_bytes},
     exchange::Part,
     plan::OpMeta,
     record::Portable,
@@ -65,6 +65,17 @@ impl<T: Portable> Stateful for RecordWindow<T> {
                 .sum(),
         )
     }
+
+    fn estimated_bytes(&self) -> Option<u64> {
+        let records = self.keys().unwrap_or(0) as usize;
+        let sample = self.batches.partials().flat_map(Rdd::partitions).flat_map(|records| records.first());
+        let inline = size_of::<T>();
+        Some((records * inline) as u64 + outside_bytes(records, inline, sample))
+    }
+
+    fn oldest(&mut self) -> Option<Time> {
+        self.batches.oldest()
+    }
 }
 
 /// The window of `count_by_window`, which stores the number of records of each batch.
@@ -113,5 +124,13 @@ impl Stateful for CountByWindow {
 
     fn keys(&self) -> Option<u64> {
         Some(self.batches.partials().count() as u64)
+    }
+
+    fn estimated_bytes(&self) -> Option<u64> {
+        self.keys().map(|batches| batches * size_of::<(Time, u64)>() as u64)
+    }
+
+    fn oldest(&mut self) -> Option<Time> {
+        self.batches.oldest()
     }
 }

@@ -1,5 +1,6 @@
 //! The addresses of the page, and what is there.
 
+mod look_up;
 pub(crate) mod original;
 pub(crate) mod own;
 
@@ -45,6 +46,7 @@ pub(crate) fn router(shared: Arc<Shared>, access: Access, embed: Embed) -> Route
         .route("/batches/{time}", get(own::batch))
         .route("/operators", get(own::operators))
         .route("/kept", get(own::kept))
+        .route("/kept/look_up", get(look_up::look_up))
         .route("/checkpoints", get(own::checkpoints))
         .route("/charts", get(own::charts))
         .route("/charts/{id}", get(own::chart))

@@ -129,6 +129,7 @@ fn output_of(output: &OutputRecord) -> Value {
         "output": output.name,
         "started_at": output.started_at,
         "elapsed": output.elapsed.map(millis),
+        "records": output.records,
         "attempts": output.attempts,
         "error": output.error,
     })
@@ -176,6 +177,8 @@ pub(crate) async fn kept(State(shared): Page) -> Response {
                 "keeps": op.map(|op| op.keeps),
                 "window": window,
                 "keys": kept.keys,
+                "estimated_bytes": kept.estimated_bytes,
+                "oldest": kept.oldest,
             })
         });
         Ok(kept.collect())

@@ -52,6 +52,7 @@ pub(crate) struct OutputRecord {
     pub(crate) name: String,
     pub(crate) started_at: Option<Time>,
     pub(crate) elapsed: Option<Duration>,
+    pub(crate) records: Option<u64>,
     pub(crate) attempts: u32,
     /// Of the last attempt, if it failed.
     pub(crate) error: Option<String>,
@@ -129,7 +130,14 @@ impl BatchRecord {
 
 impl OutputRecord {
     fn new(name: &str) -> OutputRecord {
-        OutputRecord { name: name.to_owned(), started_at: None, elapsed: None, attempts: 0, error: None }
+        OutputRecord {
+            name: name.to_owned(),
+            started_at: None,
+            elapsed: None,
+            records: None,
+            attempts: 0,
+            error: None,
+        }
     }
 
     pub(crate) fn started(started: &OutputStarted) -> OutputRecord {
@@ -144,6 +152,7 @@ impl OutputRecord {
     pub(crate) fn completed(&mut self, completed: &OutputCompleted, now: Time) {
         self.started_at.get_or_insert(now);
         self.elapsed = Some(completed.elapsed);
+        self.records = completed.records;
         self.attempts = completed.attempts;
         self.error.clone_from(&completed.error);
     }

@@ -23,6 +23,8 @@ const RECENT: usize = 100;
 /// All that is known of a context.
 #[derive(Debug)]
 pub(crate) struct Model {
+    /// The context itself, to look up keys.
+    pub(crate) view: ContextView,
     pub(crate) plan: Plan,
     keep_batches: usize,
     pub(crate) started_at: Option<Time>,
@@ -56,6 +58,7 @@ impl Model {
     pub(crate) fn new(context: &ContextView, keep_batches: usize) -> Model {
         let plan = context.plan().clone();
         Model {
+            view: context.clone(),
             sources: SourceRecord::of(&plan),
             operators: OperatorFigures::of(&plan),
             plan,

@@ -166,6 +166,10 @@ fn a_program_is_watched_in_a_browser() -> dstream::Result<()> {
 
     browser.open(&at("/state"));
     browser.wait("[...document.querySelectorAll('td.n')].some(cell => cell.innerText == '11')");
+    // What is kept of one key.
+    browser.run("document.querySelector('.lookup input').value = 'question'");
+    browser.run("document.querySelector('.lookup button').click()");
+    browser.wait("Number(document.querySelector('.found')?.innerText) > 0");
     picture(&browser, "state");
 
     // Charts; text of the stream stays text.
