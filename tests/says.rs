@@ -7,6 +7,7 @@ use std::{
 };
 
 use dstream::{Config, Time, prelude::*, testing::ManualClock};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 const LONG: Duration = Duration::from_secs(10);
 
@@ -45,7 +46,11 @@ fn log() -> (Log, MutexGuard<'static, ()>) {
     let log = LOG.get_or_init(|| {
         let log = Log::default();
         let writer = log.clone();
-        tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).init();
+        tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_span_events(FmtSpan::CLOSE)
+            .with_ansi(false)
+            .init();
         log
     });
     log.bytes().clear();
@@ -123,5 +128,27 @@ fn a_stop_says_what_it_gives_up() -> dstream::Result<()> {
     // is left of the pipeline.
     drop((gate, ssc));
     assert_eq!(wait.recv_timeout(LONG), Err(mpsc::RecvTimeoutError::Disconnected));
+    Ok(())
+}
+
+/// A batch is a span, and a stage is one within it; one that fails says how.
+#[test]
+fn batches_and_stages_are_spans() -> dstream::Result<()> {
+    let (log, _turn) = log();
+    let ssc = dstream::stream!(batch = 1s, conf = config(&ManualClock::default()), {
+        let quotients = queue_stream(vec![vec![1u64, 2], vec![0]]).map(|n| 6 / n).filter(|n| *n > 0);
+        quotients.foreach_rdd(|_| tracing::info!("an output runs"));
+    })?;
+    assert!(ssc.run_batches(2).is_err());
+    ssc.stop();
+    let ended = log.lines(": close");
+    let shown = format!("{ended:#?}");
+    assert_eq!(ended.len(), 4, "{shown}");
+    assert!(ended[0].contains("batch{time=1000}:stage{pipeline=0 stage=0 operators=queue_stream, map, filter"), "{shown}");
+    assert!(ended[0].contains("blocks=1}: dstream_core"), "{shown}");
+    assert!(ended[1].contains("batch{time=1000}: dstream_core"), "{shown}");
+    assert!(ended[2].contains("blocks=1 error=") && ended[2].contains("divide by zero"), "{shown}");
+    assert!(ended[3].contains("batch{time=2000 error=") && !ended[3].contains(":stage"), "{shown}");
+    assert!(log.lines("an output runs")[0].contains("batch{time=1000}: "), "{shown}");
     Ok(())
 }

@@ -4,11 +4,79 @@
 //! handles signals, runs batches or stops the context. So no thread of the runtime calls `tracing` by itself
 //! (`clippy.toml` holds that).
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use tracing::{
+    Level,
+    field::{Empty, display},
+    span::EnteredSpan,
+};
+
+use crate::{Time, plan::StageMeta};
 
 /// Runs `log`, which may call a log subscriber; a panic of it ends here. The panic hook has been told.
 pub(crate) fn guard(log: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(log));
+}
+
+/// A span of `tracing` that this thread is in; it ends when this is dropped. Without a subscriber it is nothing
+/// but the look whether there is one.
+pub(crate) struct Span(Option<EnteredSpan>);
+
+#[expect(clippy::disallowed_macros, reason = "these are guarded")]
+impl Span {
+    /// A batch is processed.
+    pub(crate) fn batch(time: Time) -> Span {
+        Span::enter(|| tracing::span!(Level::INFO, "batch", time = time.as_millis(), error = Empty))
+    }
+
+    /// A stage of a pipeline runs over so many blocks.
+    pub(crate) fn stage(pipeline: usize, stage: &StageMeta, blocks: usize) -> Span {
+        Span::enter(|| {
+            tracing::span!(
+                Level::INFO,
+                "stage",
+                pipeline,
+                stage = stage.id,
+                operators = display(Operators(stage)),
+                blocks,
+                error = Empty
+            )
+        })
+    }
+
+    fn enter(make: impl FnOnce() -> tracing::Span) -> Span {
+        Span(catch_unwind(AssertUnwindSafe(|| make().entered())).ok())
+    }
+
+    /// What it is about has failed.
+    pub(crate) fn failed(&self, error: &impl fmt::Display) {
+        if let Some(span) = &self.0 {
+            guard(|| drop(span.record("error", display(error))));
+        }
+    }
+}
+
+impl Drop for Span {
+    fn drop(&mut self) {
+        guard(|| drop(self.0.take()));
+    }
+}
+
+/// The operators of a stage, as in `flat_map, map`.
+struct Operators<'a>(&'a StageMeta);
+
+impl fmt::Display for Operators<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, op) in self.0.ops().iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", op.name)?;
+        }
+        Ok(())
+    }
 }
 
 macro_rules! error {

@@ -15,6 +15,7 @@ use crate::{
     clock::{CancellationToken, Clock},
     events::{Bus, OutputCompleted},
     exec::run,
+    logs::Span,
     panics::{Caught, catch},
     plan::{OpMeta, StageMeta},
     sync::Unpoisoned,
@@ -194,6 +195,7 @@ impl<'a> Batch<'a> {
         body: impl Fn(usize, &mut [B]) -> O + Sync,
     ) -> Step<Vec<O>> {
         let (events, blocks) = (&self.config.events, input?);
+        let span = Span::stage(self.pipeline, stage, blocks.len());
         let watch = StageWatch::start(events, blocks.len());
         let tasks: Vec<_> = group(blocks).into_iter().enumerate().collect();
         let count = tasks.len();
@@ -203,6 +205,9 @@ impl<'a> Batch<'a> {
         });
         let done = done.into_iter().collect::<std::result::Result<Vec<Vec<O>>, Caught>>();
         let done = done.map_err(|caught| Box::new(self.locate(&stage.ops(), caught)));
+        if let Err(error) = &done {
+            span.failed(error);
+        }
         if let Some(watch) = watch {
             let error = done.as_ref().err().map(|error| &**error);
             let read = watch.done(events, self.time, (self.pipeline, stage), count, error);

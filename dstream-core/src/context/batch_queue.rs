@@ -12,6 +12,7 @@ use crate::{
     Error, JobError, Result, Time,
     batch::{Batch, Pipeline},
     clock::CancellationToken,
+    logs::Span,
     ops::is_output_closed,
     panics::panic_text,
     sync::Unpoisoned,
@@ -168,6 +169,7 @@ pub(super) fn begin(inner: &ContextInner, time: Time) -> Result<()> {
 /// Runs every pipeline over a batch that has begun, and returns the first failure.
 pub(super) fn run_batch(inner: &Arc<ContextInner>, pipelines: &mut [Pipeline], time: Time) -> Result<()> {
     let zero = *inner.zero.get_or_init(|| time - inner.interval);
+    let span = Span::batch(time);
     let watched = inner.watch.started(time, || inner.lock().inputs_of(time));
     let mut batch = Batch::new(time, zero, inner.seed(), &inner.config, &**inner);
     let mut panicked = None;
@@ -201,6 +203,9 @@ pub(super) fn run_batch(inner: &Arc<ContextInner>, pipelines: &mut [Pipeline], t
         failure = None;
     }
     let error = failure.clone().map(Error::from).or(written.clone().err());
+    if let Some(error) = &error {
+        span.failed(error);
+    }
     inner.watch.completed(
         watched,
         outputs,
