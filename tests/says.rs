@@ -144,7 +144,10 @@ fn batches_and_stages_are_spans() -> dstream::Result<()> {
     let ended = log.lines(": close");
     let shown = format!("{ended:#?}");
     assert_eq!(ended.len(), 4, "{shown}");
-    assert!(ended[0].contains("batch{time=1000}:stage{pipeline=0 stage=0 operators=queue_stream, map, filter"), "{shown}");
+    assert!(
+        ended[0].contains("batch{time=1000}:stage{pipeline=0 stage=0 operators=queue_stream, map, filter"),
+        "{shown}"
+    );
     assert!(ended[0].contains("blocks=1}: dstream_core"), "{shown}");
     assert!(ended[1].contains("batch{time=1000}: dstream_core"), "{shown}");
     assert!(ended[2].contains("blocks=1 error=") && ended[2].contains("divide by zero"), "{shown}");

@@ -513,7 +513,10 @@ fn keys_are_looked_up() {
     let last = look("operator=lasts&key=[%22a%22,1]").1;
     assert_eq!(last["value"], json!(3), "{last}");
     let none = look("operator=sums&key=b").1;
-    assert_eq!((&none["found"], &none["value"], &none["batch"]), (&json!(false), &json!(null), &second["batch"]));
+    assert_eq!(
+        (&none["found"], &none["value"], &none["batch"]),
+        (&json!(false), &json!(null), &second["batch"])
+    );
     for (query, status, wanted) in [
         ("operator=sums", 400, "`key` is missing"),
         ("operator=none&key=a", 404, "there are sums, lasts"),

@@ -56,7 +56,11 @@ impl fmt::Display for LookUpError {
                 write!(f, "no operator is called `{asked}`: none of this program keeps anything")
             }
             LookUpError::NoOperator { asked, known } => {
-                write!(f, "no operator that keeps something is called `{asked}`: there are {}", known.join(", "))
+                write!(
+                    f,
+                    "no operator that keeps something is called `{asked}`: there are {}",
+                    known.join(", ")
+                )
             }
             LookUpError::NoValues(operator) => write!(
                 f,

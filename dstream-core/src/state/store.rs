@@ -301,7 +301,8 @@ impl<K: Key<Owned = K> + Portable, S: Portable> StateTables<K, S> {
         // As many of each bucket: the hash has mixed them.
         let full = self.buckets.iter().filter(|bucket| bucket.keys.live() > 0);
         let few = spaced(full.clone().count()).filter_map(|at| full.clone().nth(at));
-        let sample = few.flat_map(|bucket| spaced(bucket.keys.len()).filter_map(|at| bucket.keys.at(at)).take(4));
+        let sample =
+            few.flat_map(|bucket| spaced(bucket.keys.len()).filter_map(|at| bucket.keys.at(at)).take(4));
         let sample = sample.map(|(key, held)| (key, &held.state));
         tables as u64 + outside_bytes(self.live(), size_of::<(K, Option<S>)>(), sample)
     }
