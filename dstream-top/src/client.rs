@@ -122,14 +122,17 @@ impl Client {
         }
         match status.as_str() {
             "200" => Ok(body),
-            "401" => Err(io::Error::other("it asks for a token: give it as `--token ..`, or in DSTREAM_TOKEN")),
+            "401" => {
+                Err(io::Error::other("it asks for a token: give it as `--token ..`, or in DSTREAM_TOKEN"))
+            }
             _ => Err(io::Error::other(format!("it answers with status {status}: {}", why(&body)))),
         }
     }
 }
 
 fn has_port(host: &str) -> bool {
-    host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+    host.rsplit_once(':')
+        .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// What the page says is wrong.

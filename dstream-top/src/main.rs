@@ -42,8 +42,12 @@ fn arguments(mut given: impl Iterator<Item = String>) -> Result<Option<Client>, 
         match argument.as_str() {
             "-h" | "--help" => return Ok(None),
             "--token" => token = Some(given.next().ok_or("`--token` needs a value")?),
-            option if option.starts_with('-') => return Err(format!("there is no option `{option}`\n{USAGE}")),
-            _ if url.is_some() => return Err(format!("one URL is expected, found `{argument}` too\n{USAGE}")),
+            option if option.starts_with('-') => {
+                return Err(format!("there is no option `{option}`\n{USAGE}"));
+            }
+            _ if url.is_some() => {
+                return Err(format!("one URL is expected, found `{argument}` too\n{USAGE}"));
+            }
             _ => url = Some(argument),
         }
     }

@@ -106,7 +106,10 @@ fn draw_chart(
     let scaled: Vec<u64> = values.iter().map(|value| (value * 1e3) as u64).collect();
     let late = limit.is_some_and(|limit| values.last().is_some_and(|newest| *newest > limit));
     let style = Style::new().fg(if late { Color::Red } else { Color::Cyan });
-    frame.render_widget(Sparkline::default().data(scaled).style(style).block(Block::bordered().title(title)), area);
+    frame.render_widget(
+        Sparkline::default().data(scaled).style(style).block(Block::bordered().title(title)),
+        area,
+    );
 }
 
 fn draw_sources(frame: &mut Frame<'_>, area: Rect, model: &Model) {
@@ -160,7 +163,8 @@ fn draw_batches(frame: &mut Frame<'_>, area: Rect, model: &Model, app: &App) {
             format!("{done}/{outputs}{}", if *failed == 0 { "" } else { " failed" }),
         ]
     });
-    let head = ["Batch (UTC)", "Records", "Scheduling delay", "Processing time", "Total delay", "Outputs done"];
+    let head =
+        ["Batch (UTC)", "Records", "Scheduling delay", "Processing time", "Total delay", "Outputs done"];
     let title = format!("Completed batches, from {} of {}", model.first + 1, model.batches.len());
     draw_table(frame, area, &title, head, [Constraint::Fill(1); 6], rows.collect());
 }
@@ -201,7 +205,8 @@ fn number(n: f64) -> String {
         return format!("{n:.1}");
     }
     let digits = format!("{:.0}", n.abs());
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|it| str::from_utf8(it).ok()).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().filter_map(|it| str::from_utf8(it).ok()).collect();
     format!("{}{}", if n < 0.0 { "-" } else { "" }, groups.join(","))
 }
 

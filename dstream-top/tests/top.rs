@@ -128,7 +128,8 @@ fn what_is_no_page_is_said() {
             // The whole request is read, or its rest would cost the answer.
             let mut request = Vec::new();
             let mut one = [0];
-            while !request.ends_with(b"\r\n\r\n") && std::io::Read::read(&mut client, &mut one).unwrap() == 1 {
+            while !request.ends_with(b"\r\n\r\n") && std::io::Read::read(&mut client, &mut one).unwrap() == 1
+            {
                 request.push(one[0]);
             }
             client.write_all(answer.as_bytes()).unwrap();
