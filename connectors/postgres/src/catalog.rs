@@ -1,7 +1,7 @@
 //! What the database knows of a table, and the tables that the sink makes itself.
 
 use dstream_core::sink::SinkError;
-use dstream_sql::{Column, Kind, LEDGER, Table, list, quoted, quoted_path};
+use dstream_database::{Column, Kind, LEDGER, Table, list, quoted, quoted_path};
 use postgres::Client;
 
 use crate::errors::failed;

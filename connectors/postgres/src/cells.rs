@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use dstream_sql::{Cells, Kind};
+use dstream_database::{Cells, Kind};
 
 /// Encoded rows.
 #[derive(Debug, Default)]
@@ -116,7 +116,7 @@ fn unescaped(cell: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dstream_sql::Rows;
+    use dstream_database::Rows;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Mutex};
 
 use dstream_core::sink::SinkContext;
-use dstream_sql::{Mode, Settings};
+use dstream_database::{Mode, Settings};
 
 use crate::sink::Open;
 
@@ -128,7 +128,7 @@ impl Postgres {
     }
 }
 
-dstream_sql::settings_methods!(Postgres);
+dstream_database::settings_methods!(Postgres);
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 use std::{io::Write as _, sync::PoisonError, time::Duration};
 
 use dstream_core::sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError};
-use dstream_sql::{
+use dstream_database::{
     Kind, LEDGER, MAX_REFUSED, Mode, Rows, Table, apart, check_names, list, shortened, written_by_another,
 };
 use postgres::{Client, Statement, Transaction};

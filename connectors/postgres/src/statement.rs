@@ -1,7 +1,7 @@
 //! The statements that write what was copied.
 
 use dstream_core::sink::SinkError;
-use dstream_sql::{Mode, conflict, list, quoted};
+use dstream_database::{Mode, conflict, list, quoted};
 
 /// The temporary table that rows are copied into.
 pub(crate) const BATCH: &str = "dstream_batch";

@@ -1,7 +1,7 @@
 //! What the database knows of a table, and the tables that the sink makes itself.
 
 use dstream_core::sink::SinkError;
-use dstream_sql::{Column, Kind, LEDGER, Table, list, quoted};
+use dstream_database::{Column, Kind, LEDGER, Table, list, quoted};
 use rusqlite::{Connection, OptionalExtension as _, Result};
 
 use crate::errors::failed;

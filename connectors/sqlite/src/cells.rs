@@ -1,6 +1,6 @@
 //! Rows as bytes, until they are bound to a statement: a tag for each cell, and its value.
 
-use dstream_sql::Cells;
+use dstream_database::Cells;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 /// Encoded rows.
@@ -143,7 +143,7 @@ pub(crate) fn as_json(row: &[Cell<'_>], columns: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dstream_sql::Rows;
+    use dstream_database::Rows;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, sync::Mutex};
 
 use dstream_core::sink::SinkContext;
-use dstream_sql::{Mode, Settings};
+use dstream_database::{Mode, Settings};
 
 use crate::sink::Open;
 
@@ -93,7 +93,7 @@ impl Sqlite {
     }
 }
 
-dstream_sql::settings_methods!(Sqlite);
+dstream_database::settings_methods!(Sqlite);
 
 impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::PoisonError, time::Duration};
 
 use dstream_core::sink::{Begin, Partition, Sink, SinkBatch, SinkContext, SinkError};
-use dstream_sql::{
+use dstream_database::{
     Kind, LEDGER, MAX_REFUSED, Mode, Rows, Table, check_names, conflict, list, quoted, shortened,
     written_by_another,
 };
