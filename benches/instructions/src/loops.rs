@@ -2,7 +2,11 @@
 
 use std::{hint::black_box, time::Duration};
 
-use dstream::{StreamingContext, prelude::*};
+use dstream::{
+    StreamingContext,
+    events::{Event, Listener},
+    prelude::*,
+};
 
 use crate::data::{Pairs, Texts};
 
@@ -138,4 +142,19 @@ pub(crate) fn empty() -> dstream::Result<StreamingContext> {
             black_box(rdd.num_partitions());
         });
     })
+}
+
+/// The same, told to a listener: what it costs is the difference, on all threads.
+pub(crate) fn listened() -> dstream::Result<StreamingContext> {
+    struct Listens;
+
+    impl Listener for Listens {
+        fn any(&self, event: &Event) {
+            black_box(event);
+        }
+    }
+
+    let context = empty()?;
+    context.add_listener(Listens)?;
+    Ok(context)
 }

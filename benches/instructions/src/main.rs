@@ -36,6 +36,7 @@ const LOOPS: &[Loop] = &[
     Loop { name: "window-inverse", measured: 155.9, unit: WORD, build: loops::window_inverse },
     Loop { name: "join-count", measured: 340.3, unit: PAIR, build: loops::join_count },
     Loop { name: "empty", measured: 15575.8, unit: BATCH, build: loops::empty },
+    Loop { name: "listened", measured: 30000.0, unit: BATCH, build: loops::listened },
 ];
 
 /// The batches that fill tables and windows, and are not counted.
@@ -78,7 +79,10 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
                 format!("there is no loop `{name}`: it is one of {}", names.join(", "))
             })?;
             let n = batches.parse().map_err(|_| format!("`{batches}` is no number of batches"))?;
-            (found.build)()?.run_batches(n)?;
+            let ssc = (found.build)()?;
+            ssc.run_batches(n)?;
+            // What listeners are told is told when this returns.
+            ssc.stop();
             Ok(ExitCode::SUCCESS)
         }
         _ => Err("expected no arguments, or a loop and a number of batches".into()),
