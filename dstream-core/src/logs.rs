@@ -48,6 +48,10 @@ impl Span {
     }
 
     fn enter(make: impl FnOnce() -> tracing::Span) -> Span {
+        // Where nobody listens nothing is made, not even a span that is disabled.
+        if !tracing::level_enabled!(Level::INFO) {
+            return Span(None);
+        }
         Span(catch_unwind(AssertUnwindSafe(|| make().entered())).ok())
     }
 
@@ -63,7 +67,9 @@ impl Span {
 
 impl Drop for Span {
     fn drop(&mut self) {
-        guard(|| drop(self.0.take()));
+        if let Some(span) = self.0.take() {
+            guard(|| drop(span));
+        }
     }
 }
 

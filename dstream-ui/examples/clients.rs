@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let ssc = dstream::stream!(batch = 100ms, conf = conf, {
         let words = rate_stream(200_000).map(|n| (n.wrapping_mul(0x9e37_79b9) % 10_000, 1u64));
         let counts = words.reduce_by_key(|a, b| a + b);
-        counts.top_by_key(20).dashboard("Top", Chart::bar());
+        counts.dashboard("Top", Chart::bar().top(20));
         counts.count().dashboard("Keys", Chart::line());
         counts.count().collect_to(&done);
     })?;

@@ -35,8 +35,8 @@ const LOOPS: &[Loop] = &[
     Loop { name: "map-state", measured: 255.2, unit: WORD, build: loops::map_state },
     Loop { name: "window-inverse", measured: 155.9, unit: WORD, build: loops::window_inverse },
     Loop { name: "join-count", measured: 340.3, unit: PAIR, build: loops::join_count },
-    Loop { name: "empty", measured: 15575.8, unit: BATCH, build: loops::empty },
-    Loop { name: "listened", measured: 30000.0, unit: BATCH, build: loops::listened },
+    Loop { name: "empty", measured: 17193.0, unit: BATCH, build: loops::empty },
+    Loop { name: "listened", measured: 24147.0, unit: BATCH, build: loops::listened },
 ];
 
 /// The batches that fill tables and windows, and are not counted.
