@@ -42,7 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         counts.count().collect_to(&done);
     })?;
     ssc.start()?;
-    let wait = |batches| done.wait_for(batches, Duration::from_secs(120)).then_some(()).ok_or("no batches come");
+    let wait =
+        |batches| done.wait_for(batches, Duration::from_secs(120)).then_some(()).ok_or("no batches come");
     wait(BATCHES)?;
     let address = page.address().ok_or("there is no page")?;
     let clients: Vec<_> = (0..CLIENTS).map(|_| thread::spawn(move || read_all(address))).collect();
@@ -50,18 +51,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ssc.stop();
     drop((ssc, page));
     let mut out = io::stdout();
-    let bytes: u64 = clients.into_iter().map(|client| client.join().map_or(0, |read| read.unwrap_or(0))).sum();
+    let bytes: u64 =
+        clients.into_iter().map(|client| client.join().map_or(0, |read| read.unwrap_or(0))).sum();
     let completed: Vec<_> = events
         .recorded()
         .into_iter()
         .filter_map(|event| if let Event::BatchCompleted(batch) = event { Some(batch) } else { None })
         .collect();
-    let parts = [("no clients", &completed[10..BATCHES]), ("200 clients", &completed[2 * BATCHES..3 * BATCHES])];
+    let parts =
+        [("no clients", &completed[10..BATCHES]), ("200 clients", &completed[2 * BATCHES..3 * BATCHES])];
     for (who, part) in parts {
         let mut delays: Vec<_> = part.iter().map(|batch| batch.total_delay).collect();
         delays.sort_unstable();
         let (median, most) = (delays[delays.len() / 2], delays[delays.len() - 1]);
-        writeln!(out, "{who:12} total delay: median {median:?}, at most {most:?}, of {} batches", delays.len())?;
+        writeln!(
+            out,
+            "{who:12} total delay: median {median:?}, at most {most:?}, of {} batches",
+            delays.len()
+        )?;
     }
     writeln!(out, "{bytes} bytes were sent")?;
     Ok(())
