@@ -54,6 +54,8 @@ pub use dstream_metrics as metrics;
 pub use dstream_ml as ml;
 #[cfg(feature = "mqtt")]
 pub use dstream_mqtt as mqtt;
+#[cfg(feature = "parquet")]
+pub use dstream_parquet as parquet;
 #[cfg(feature = "postgres")]
 pub use dstream_postgres as postgres;
 #[cfg(feature = "redis")]

@@ -101,7 +101,7 @@ pub(crate) use async_sink::block_on;
 #[cfg(feature = "async")]
 pub use async_sink::{Async, AsyncSink};
 pub use error::{SinkError, Transient};
-pub use files::{HadoopFiles, ObjectFiles, TextFiles};
+pub use files::{BatchFolders, HadoopFiles, ObjectFiles, TextFiles};
 pub use on_error::OnError;
 pub use retry::Retry;
 pub(crate) use write::OpenSink;

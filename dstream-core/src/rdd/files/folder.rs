@@ -28,7 +28,7 @@ pub(super) fn write<P: Send>(
     let writer = FolderWriter::create(path)?;
     let parts = parts.into_iter().enumerate().collect();
     let written =
-        run_items(parts, records < FEW, |(index, part)| writer.write(index, |out| write(part, out)));
+        run_items(parts, records < FEW, |(index, part)| writer.write(index, "", |out| write(part, out)));
     written.into_iter().collect::<Result<()>>()?;
     writer.commit()
 }
@@ -52,13 +52,14 @@ impl FolderWriter {
         Ok(FolderWriter { place, temporary })
     }
 
-    /// Writes the file of one part, and brings it to the disk.
+    /// Writes the file of one part, whose name ends in `extension`, and brings it to the disk.
     pub(crate) fn write(
         &self,
         index: usize,
+        extension: &str,
         write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
     ) -> Result<()> {
-        write_file(&self.temporary.0.join(format!("part-{index:05}")), write)
+        write_file(&self.temporary.0.join(format!("part-{index:05}{extension}")), write)
     }
 
     /// Puts the folder in its place.

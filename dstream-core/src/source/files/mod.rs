@@ -119,8 +119,8 @@ impl<B> FileStream<B> {
         }
     }
 
-    /// The same stream under the name of another call.
-    pub(crate) fn called(mut self, call: &str) -> Self {
+    /// The same stream under the name of another call, for a function that makes one of it.
+    pub fn called(mut self, call: &str) -> Self {
         self.name = format!("{call}({})", self.folders.display());
         self
     }
