@@ -36,7 +36,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let ssc = dstream::stream!(batch = 1s, name = "parquet-totals", {
         let orders = parquet_file_stream::<Order>(input);
-        let sums = orders.map(|order| (order.item, (1u64, order.price))).reduce_by_key(|a, b| (a.0 + b.0, a.1 + b.1));
+        let sums = orders
+            .map(|order| (order.item, (1u64, order.price)))
+            .reduce_by_key(|a, b| (a.0 + b.0, a.1 + b.1));
         sums.map(|(item, (orders, total))| Total { item, orders, total }).write_to(save_as_parquet(output));
     })?;
     Ok(ssc.run_to_end()?)

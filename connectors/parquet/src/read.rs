@@ -1,6 +1,7 @@
 //! Reads Parquet files.
 
 use std::{
+    any::type_name,
     fs::{self, File},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -91,7 +92,8 @@ where
 /// If a file can't be read, is damaged, or has columns that do not fit `T`.
 pub fn read_parquet<T: Data + DeserializeOwned>(path: impl AsRef<Path>) -> Result<Rdd<T>> {
     let path = path.as_ref();
-    let files = files(path).map_err(|error| Error::io(format_args!("reading `{}`", path.display()), error))?;
+    let files =
+        files(path).map_err(|error| Error::io(format_args!("reading `{}`", path.display()), error))?;
     let mut records = Vec::new();
     for file in files {
         let read = File::open(&file).and_then(read_file);
@@ -137,20 +139,34 @@ fn read_records<T: DeserializeOwned>(file: File) -> io::Result<Vec<T>> {
         Ok(wanted) => {
             let fields = builder.schema().fields().iter().enumerate();
             let used = fields.filter(|(_, field)| wanted.iter().any(|wanted| wanted.name() == field.name()));
-            ProjectionMask::roots(builder.parquet_schema(), used.map(|(at, _)| at))
+            let used: Vec<usize> = used.map(|(at, _)| at).collect();
+            // Rows without columns can't be counted.
+            if used.is_empty() {
+                let (record, wanted) = (type_name::<T>(), in_words(wanted.iter().map(AsRef::as_ref)));
+                return Err(invalid(format!(
+                    "has no column of `{record}`, {wanted}; its columns are {columns}"
+                )));
+            }
+            ProjectionMask::roots(builder.parquet_schema(), used)
         }
     };
+    let rows = builder.metadata().file_metadata().num_rows();
     let reader = builder.with_projection(mask).with_batch_size(ROWS).build().map_err(io_error)?;
     let mut records = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|error| invalid(format!("is a damaged Parquet file: {error}")))?;
         let rows: Vec<T> = serde_arrow::from_record_batch(&batch).map_err(|error| {
-            let record = std::any::type_name::<T>();
-            invalid(format!("has columns that do not fit `{record}`: {error}; they are {columns}"))
+            let record = type_name::<T>();
+            invalid(format!("has columns that do not fit `{record}`: {error}; its columns are {columns}"))
         })?;
         records.extend(rows);
     }
-    Ok(records)
+    match i64::try_from(records.len()) == Ok(rows) {
+        true => Ok(records),
+        false => {
+            Err(invalid(format!("is a damaged Parquet file: it has {} rows, expected {rows}", records.len())))
+        }
+    }
 }
 
 fn invalid(what: String) -> io::Error {

@@ -16,7 +16,8 @@ pub(crate) fn columns_of<T: DeserializeOwned>() -> Result<Vec<FieldRef>, String>
         .bytes_as_large_binary(false)
         .map_as_struct(false)
         .enums_without_data_as_strings(true);
-    let expected = "expected a struct with named fields, which are numbers, texts, options, lists, maps and structs";
+    let expected =
+        "expected a struct with named fields, which are numbers, texts, options, lists, maps and structs";
     let columns = Vec::<FieldRef>::from_type::<T>(options)
         .map_err(|error| format!("`{}` has no columns: {expected}: {error}", type_name::<T>()))?;
     match columns.is_empty() {
@@ -34,7 +35,8 @@ pub(crate) fn in_words<'a>(columns: impl IntoIterator<Item = &'a Field>) -> Stri
             text.push_str(", ..");
             break;
         }
-        let (separator, option) = (if at == 0 { "" } else { ", " }, if column.is_nullable() { "?" } else { "" });
+        let (separator, option) =
+            (if at == 0 { "" } else { ", " }, if column.is_nullable() { "?" } else { "" });
         // Into a string it can't fail.
         let _ = write!(text, "{separator}`{}: {}{option}`", column.name(), column.data_type());
     }

@@ -48,7 +48,7 @@ const ROW_GROUP: usize = 64 << 20;
 /// let files = save_as_parquet(folder.path().join("counts")).compression(Compression::Zstd);
 /// let ssc = dstream::stream!(batch = 1s, {
 ///     let words = queue_stream(vec![vec!["to", "be", "to"]]);
-///     let counts = words.map(|word| (word.to_string(), 1)).reduce_by_key(|a, b| a + b);
+///     let counts = words.map(|word| (word.to_string(), 1u64)).reduce_by_key(|a, b| a + b);
 ///     counts.map(|(word, count)| Count { word, count }).write_to(files);
 /// })?;
 /// ssc.run_batches(1)?;
@@ -56,7 +56,11 @@ const ROW_GROUP: usize = 64 << 20;
 /// ```
 pub fn save_as_parquet(prefix: impl Into<PathBuf>) -> ParquetFiles {
     let prefix = prefix.into();
-    ParquetFiles { folders: BatchFolders::new(prefix, ""), compression: Compression::Snappy, columns: Vec::new() }
+    ParquetFiles {
+        folders: BatchFolders::new(prefix, ""),
+        compression: Compression::Snappy,
+        columns: Vec::new(),
+    }
 }
 
 /// How the pages of a Parquet file are compressed.
