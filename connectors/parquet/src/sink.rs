@@ -92,7 +92,8 @@ impl ParquetFiles {
         self
     }
 
-    /// Whether an empty batch writes nothing. Default: it writes a folder of files without rows.
+    /// Whether an empty batch writes nothing. Default: it writes a folder with the columns,
+    /// and no rows.
     pub fn skip_empty(mut self, skip: bool) -> ParquetFiles {
         self.folders = self.folders.skip_empty(skip);
         self
@@ -138,7 +139,11 @@ impl<T: Data + Serialize + DeserializeOwned> Sink<T> for ParquetFiles {
         self.folders.write(partition.index(), ".parquet", |out| self.write_part(records, out))
     }
 
-    fn commit(&mut self, _: &SinkBatch, _: Vec<()>) -> Result<(), SinkError> {
+    fn commit(&mut self, _: &SinkBatch, parts: Vec<()>) -> Result<(), SinkError> {
+        // Readers learn the columns from a file.
+        if parts.is_empty() {
+            self.folders.write(0, ".parquet", |out| self.write_part::<T>(&[], out))?;
+        }
         self.folders.commit()
     }
 

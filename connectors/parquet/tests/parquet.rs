@@ -177,7 +177,10 @@ fn columns_that_do_not_fit_are_named() {
 fn an_empty_batch_has_columns() {
     let folder = tempfile::tempdir().unwrap();
     let batch = save(folder.path(), Vec::<Visit>::new(), |prefix| save_as_parquet(prefix)).unwrap();
-    assert_eq!(read_parquet::<Visit>(batch).unwrap().count(), 0);
+    assert_eq!(read_parquet::<Visit>(&batch).unwrap().count(), 0);
+    assert!(batch.join("part-00000.parquet").exists());
+    let Some(text) = pyarrow("read", &batch) else { return };
+    assert!(text.starts_with("page: string; at: int64"), "{text}");
 }
 
 /// Every third byte of a file is damaged, and the file is cut off: an error names the file, and no record is missing.
