@@ -83,7 +83,7 @@ fn pyarrow(what: &str, path: &Path) -> Option<String> {
 #[test]
 fn pyarrow_reads_what_is_written() {
     let sinks: [fn(PathBuf) -> ParquetFiles; 3] = [
-        |prefix| save_as_parquet(prefix),
+        save_as_parquet,
         |prefix| save_as_parquet(prefix).compression(Compression::None),
         |prefix| save_as_parquet(prefix).compression(Compression::Zstd),
     ];
@@ -150,7 +150,7 @@ fn columns_that_do_not_fit_are_named() {
         referrer: Option<String>,
     }
     let folder = tempfile::tempdir().unwrap();
-    let batch = save(folder.path(), vec![visit(1)], |prefix| save_as_parquet(prefix)).unwrap();
+    let batch = save(folder.path(), vec![visit(1)], save_as_parquet).unwrap();
     let expect = |error: dstream::Error, parts: &[&str]| {
         let error = error.to_string();
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
@@ -168,7 +168,7 @@ fn columns_that_do_not_fit_are_named() {
     let wider: Vec<Wider> = read_parquet(&batch).unwrap().collect();
     assert_eq!(wider, [Wider { at: -9, referrer: None }]);
     let folder = tempfile::tempdir().unwrap();
-    let error = save(folder.path(), vec![1u64], |prefix| save_as_parquet(prefix)).unwrap_err();
+    let error = save(folder.path(), vec![1u64], save_as_parquet).unwrap_err();
     expect(error, &["`u64` has no columns", "expected a struct with named fields"]);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
@@ -176,7 +176,7 @@ fn columns_that_do_not_fit_are_named() {
 #[test]
 fn an_empty_batch_has_columns() {
     let folder = tempfile::tempdir().unwrap();
-    let batch = save(folder.path(), Vec::<Visit>::new(), |prefix| save_as_parquet(prefix)).unwrap();
+    let batch = save(folder.path(), Vec::<Visit>::new(), save_as_parquet).unwrap();
     assert_eq!(read_parquet::<Visit>(&batch).unwrap().count(), 0);
     assert!(batch.join("part-00000.parquet").exists());
     let Some(text) = pyarrow("read", &batch) else { return };
@@ -227,7 +227,7 @@ fn the_example_totals_orders() {
     let input = tempfile::tempdir().unwrap();
     let order =
         |customer: usize| Order { price: 1.5, item: ["tea", "milk"][customer % 2].into(), customer: 7 };
-    let folder = save(input.path(), (0..5).map(order).collect(), |prefix| save_as_parquet(prefix)).unwrap();
+    let folder = save(input.path(), (0..5).map(order).collect(), save_as_parquet).unwrap();
     let output = tempfile::tempdir().unwrap();
     let example = std::env::current_exe().unwrap().with_file_name("../examples/parquet_totals");
     let run = Command::new(example).arg(folder).arg(output.path().join("totals")).output().unwrap();
