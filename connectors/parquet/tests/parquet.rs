@@ -32,8 +32,8 @@ fn visit(i: u32) -> Visit {
         page: format!("/page/{}", i % 7),
         at: i64::from(i) - 10,
         score: f64::from(i) / 4.0,
-        bot: i % 2 == 0,
-        millis: (i % 5 != 0).then_some(i),
+        bot: i.is_multiple_of(2),
+        millis: (!i.is_multiple_of(5)).then_some(i),
         tags: vec![format!("t{}", i % 3); (i % 4) as usize],
     }
 }
@@ -66,7 +66,8 @@ fn pyarrow(what: &str, path: &Path) -> Option<String> {
     drop(lock);
     if !installed.status.success() {
         let why = String::from_utf8_lossy(&installed.stderr);
-        writeln!(std::io::stderr(), "SKIPPED: pyarrow can't be installed here: {why}").unwrap();
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "SKIPPED: pyarrow can't be installed here: {why}").unwrap();
         return None;
     }
     let run = Command::new("python3")
