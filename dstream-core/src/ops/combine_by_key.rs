@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     DStream, Key, Rdd, Record,
     batch::{Batch, Step},
-    exec::run,
+    exec::{run, transpose},
     plan::OpMeta,
     record::Portable,
     table::{Entry, FEW, PartialBucket, Partials, entries, merge},
@@ -57,12 +57,39 @@ impl Batch<'_> {
         K: Key<Owned = K> + Portable,
         C: Portable,
     {
+        let tasks = match self.others() {
+            None => tasks,
+            Some(_) => tasks.and_then(|tasks| self.merged_here(op, buckets, tasks, &f)),
+        };
         let columns = self.exchange(op, buckets, tasks)?;
         let small = entries(&columns) < FEW;
         let merged = run(columns, small, |column| {
             self.guard(std::slice::from_ref(op), || merge(self.seed(), column, &f))
         });
         Ok(Partials::new(merged.into_iter().collect::<Step<Vec<_>>>()?))
+    }
+
+    /// Merges what the tasks of this process have: less is sent than what each task has.
+    fn merged_here<K, C>(
+        &self,
+        op: &OpMeta,
+        buckets: usize,
+        tasks: Vec<Vec<PartialBucket<K, C>>>,
+        f: &(impl Fn(C, C) -> C + Sync),
+    ) -> Step<Vec<Vec<PartialBucket<K, C>>>>
+    where
+        K: Key<Owned = K> + Portable,
+        C: Portable,
+    {
+        if tasks.len() < 2 {
+            return Ok(tasks);
+        }
+        let columns = transpose(tasks, buckets);
+        let small = entries(&columns) < FEW;
+        let merged = run(columns, small, |column| {
+            self.guard(std::slice::from_ref(op), || PartialBucket::from(merge(self.seed(), column, f)))
+        });
+        Ok(vec![merged.into_iter().collect::<Step<Vec<_>>>()?])
     }
 
     /// The keys with their values as records: a partition a bucket.

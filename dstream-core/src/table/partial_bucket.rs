@@ -37,6 +37,12 @@ pub(super) const PARTS: usize = 16;
 /// A bucket with at least this many entries is large.
 const LARGE: usize = 8 << 10;
 
+impl<K, C> From<MergedBucket<K, C>> for PartialBucket<K, C> {
+    fn from(merged: MergedBucket<K, C>) -> Self {
+        PartialBucket { short: InlinePartials::Distinct(merged.short), long: merged.long }
+    }
+}
+
 impl<K, C> HasLen for PartialBucket<K, C> {
     /// How many entries there are.
     fn len(&self) -> usize {
