@@ -245,9 +245,11 @@ impl dstream::Record for Opaque {
 
 #[test]
 fn records_that_can_not_be_sent_are_an_error_where_they_are_put_out() {
+    let folder = tempfile::tempdir().unwrap();
+    files(folder.path());
     let all = cluster(2, |_, end| {
         let ssc = dstream::stream!(batch = 1s, conf = config(START).exchange(end), {
-            queue_stream(vec![vec![1u64, 2]]).map(Opaque).foreach_rdd(|rdd| {
+            text_file_stream(folder.path()).map(|line| Opaque(line.len() as u64)).foreach_rdd(|rdd| {
                 rdd.iter().for_each(|Opaque(n)| assert!(*n > 0));
             });
         })
@@ -258,6 +260,20 @@ fn records_that_can_not_be_sent_are_an_error_where_they_are_put_out() {
         assert!(said.contains("`foreach_rdd` at tests/cluster.rs"), "{said}");
         assert!(said.contains("can't be sent to process 0"), "{said}");
     }
+    // Unless process 0 has all of them.
+    let all = cluster(2, |_, end| {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&seen);
+        let ssc = dstream::stream!(batch = 1s, conf = config(START).exchange(end), {
+            queue_stream(vec![vec![1u64, 2]]).map(Opaque).foreach_rdd(move |rdd| {
+                count.fetch_add(rdd.iter().map(|Opaque(n)| *n as usize).sum(), SeqCst);
+            });
+        })
+        .unwrap();
+        ssc.run_to_end().unwrap();
+        seen.load(SeqCst)
+    });
+    assert_eq!(all, [3, 0]);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub trait Gather<'a, T> {
 
 /// For records that may have no serialised form.
 pub trait GatherNothing<'a, T> {
-    /// The batch of a process that is alone; an error in any other.
+    /// The batch of process 0, if no other process has a record; else an error.
     fn gather(&self, batch: &Batch<'_>, output: &Output) -> Gathered<'a, T>;
 }
 
@@ -82,6 +82,14 @@ impl<'a, T: Serialize + DeserializeOwned + Clone + Send + Sync> Gather<'a, T> fo
 impl<'a, T> GatherNothing<'a, T> for &Gathering<'a, T> {
     fn gather(&self, batch: &Batch<'_>, output: &Output) -> Gathered<'a, T> {
         if batch.others().is_none() {
+            return Gathered::Own(self.0);
+        }
+        // Such as the models of `train_on`, or what comes from a source of process 0.
+        let counts = match batch.share(&output.op, self.0.as_ref().map_err(Clone::clone).map(Rdd::count)) {
+            Ok(counts) => counts,
+            Err(missing) => return Gathered::All(Err(missing)),
+        };
+        if counts.iter().skip(1).all(|count| *count == 0) {
             return Gathered::Own(self.0);
         }
         Gathered::All(Err(batch.failed(
