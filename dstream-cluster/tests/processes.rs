@@ -16,7 +16,7 @@ fn processes_that_die_cost_nothing_but_time() {
     let mut place = Place::new();
     let mut random = SmallRng::seed_from_u64(7);
     let kills = std::env::var("CLUSTER_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(12);
-    let mut launched = Launched::launch(&place, 3, "1");
+    let mut launched = Launched::launch(&place, 3, "2");
     let mut recoveries = Vec::new();
     for kill in 0..kills {
         place.add(random.random_range(1..2_000));
