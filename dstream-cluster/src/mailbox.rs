@@ -38,6 +38,14 @@ struct State {
     closed: bool,
 }
 
+impl State {
+    /// The first process that is gone, and why.
+    fn first_lost(&self) -> Option<ExchangeError> {
+        let mut lost = self.lost.iter().enumerate();
+        lost.find_map(|(process, why)| Some(ExchangeError::with(process, why.clone()?)))
+    }
+}
+
 impl Mailbox {
     pub(crate) fn new(own: usize, processes: usize) -> Mailbox {
         let state = State {
@@ -90,9 +98,7 @@ impl Mailbox {
 
     /// The first process that is gone.
     pub(crate) fn first_lost(&self) -> Option<ExchangeError> {
-        let state = self.lock();
-        let mut lost = state.lost.iter().enumerate();
-        lost.find_map(|(process, why)| Some(ExchangeError::with(process, why.clone()?)))
+        self.lock().first_lost()
     }
 
     /// Waits for what `from` has sent in a step. A process that is there is waited for, for at most
@@ -119,10 +125,8 @@ impl Mailbox {
                 return Err(ExchangeError::with(from, message));
             }
             // The one that is gone may not be the one that is waited for, which then waits for it, too.
-            if let Some((process, why)) =
-                state.lost.iter().enumerate().find_map(|(process, why)| Some((process, why.as_ref()?)))
-            {
-                return Err(ExchangeError::with(process, why.clone()));
+            if let Some(lost) = state.first_lost() {
+                return Err(lost);
             }
             if state.closed {
                 return Err(ExchangeError::new("this process ends"));
@@ -154,10 +158,8 @@ impl Mailbox {
             if let Some(announced) = state.announced.pop_front() {
                 return Ok(Some(announced));
             }
-            if let Some((process, why)) =
-                state.lost.iter().enumerate().find_map(|(process, why)| Some((process, why.as_ref()?)))
-            {
-                return Err(ExchangeError::with(process, why.clone()));
+            if let Some(lost) = state.first_lost() {
+                return Err(lost);
             }
             if stop.is_cancelled() || state.closed {
                 return Ok(None);

@@ -4,8 +4,8 @@
 //! Every process runs the same program over a part of the input. Process 0 leads: it plans the batches, writes
 //! the checkpoint, and has the outputs. Where equal keys must meet, each process hands every other one what that
 //! one owns, as bytes: one [exchange](Exchange::exchange) a wide operator and batch, and one an output, which
-//! brings the batch to process 0. Without an [`Exchange`] (see [`Config::exchange`](crate::Config::exchange)) a program is alone: its
-//! values are moved, and nothing is serialised.
+//! brings the batch to process 0. Without an [`Exchange`] (see [`Config::exchange`](crate::Config::exchange)) a
+//! program is alone: its values are moved, and nothing is serialised.
 //!
 //! **Key groups.** The hash of a key says in which of [`KEY_GROUPS`] groups it is. Each process owns a range
 //! of them, those of process 0 first. A shuffle of `n` partitions cuts the same hashes into `n` ranges, the
