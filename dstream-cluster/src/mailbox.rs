@@ -32,8 +32,9 @@ pub(crate) struct Mailbox {
 struct State {
     steps: Vec<VecDeque<(Tag, Bytes)>>,
     announced: VecDeque<Bytes>,
-    /// Why a process is not there any more.
-    lost: Vec<Option<String>>,
+    /// Which processes are not there any more, and why. The first one first: the others are often gone because
+    /// of it.
+    lost: Vec<(usize, String)>,
     /// This process ends, so the others do not matter.
     closed: bool,
 }
@@ -41,8 +42,7 @@ struct State {
 impl State {
     /// The first process that is gone, and why.
     fn first_lost(&self) -> Option<ExchangeError> {
-        let mut lost = self.lost.iter().enumerate();
-        lost.find_map(|(process, why)| Some(ExchangeError::with(process, why.clone()?)))
+        self.lost.first().map(|(process, why)| ExchangeError::with(*process, why.clone()))
     }
 }
 
@@ -51,7 +51,7 @@ impl Mailbox {
         let state = State {
             steps: vec![VecDeque::new(); processes],
             announced: VecDeque::new(),
-            lost: vec![None; processes],
+            lost: Vec::new(),
             closed: false,
         };
         Mailbox { own, state: Mutex::new(state), changed: Condvar::new() }
@@ -77,10 +77,8 @@ impl Mailbox {
     pub(crate) fn lose(&self, process: usize, why: String) -> bool {
         let mut state = self.lock();
         let is_news = !state.closed;
-        if let Some(lost) = state.lost.get_mut(process)
-            && lost.is_none()
-        {
-            *lost = Some(why);
+        if state.lost.iter().all(|(lost, _)| *lost != process) {
+            state.lost.push((process, why));
         }
         drop(state);
         self.changed.notify_all();
@@ -93,7 +91,7 @@ impl Mailbox {
     }
 
     pub(crate) fn is_lost(&self, process: usize) -> bool {
-        self.lock().lost.get(process).is_some_and(Option::is_some)
+        self.lock().lost.iter().any(|(lost, _)| *lost == process)
     }
 
     /// The first process that is gone.

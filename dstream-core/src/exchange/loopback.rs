@@ -39,7 +39,8 @@ struct Shared {
 struct State {
     /// What has been sent from one process to another: at `from * processes + to`, in order.
     queues: Vec<VecDeque<(Tag, Bytes)>>,
-    gone: Vec<bool>,
+    /// The first one first: the others are often gone because of it.
+    gone: Vec<usize>,
     /// What process 0 has announced to each process and that has not read.
     announced: Vec<VecDeque<Bytes>>,
     bytes: u64,
@@ -54,7 +55,7 @@ impl LoopbackCluster {
         let processes = processes.max(1);
         let state = State {
             queues: vec![VecDeque::new(); processes * processes],
-            gone: vec![false; processes],
+            gone: Vec::new(),
             announced: vec![VecDeque::new(); processes],
             bytes: 0,
         };
@@ -81,9 +82,11 @@ impl LoopbackCluster {
 
     /// Lets a process be gone, as if it had been killed: who waits for it, or sends to it, is told.
     pub fn kill(&self, process: usize) {
-        if let Some(gone) = self.shared.lock().gone.get_mut(process) {
-            *gone = true;
+        let mut state = self.shared.lock();
+        if !state.gone.contains(&process) {
+            state.gone.push(process);
         }
+        drop(state);
         self.shared.changed.notify_all();
     }
 
@@ -96,6 +99,14 @@ impl LoopbackCluster {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unpoisoned()
+    }
+}
+
+impl State {
+    /// The first process that is gone, as `process` sees it.
+    fn first_gone(&self, process: usize) -> Option<ExchangeError> {
+        let killed = self.gone.contains(&process).then(|| ExchangeError::with(process, "has been killed"));
+        killed.or_else(|| self.gone.first().map(|gone| ExchangeError::with(*gone, "is gone")))
     }
 }
 
@@ -129,33 +140,28 @@ impl Exchange for LoopbackProcess {
             let waits = |state: &mut State| {
                 // What this process has not taken part in to the end.
                 while state.queues[queue].pop_front_if(|(of, _)| *of < tag).is_some() {}
-                state.queues[queue].is_empty() && !state.gone[from] && !state.gone[self.process]
+                state.queues[queue].is_empty() && state.gone.is_empty()
             };
             let waited = shared.changed.wait_timeout_while(state, *timeout, waits);
             let (now, _) = waited.unpoisoned();
             state = now;
-            let failed = |what: String| Err(ExchangeError::with(from, what));
-            match state.queues[queue].pop_front_if(|(of, _)| *of == tag) {
-                Some((_, message)) => received[from] = message,
-                None if state.gone[self.process] => {
-                    return Err(ExchangeError::with(self.process, "has been killed"));
-                }
-                None => match state.queues[queue].front() {
-                    Some(((batch, number), _)) => {
-                        return failed(format!("has gone on to exchange {number} of the batch {batch}"));
-                    }
-                    None if state.gone[from] => return failed("is gone".into()),
-                    None => return failed(format!("has not answered within {timeout:?}")),
-                },
+            if let Some((_, message)) = state.queues[queue].pop_front_if(|(of, _)| *of == tag) {
+                received[from] = message;
+                continue;
             }
+            let what = match state.queues[queue].front() {
+                Some(((batch, number), _)) => format!("has gone on to exchange {number} of the batch {batch}"),
+                None => format!("has not answered within {timeout:?}"),
+            };
+            return Err(state.first_gone(self.process).unwrap_or_else(|| ExchangeError::with(from, what)));
         }
         Ok(received)
     }
 
     fn announce(&self, message: Bytes) -> Result<(), ExchangeError> {
         let mut state = self.cluster.shared.lock();
-        if let Some(gone) = state.gone.iter().position(|gone| *gone) {
-            return Err(ExchangeError::with(gone, "is gone"));
+        if let Some(gone) = state.first_gone(self.process) {
+            return Err(gone);
         }
         state.announced.iter_mut().for_each(|announced| announced.push_back(message.clone()));
         self.cluster.shared.changed.notify_all();
@@ -169,8 +175,8 @@ impl Exchange for LoopbackProcess {
             if let Some(announced) = state.announced[self.process].pop_front() {
                 return Ok(Some(announced));
             }
-            if let Some(gone) = [0, self.process].into_iter().find(|process| state.gone[*process]) {
-                return Err(ExchangeError::with(gone, "is gone"));
+            if let Some(gone) = state.first_gone(self.process) {
+                return Err(gone);
             }
             if stop.is_cancelled() {
                 return Ok(None);
