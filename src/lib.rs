@@ -47,6 +47,8 @@ pub use dstream_flume as flume;
 pub use dstream_http as http;
 #[cfg(feature = "kafka")]
 pub use dstream_kafka as kafka;
+#[cfg(feature = "kinesis")]
+pub use dstream_kinesis as kinesis;
 pub use dstream_macros::{Record, stream};
 #[cfg(feature = "metrics")]
 pub use dstream_metrics as metrics;
