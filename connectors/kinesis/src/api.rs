@@ -149,7 +149,8 @@ impl Client {
         let mut token = None;
         loop {
             let first = token.is_none().then_some(self.settings.stream.as_str());
-            let answer = self.call("ListShards", &ListShards { stream_name: first, next_token: token }).await?;
+            let answer =
+                self.call("ListShards", &ListShards { stream_name: first, next_token: token }).await?;
             let list: ShardList = serde_json::from_slice(&answer.body)
                 .map_err(|error| Fault::malformed("ListShards", &self.settings, &error))?;
             listing.date = answer.date;
@@ -195,7 +196,8 @@ impl Client {
     }
 
     pub(crate) async fn records(&self, shard: &Arc<ShardId>, iterator: &str) -> Result<Records, Fault> {
-        let answer = self.call("GetRecords", &GetRecords { shard_iterator: iterator, limit: MAX_RECORDS }).await?;
+        let answer =
+            self.call("GetRecords", &GetRecords { shard_iterator: iterator, limit: MAX_RECORDS }).await?;
         let found: RecordsAnswer<'_> = serde_json::from_slice(&answer.body)
             .map_err(|error| Fault::malformed("GetRecords", &self.settings, &error))?;
         let mut page = Page::new(shard);

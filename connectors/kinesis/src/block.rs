@@ -45,7 +45,7 @@ impl KinesisBlock {
 
     fn read(&mut self, reader: Box<RangeReader>) -> Result<()> {
         let (reader, (page, entries)) = reader.read()?;
-        let page = Arc::new(Held { page, permit: None });
+        let page = Arc::new(Held { page, _permit: None });
         self.records = Some(page.page.count(&entries));
         self.state = State::Page { page, entries, reader: (!reader.is_done()).then_some(reader) };
         Ok(())

@@ -97,7 +97,9 @@ impl Fault {
 
     pub(crate) fn message(&self) -> &str {
         match self {
-            Fault::Fatal(what) | Fault::Transient(what) | Fault::Throttled(what) | Fault::Argument(what) => what,
+            Fault::Fatal(what) | Fault::Transient(what) | Fault::Throttled(what) | Fault::Argument(what) => {
+                what
+            }
             Fault::IteratorExpired => "the service says that an iterator has expired",
         }
     }

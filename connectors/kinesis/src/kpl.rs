@@ -148,7 +148,7 @@ impl Reader<'_> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     fn put(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
@@ -157,10 +157,9 @@ pub(crate) mod tests {
     }
 
     /// An aggregated record of pairs of key and data.
-    pub(crate) fn aggregate(records: &[(&str, &[u8])]) -> Vec<u8> {
+    fn aggregate(records: &[(&str, &[u8])]) -> Vec<u8> {
         let mut body = Vec::new();
         records.iter().for_each(|(key, _)| put(&mut body, 1, key.as_bytes()));
-        put(&mut body, 2, b"7");
         for (n, (_, data)) in records.iter().enumerate() {
             let mut record = vec![0x08, n as u8];
             put(&mut record, 3, data);
@@ -174,14 +173,19 @@ pub(crate) mod tests {
         [&MAGIC, body, &Md5::digest(body)[..]].concat()
     }
 
-    /// Made by `aws_kinesis_agg` 1.2.1 of Amazon from the keys `a`, `b` (hash 123), `a`.
+    /// What Amazon's `aws_kinesis_agg` 1.2.3 makes of three records, the second of which is given a hash.
+    const FROM_AMAZON: &str = "f3899ac20a01610a016212033132331a0908001a0566697273741a06080110001a001a0908001a05746869\
+        7264d1c7f05ec2d9999a4f23ab4f5e96d058";
+
     #[test]
     fn what_is_aggregated_is_taken_apart() {
-        let data = aggregate(&[("a", b"first"), ("b", b""), ("a", b"third")]);
+        let digit = |at| u8::from_str_radix(&FROM_AMAZON[at..at + 2], 16).unwrap();
+        let data: Vec<u8> = (0..FROM_AMAZON.len()).step_by(2).map(digit).collect();
         let found = parse(&data).unwrap().unwrap();
-        let records: Vec<_> = found.records.iter().map(|sub| (found.keys[sub.key], &data[sub.data.clone()])).collect();
-        assert_eq!(records, [("a", &b"first"[..]), ("b", b""), ("a", b"third")]);
-        assert_eq!(found.hashes, ["7"]);
+        let sub =
+            |sub: &Sub| (found.keys[sub.key], sub.hash.map(|at| found.hashes[at]), &data[sub.data.clone()]);
+        let records: Vec<_> = found.records.iter().map(sub).collect();
+        assert_eq!(records, [("a", None, &b"first"[..]), ("b", Some("123"), b""), ("a", None, b"third")]);
     }
 
     #[test]

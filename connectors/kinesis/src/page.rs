@@ -129,7 +129,9 @@ impl Page {
             Ok(aggregated) => aggregated,
             Err(what) => {
                 let (shard, number) = (&self.shard.name, &record.sequence_number);
-                tracing::warn!("{shard}, {number}: an aggregated record can't be taken apart ({what}); it is one record");
+                tracing::warn!(
+                    "{shard}, {number}: an aggregated record can't be taken apart ({what}); it is one record"
+                );
                 None
             }
         };
@@ -140,7 +142,8 @@ impl Page {
                 self.records.push(Place { key, data: Span::new(start..self.data.len()) });
             }
             Some(aggregated) => {
-                let keys: Vec<Span> = aggregated.keys.iter().map(|key| push_text(&mut self.text, key)).collect();
+                let keys: Vec<Span> =
+                    aggregated.keys.iter().map(|key| push_text(&mut self.text, key)).collect();
                 for user in &aggregated.records {
                     let (Some(key), Some(span)) = (aggregated.keys.get(user.key), keys.get(user.key)) else {
                         continue;
@@ -156,7 +159,9 @@ impl Page {
         let seconds = record.approximate_arrival_timestamp;
         self.entries.push(Entry {
             sequence,
-            arrival: seconds.filter(|seconds| *seconds >= 0.0).map(|seconds| (seconds * 1_000.0).round() as u64),
+            arrival: seconds
+                .filter(|seconds| *seconds >= 0.0)
+                .map(|seconds| (seconds * 1_000.0).round() as u64),
             end: self.records.len() as u32,
             aggregated: is_aggregated,
         });
@@ -165,10 +170,6 @@ impl Page {
 
     fn push_text(&mut self, text: &str) -> Span {
         push_text(&mut self.text, text)
-    }
-
-    pub(crate) fn shard(&self) -> &Arc<ShardId> {
-        &self.shard
     }
 
     /// The number of records of Kinesis.
@@ -206,7 +207,8 @@ impl Page {
     }
 
     fn places(&self, entries: &Range<usize>) -> Range<usize> {
-        let end = |at: usize| at.checked_sub(1).and_then(|at| self.entries.get(at)).map_or(0, |entry| entry.end);
+        let end =
+            |at: usize| at.checked_sub(1).and_then(|at| self.entries.get(at)).map_or(0, |entry| entry.end);
         let (start, end) = (end(entries.start) as usize, end(entries.end) as usize);
         start..end.max(start)
     }
@@ -235,4 +237,90 @@ fn push_text(all: &mut String, text: &str) -> Span {
     let start = all.len();
     all.push_str(text);
     Span::new(start..all.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    fn shard(hashes: HashRange) -> Page {
+        Page::new(&Arc::new(ShardId { name: "shardId-000000000000".into(), hashes }))
+    }
+
+    fn push(page: &mut Page, number: &str, data: &[u8]) -> Result<(), String> {
+        let text = |text: &str| Cow::Owned(text.to_owned());
+        let data = Cow::Owned(STANDARD.encode(data));
+        page.push(&RecordAnswer {
+            sequence_number: text(number),
+            partition_key: text("key"),
+            data,
+            approximate_arrival_timestamp: Some(1.5),
+        })
+    }
+
+    /// Of the keys `a` and `b`; see `kpl.rs`. The second one has the hash 123.
+    const AGGREGATED: &[u8] = b"\xf3\x89\x9a\xc2\x0a\x01\x61\x0a\x01\x62\x12\x03123\x1a\x09\x08\x00\x1a\x05first\x1a\x06\x08\x01\x10\
+        \x00\x1a\x00\x1a\x09\x08\x00\x1a\x05third\xd1\xc7\xf0\x5e\xc2\xd9\x99\x9a\x4f\x23\xab\x4f\x5e\x96\xd0\x58";
+
+    #[test]
+    fn aggregated_records_are_counted_by_themselves_and_cut_as_a_whole() {
+        let mut page = shard(HashRange::ALL);
+        push(&mut page, "1", b"alone").unwrap();
+        push(&mut page, "2", AGGREGATED).unwrap();
+        push(&mut page, "3", b"").unwrap();
+        assert_eq!((page.len(), page.count(&(0..3)), page.count(&(1..2)), page.count(&(2..3))), (3, 5, 3, 1));
+        let records: Vec<_> = page.records(1..3).collect();
+        let fields = records
+            .iter()
+            .map(|r| (r.sequence_number(), r.sub_sequence_number(), r.partition_key(), r.data()));
+        let expected: [(&str, Option<u32>, &str, &[u8]); 4] = [
+            ("2", Some(0), "a", b"first"),
+            ("2", Some(1), "b", b""),
+            ("2", Some(2), "a", b"third"),
+            ("3", None, "key", b""),
+        ];
+        assert_eq!(fields.collect::<Vec<_>>(), expected);
+        assert_eq!(records[0].arrival().unwrap().as_millis(), 1_500);
+    }
+
+    #[test]
+    fn records_that_were_aggregated_for_another_shard_are_left_out() {
+        // The MD5 of `a` begins with 0x0cc1, that of `b` with 0x92eb: here it is the hash that was given.
+        let halves = [
+            ("0", "170141183460469231731687303715884105727"),
+            ("170141183460469231731687303715884105728", "x"),
+        ];
+        let counts = halves.map(|(first, last)| {
+            let mut page = shard(HashRange::parse(first, last));
+            push(&mut page, "2", AGGREGATED).unwrap();
+            push(&mut page, "3", b"alone").unwrap();
+            (page.count(&(0..1)), page.count(&(1..2)))
+        });
+        assert_eq!(counts, [(3, 1), (0, 1)]);
+    }
+
+    #[test]
+    fn ranges_of_hashes_come_back_from_a_checkpoint() {
+        let range = HashRange::parse(
+            "170141183460469231731687303715884105728",
+            "340282366920938463463374607431768211455",
+        );
+        assert_eq!(HashRange::from(<[u64; 4]>::from(range)), range);
+        assert!(!range.contains("a", None) && range.contains("b", None) && !range.contains("b", Some("7")));
+    }
+
+    #[test]
+    fn data_that_are_not_in_base64_are_an_error() {
+        let text = |text: &'static str| Cow::Borrowed(text);
+        let record = RecordAnswer {
+            sequence_number: text("7"),
+            partition_key: text("key"),
+            data: text("a*b"),
+            approximate_arrival_timestamp: None,
+        };
+        let error = shard(HashRange::ALL).push(&record).unwrap_err();
+        assert!(error.starts_with("shardId-000000000000, 7: the data are not in Base64"), "{error}");
+    }
 }

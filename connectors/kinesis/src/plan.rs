@@ -31,5 +31,4 @@ impl SequenceRange {
     pub(crate) fn is_behind(&self, number: &str) -> bool {
         (number.len(), number) > (self.through.len(), self.through.as_str())
     }
-
 }

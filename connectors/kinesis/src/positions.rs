@@ -146,7 +146,9 @@ impl Positions {
         for shard in listing {
             match self.position(&shard.id) {
                 // What is closed has nothing that arrives from now on.
-                None if first && start == Start::Latest && shard.closed => self.put(&shard.id, Position::Done),
+                None if first && start == Start::Latest && shard.closed => {
+                    self.put(&shard.id, Position::Done)
+                }
                 None => {
                     self.put(&shard.id, Position::Start);
                     if first && start == Start::Latest {
@@ -166,11 +168,12 @@ impl Positions {
         }
         self.forget_expired(listing, &mut followed);
         for shard in listing {
-            let waits = |parent: &String| {
-                matches!(self.position(parent), Some(position) if *position != Position::Done)
-            };
+            let waits = |parent: &String| matches!(self.position(parent), Some(position) if *position != Position::Done);
             let Some(position) = self.position(&shard.id) else { continue };
-            if *position == Position::Done || self.begun.contains(&shard.id) || shard.parents.iter().any(waits) {
+            if *position == Position::Done
+                || self.begun.contains(&shard.id)
+                || shard.parents.iter().any(waits)
+            {
                 continue;
             }
             let (shard, position) = (shard.clone(), position.clone());

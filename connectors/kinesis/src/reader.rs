@@ -64,7 +64,11 @@ async fn find_shards(shared: Arc<Shared>) {
                 return;
             }
             let gone = |shard: &Arc<Shard>| !listing.shards.iter().any(|listed| listed.id == shard.id.name);
-            shared.shards().iter().filter(|shard| gone(shard)).for_each(|shard| shared.remove(&shard.id.name));
+            shared
+                .shards()
+                .iter()
+                .filter(|shard| gone(shard))
+                .for_each(|shard| shared.remove(&shard.id.name));
         }
         for ready in followed.ready {
             let id = ShardId { name: ready.shard.id.clone(), hashes: ready.shard.hashes };
@@ -219,7 +223,8 @@ impl Reading {
         {
             let begins = page.sequence(0);
             if begins != Some(number.as_str()) && until.saturating_add(RETENTION) <= date {
-                let begins = begins.map_or_else(|| "none is left".to_owned(), |n| format!("the oldest is {n}"));
+                let begins =
+                    begins.map_or_else(|| "none is left".to_owned(), |n| format!("the oldest is {n}"));
                 let what = format!(
                     "{}: the record {number}, up to which it had been read, has expired, and {begins}: what \
                      followed may be lost",
@@ -244,8 +249,8 @@ impl Reading {
         }
         let (len, held) = (page.len(), page.held());
         let slice = (first < len).then(|| {
-            let permit = Some(self.shared.budget.take(held));
-            Slice { page: Arc::new(Held { page, permit }), entries: first..len }
+            let _permit = Some(self.shared.budget.take(held));
+            Slice { page: Arc::new(Held { page, _permit }), entries: first..len }
         });
         self.shard.push(slice, until, next.is_none());
         self.iterator = next;

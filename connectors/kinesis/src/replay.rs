@@ -1,11 +1,6 @@
 //! Ranges of sequence numbers that are read in their task, by a batch that runs again.
 
-use std::{
-    fmt,
-    ops::Range,
-    sync::Arc,
-    time::Instant,
-};
+use std::{fmt, ops::Range, sync::Arc, time::Instant};
 
 use dstream_core::{Error, Result};
 
@@ -34,7 +29,10 @@ pub(crate) struct RangeReader {
 
 impl fmt::Debug for RangeReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RangeReader").field("range", &self.range).field("last", &self.last).finish_non_exhaustive()
+        f.debug_struct("RangeReader")
+            .field("range", &self.range)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
     }
 }
 
@@ -120,10 +118,14 @@ impl RangeReader {
         self.iterator = found.next;
         let number = |at: usize| page.sequence(at).unwrap_or_default();
         // After an iterator was renewed, the entry at which it begins has been read.
-        let start = usize::from(self.last.is_some() && !page.is_empty() && self.last.as_deref() == page.sequence(0));
+        let start =
+            usize::from(self.last.is_some() && !page.is_empty() && self.last.as_deref() == page.sequence(0));
         let end = (start..page.len()).find(|at| self.range.is_behind(number(*at))).unwrap_or(page.len());
         if self.last.is_none() && !page.is_empty() && (start == end || number(start) != self.range.from) {
-            return Err(Fault::Fatal(format!("it has expired: the oldest record there is {}", number(start))));
+            return Err(Fault::Fatal(format!(
+                "it has expired: the oldest record there is {}",
+                number(start)
+            )));
         }
         let reached = end > 0 && number(end - 1) == self.range.through;
         if !reached && (end < page.len() || self.iterator.is_none()) {

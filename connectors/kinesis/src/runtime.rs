@@ -22,14 +22,14 @@ fn runtime() -> Result<&'static Runtime, String> {
 }
 
 /// Runs a task beside everything else.
-pub(crate) fn spawn(
-    task: impl Future<Output = ()> + Send + 'static,
-) -> Result<JoinHandle<()>, String> {
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Result<JoinHandle<()>, String> {
     Ok(runtime()?.spawn(task))
 }
 
 /// Runs requests and waits for them. Also from a thread that runs async code, which `block_on` refuses.
-pub(crate) fn wait<T: Send + 'static>(requests: impl Future<Output = T> + Send + 'static) -> Result<T, String> {
+pub(crate) fn wait<T: Send + 'static>(
+    requests: impl Future<Output = T> + Send + 'static,
+) -> Result<T, String> {
     let (done, outcome) = mpsc::sync_channel(1);
     runtime()?.spawn(async move {
         // Nobody waits any more only if the thread that asked has ended.

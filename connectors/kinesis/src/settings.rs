@@ -150,12 +150,14 @@ impl Kinesis {
     /// What is set, completed from the environment.
     pub(crate) fn resolve(&self, environment: impl Fn(&str) -> Option<String>) -> Result<Resolved> {
         let invalid = |what: String| Error::Invalid(format!("`{}`: {what}", self.name()));
-        let first = |names: &[&str]| names.iter().find_map(|name| environment(name).filter(|v| !v.is_empty()));
+        let first =
+            |names: &[&str]| names.iter().find_map(|name| environment(name).filter(|v| !v.is_empty()));
         let name = &self.stream;
         let allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         if name.is_empty() || name.len() > 128 || !name.chars().all(allowed) {
             return Err(invalid(
-                "no stream has such a name: expected 1 to 128 letters, digits, `_`, `.` and `-`, and no ARN".into(),
+                "no stream has such a name: expected 1 to 128 letters, digits, `_`, `.` and `-`, and no ARN"
+                    .into(),
             ));
         }
         let region = self.region.clone().or_else(|| first(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
@@ -212,7 +214,9 @@ pub(crate) struct Resolved {
 /// The URL of all requests, and its host.
 fn parse_endpoint(given: &str) -> Result<(String, String), String> {
     let wrong = |what: &str| {
-        format!("found the endpoint `{given}`, {what}: expected one like `https://kinesis.eu-west-1.amazonaws.com`")
+        format!(
+            "found the endpoint `{given}`, {what}: expected one like `https://kinesis.eu-west-1.amazonaws.com`"
+        )
     };
     let url = reqwest::Url::parse(given).map_err(|error| wrong(&format!("which is no URL ({error})")))?;
     if !matches!(url.scheme(), "http" | "https") {
@@ -252,27 +256,38 @@ mod tests {
     #[test]
     fn what_is_not_set_comes_from_the_environment() {
         let mut variables = KEYS.to_vec();
-        variables.extend([("AWS_REGION", "cn-north-1"), ("AWS_SESSION_TOKEN", "token"), ("AWS_ENDPOINT", "")]);
+        variables.extend([
+            ("AWS_REGION", "cn-north-1"),
+            ("AWS_SESSION_TOKEN", "token"),
+            ("AWS_ENDPOINT", ""),
+        ]);
         let found = resolve(&Kinesis::new("clicks"), &variables).unwrap();
         assert_eq!(found.endpoint, "https://kinesis.cn-north-1.amazonaws.com.cn/");
         assert_eq!(found.credentials.session_token.as_deref(), Some("token"));
         variables.push(("AWS_ENDPOINT_URL", "http://localhost:4568"));
         let found = resolve(&Kinesis::new("clicks").credentials("a", "b"), &variables).unwrap();
-        assert_eq!((found.endpoint.as_str(), found.host.as_str()), ("http://localhost:4568/", "localhost:4568"));
+        assert_eq!(
+            (found.endpoint.as_str(), found.host.as_str()),
+            ("http://localhost:4568/", "localhost:4568")
+        );
         assert_eq!((found.credentials.access_key.as_str(), found.credentials.session_token), ("a", None));
     }
 
     #[test]
     fn mistakes_say_what_was_expected() {
         let region = Kinesis::new("clicks").region("eu-west-1");
-        let failure = |kinesis: &Kinesis, variables: &[_]| resolve(kinesis, variables).unwrap_err().to_string();
+        let failure =
+            |kinesis: &Kinesis, variables: &[_]| resolve(kinesis, variables).unwrap_err().to_string();
         for (found, expected) in [
             (failure(&region, &[]), "no credentials are known: AWS_ACCESS_KEY_ID is not set"),
             (failure(&region, &KEYS[..1]), "AWS_SECRET_ACCESS_KEY is not set"),
             (failure(&Kinesis::new("clicks"), &KEYS), "no region is known"),
             (failure(&Kinesis::new("a b"), &KEYS), "no stream has such a name"),
             (failure(&region.clone().region("Europe"), &KEYS), "found the region `Europe`"),
-            (failure(&region.clone().endpoint("localhost:4568"), &KEYS), "found the endpoint `localhost:4568`"),
+            (
+                failure(&region.clone().endpoint("localhost:4568"), &KEYS),
+                "found the endpoint `localhost:4568`",
+            ),
             (failure(&region.clone().endpoint("localhost"), &KEYS), "no URL"),
             (failure(&region.endpoint("http://localhost/a"), &KEYS), "more than a host"),
         ] {

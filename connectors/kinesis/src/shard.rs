@@ -39,7 +39,7 @@ pub(crate) struct Slice {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) page: Page,
-    pub(crate) permit: Option<Permit>,
+    pub(crate) _permit: Option<Permit>,
 }
 
 /// What a batch takes of a shard.
@@ -133,4 +133,19 @@ pub(crate) fn shares(waiting: &[u64], limit: Option<u64>) -> Vec<u64> {
         u64::try_from(share).unwrap_or(u64::MAX)
     };
     waiting.iter().map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_shared_out_by_lag() {
+        assert_eq!(shares(&[10, 20, 0], None), [10, 20, 0]);
+        assert_eq!(shares(&[100, 300, 0], Some(100)), [25, 75, 0]);
+        assert_eq!(shares(&[1, 1, 1], Some(2)).iter().sum::<u64>(), 2);
+        assert_eq!(shares(&[u64::MAX, u64::MAX], Some(7)).iter().sum::<u64>(), 7);
+        assert_eq!(shares(&[0, 0], Some(7)), [0, 0]);
+        assert_eq!(shares(&[5, 5], Some(0)), [0, 0]);
+    }
 }

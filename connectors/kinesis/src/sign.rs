@@ -119,7 +119,8 @@ mod tests {
         let request = Request { method, path: "/", headers, body: body.as_bytes() };
         let scope = Scope { region: "us-east-1", service: "service" };
         let value = authorization(&request, &scope, &credentials(), STAMP);
-        let start = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=";
+        let start =
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, SignedHeaders=";
         let rest = value.strip_prefix(start).unwrap();
         let (names, signature) = rest.split_once(", Signature=").unwrap();
         (names.to_owned(), signature.to_owned())
@@ -144,14 +145,8 @@ mod tests {
             ),
         ];
         let expected = [
-            (
-                "host;x-amz-date",
-                "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
-            ),
-            (
-                "host;x-amz-date",
-                "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
-            ),
+            ("host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
+            ("host;x-amz-date", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
             (
                 "host;my-header1;x-amz-date",
                 "c5410059b04c1ee005303aed430f6e6645f61f4dc9e1461ec8f8916fdf18852c",

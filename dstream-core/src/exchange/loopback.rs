@@ -150,7 +150,9 @@ impl Exchange for LoopbackProcess {
                 continue;
             }
             let what = match state.queues[queue].front() {
-                Some(((batch, number), _)) => format!("has gone on to exchange {number} of the batch {batch}"),
+                Some(((batch, number), _)) => {
+                    format!("has gone on to exchange {number} of the batch {batch}")
+                }
                 None => format!("has not answered within {timeout:?}"),
             };
             return Err(state.first_gone(self.process).unwrap_or_else(|| ExchangeError::with(from, what)));
