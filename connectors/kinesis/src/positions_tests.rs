@@ -71,7 +71,7 @@ fn a_stream_that_is_read_from_now_on_has_what_was_closed_before_in_no_batch() {
     let listing = [shard("0", &[], true), shard("1", &["0"], false)];
     let followed = positions.follow(&listing, 5_000, Start::Latest);
     let ready = Ready { shard: listing[1].clone(), position: Position::Start, at_latest: true };
-    assert_eq!(followed.ready, [ready.clone()]);
+    assert_eq!(followed.ready, std::slice::from_ref(&ready));
     // A restart goes on from the time of the first start, whatever is set by then.
     restarted(&mut positions, &mut saved);
     let followed = saved.follow(&listing, 6_000, Start::TrimHorizon);
