@@ -25,3 +25,10 @@ pub use plan::{KinesisPlan, SequenceRange};
 pub use record::{KinesisMessage, KinesisRecord};
 pub use settings::{Kinesis, OnLoss, Start};
 pub use source::{KinesisSource, kinesis_stream};
+
+/// The programs in the page of `docs/` are tests, too.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/kinesis.md")]
+    struct Kinesis;
+}
