@@ -16,11 +16,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    cluster::OperatorChanges,
-    inner::{ContextInner, Lifecycle},
-    older::check_older,
-};
+use super::{cluster::OperatorChanges, inner::ContextInner, lifecycle::Lifecycle, older::check_older};
 use crate::{
     Error, Result, Time,
     checkpoint::{

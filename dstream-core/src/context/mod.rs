@@ -5,32 +5,34 @@ mod behind;
 mod builder;
 mod checkpoints;
 mod cluster;
+mod commit;
 mod failures;
 mod generator;
 mod given_up;
 mod hoisted;
 mod inner;
+mod lifecycle;
 mod older;
 mod parts;
 mod planners;
 mod regulator;
 mod run_to_end;
 mod signals;
+mod start;
+mod step;
+mod stop;
 #[cfg(test)]
 mod tests;
 mod watch;
 
-use std::{
-    fmt,
-    sync::{Arc, TryLockError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use builder::Builder;
 pub use hoisted::Hoisted;
 
 use self::{
-    inner::{ContextInner, Lifecycle, Stepper},
+    inner::ContextInner,
+    lifecycle::{Lifecycle, Phase},
     parts::Parts,
 };
 use crate::{
@@ -96,17 +98,21 @@ struct Handle(Arc<ContextInner>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        let (state, pipelines) = {
-            let lifecycle = self.0.lock();
-            (lifecycle.state, lifecycle.pipelines.len())
+        let lifecycle = self.0.lock();
+        let pipelines = match &lifecycle.phase {
+            Phase::Active => {
+                drop(lifecycle);
+                return self.0.stop(false);
+            }
+            Phase::Initialized { pipelines } => pipelines.len(),
+            Phase::Stopped => 0,
         };
-        match state {
-            ContextState::Active => self.0.stop(false),
-            ContextState::Initialized if pipelines > 0 => crate::logs::warn!(
-                "a context with {pipelines} pipelines is dropped, and nothing has run: it was neither started (`start`) nor \
-                 stepped (`run_batches`) nor run to its end (`run_to_end`)"
-            ),
-            ContextState::Initialized | ContextState::Stopped => {}
+        drop(lifecycle);
+        if pipelines > 0 {
+            crate::logs::warn!(
+                "a context with {pipelines} pipelines is dropped, and nothing has run: it was neither started (`start`) \
+                 nor stepped (`run_batches`) nor run to its end (`run_to_end`)"
+            );
         }
     }
 }
@@ -192,7 +198,7 @@ impl StreamingContext {
 
     /// Where the context is in its life.
     pub fn state(&self) -> ContextState {
-        self.inner().lock().state
+        self.inner().lock().state()
     }
 
     fn add(&self, parts: Parts) -> Result<()> {
@@ -206,9 +212,9 @@ impl StreamingContext {
     /// context is stopped. Starting a started context is a warning.
     pub fn start(&self) -> Result<()> {
         let inner = self.inner();
-        {
+        let pipelines = {
             let mut lifecycle = inner.lock();
-            match lifecycle.state {
+            match lifecycle.state() {
                 ContextState::Initialized => {}
                 ContextState::Active if lifecycle.run.is_none() && inner.is_stepping() => {
                     return Err(Error::State(
@@ -225,9 +231,9 @@ impl StreamingContext {
                 }
             }
             inner.claim()?;
-            lifecycle.state = ContextState::Active;
-        }
-        inner.start().inspect_err(|_| inner.stop(false))
+            lifecycle.activate()
+        };
+        inner.start(pipelines).inspect_err(|_| inner.stop(false))
     }
 
     /// Blocks until the context stops, or until a batch fails, and returns the failure.
@@ -273,14 +279,14 @@ impl StreamingContext {
             ));
         }
         let mut lifecycle = inner.lock();
-        if lifecycle.state == ContextState::Initialized {
+        if lifecycle.state() == ContextState::Initialized {
             return Err(Error::State(
                 "`await_termination` waits for the end of a context that has not been started: call `start` first".into(),
             ));
         }
         let returned = lifecycle.failures.returned();
         let waiting = |lifecycle: &mut Lifecycle| {
-            lifecycle.state != ContextState::Stopped && !lifecycle.failures.is_new(returned)
+            lifecycle.state() != ContextState::Stopped && !lifecycle.failures.is_new(returned)
         };
         lifecycle = match timeout {
             None => inner.changed.wait_while(lifecycle, waiting).unpoisoned(),
@@ -288,7 +294,7 @@ impl StreamingContext {
         };
         match lifecycle.failures.take(returned) {
             Some(error) => Err(error),
-            None => Ok(lifecycle.state == ContextState::Stopped),
+            None => Ok(lifecycle.state() == ContextState::Stopped),
         }
     }
 
@@ -309,67 +315,6 @@ impl StreamingContext {
         self.inner().stop(true);
     }
 
-    /// For tests: runs `n` batches to completion, at consecutive batch times, without waiting for any clock.
-    /// Returns the first of their failures, after all `n` have run.
-    ///
-    /// The first call starts the sources; each further call goes on where the last one ended. Fewer batches
-    /// run if one of them stops the context, or can't be written down (see
-    /// [`CheckpointError`](crate::checkpoint::CheckpointError)): the next call then tries that batch again. A
-    /// context is either started or driven by this.
-    pub fn run_batches(&self, n: usize) -> Result<()> {
-        let inner = self.inner();
-        let mut stepper = match inner.stepper.try_lock() {
-            Ok(stepper) => stepper,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::State("`run_batches` is already running".into()));
-            }
-        };
-        {
-            let mut lifecycle = inner.lock();
-            match lifecycle.state {
-                ContextState::Stopped => {
-                    return Err(Error::State(
-                        "this context has been stopped and runs no more batches".into(),
-                    ));
-                }
-                ContextState::Active if stepper.is_none() => {
-                    return Err(Error::State(
-                        "this context has been started: `run_batches` can't drive it as well".into(),
-                    ));
-                }
-                ContextState::Active => {}
-                ContextState::Initialized => {
-                    lifecycle.state = ContextState::Active;
-                    let pipelines = std::mem::take(&mut lifecycle.pipelines);
-                    let checked = lifecycle.check(&inner.config);
-                    drop(lifecycle);
-                    match checked.and_then(|()| inner.go_on(false, 0)) {
-                        Ok((planned, next)) => *stepper = Some(Stepper { pipelines, next, planned }),
-                        Err(error) => {
-                            drop(stepper);
-                            inner.stop(false);
-                            return Err(error);
-                        }
-                    }
-                }
-            }
-        }
-        let outcome = stepper.as_mut().map_or(Ok(()), |stepper| inner.step(stepper, n, false));
-        let over = match &outcome {
-            Err(Error::Checkpoint(error)) => !error.is_transient(),
-            Err(error) => inner.is_fatal(error),
-            Ok(()) => false,
-        };
-        if over {
-            drop(stepper);
-            inner.stop(false);
-        }
-        // A thread has ended meanwhile without which there are no batches.
-        let end = inner.lock().failures.end().cloned();
-        outcome.and(end.map_or(Ok(()), Err))
-    }
-
     pub(crate) fn id(&self) -> ContextId {
         self.inner().id
     }
@@ -385,7 +330,7 @@ impl fmt::Debug for StreamingContext {
         f.debug_struct("StreamingContext")
             .field("name", &lifecycle.name)
             .field("batch_interval", &self.inner().interval)
-            .field("state", &lifecycle.state)
+            .field("state", &lifecycle.state())
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{hoisted::Operator, inner::Lifecycle};
+use super::{hoisted::Operator, lifecycle::Lifecycle};
 use crate::{
     Config, Error, Result,
     backpressure::OnBehind,
@@ -68,7 +68,7 @@ impl Lifecycle {
         self.operators.extend(parts.operators);
         self.outputs.extend(parts.outputs);
         self.acts |= parts.acts;
-        self.pipelines.extend(parts.pipeline);
+        self.can_add("a pipeline")?.extend(parts.pipeline);
         let id = self.plans.len();
         self.plans.extend(parts.plan.map(|plan| PipelinePlan { id, ..plan }));
         Ok(())

@@ -2,10 +2,7 @@
 
 use std::sync::{Arc, TryLockError};
 
-use super::{
-    ContextState, StreamingContext,
-    inner::{ContextInner, Stepper},
-};
+use super::{ContextState, StreamingContext, inner::ContextInner, step::Stepper};
 use crate::{Error, Result};
 
 impl StreamingContext {
@@ -40,14 +37,13 @@ impl StreamingContext {
         };
         let (pipelines, checked) = {
             let mut lifecycle = inner.lock();
-            if lifecycle.state != ContextState::Initialized {
+            if lifecycle.state() != ContextState::Initialized {
                 return Err(Error::State(
                     "`run_to_end` needs a context that has not been started or run before: make a new one"
                         .into(),
                 ));
             }
-            lifecycle.state = ContextState::Active;
-            (std::mem::take(&mut lifecycle.pipelines), lifecycle.check(&inner.config))
+            (lifecycle.activate(), lifecycle.check(&inner.config))
         };
         let outcome = if inner.take_role().is_follower() {
             checked.and_then(|()| inner.follow_to_end(pipelines))

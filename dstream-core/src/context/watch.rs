@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{behind::Standing, inner::Lifecycle};
+use super::{behind::Standing, lifecycle::Lifecycle};
 use crate::{
     Config, Error, Time,
     batch::StageInput,
