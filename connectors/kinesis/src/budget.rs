@@ -60,3 +60,28 @@ impl Drop for Permit {
         self.budget.0.freed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+
+    #[test]
+    fn whoever_reads_waits_until_a_batch_is_done() {
+        let budget = Budget::new(10);
+        let mut context = Context::from_waker(Waker::noop());
+        let (first, second) = (budget.take(9), budget.take(9));
+        let mut room = pin!(budget.room());
+        assert!(room.as_mut().poll(&mut context).is_pending());
+        drop(first);
+        assert!(room.as_mut().poll(&mut context).is_ready());
+        let third = budget.take(1);
+        assert!(pin!(budget.room()).poll(&mut context).is_pending());
+        drop((second, third));
+        assert_eq!(budget.held(), 0);
+    }
+}

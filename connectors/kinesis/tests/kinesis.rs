@@ -181,20 +181,6 @@ fn a_start_is_the_newest_record_or_a_time() {
 }
 
 #[test]
-fn what_is_read_ahead_is_bounded() {
-    let Some(server) = server() else { return };
-    server.create("bounded", 1);
-    let large = vec![b'x'; 200 << 10];
-    server.put("bounded", (0..60).map(|n| (format!("key{n}"), &large)));
-    // One answer has up to 10 MB, which is beyond the buffer: the next one waits until the batch is done.
-    let (ssc, out, counts) = all_records(server.kinesis("bounded").buffer_bytes(1), Config::new());
-    run_until(&ssc, || sum(&counts) >= 60);
-    let batches: Vec<u64> = counts.values().concat().into_iter().filter(|n| *n > 0).collect();
-    assert!(batches.len() > 1 && batches.iter().all(|n| n * (200 << 10) <= 10 << 20), "{batches:?}");
-    drop(out);
-}
-
-#[test]
 fn a_stream_that_is_renamed_in_the_program_is_another_one() {
     let Some(server) = server() else { return };
     server.create("before", 1);
