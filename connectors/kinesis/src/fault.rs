@@ -9,6 +9,8 @@ use crate::settings::Resolved;
 pub(crate) enum Fault {
     /// It would fail again: the program or its rights must be changed.
     Fatal(String),
+    /// There is no such stream, or no such shard any more.
+    Missing(String),
     /// It may succeed when it is repeated.
     Transient(String),
     /// Too many requests: it is repeated after a while.
@@ -56,7 +58,7 @@ impl Fault {
             "InvalidArgumentException" | "ValidationException" | "SerializationException" => {
                 Fault::Argument(what)
             }
-            "ResourceNotFoundException" => Fault::Fatal(format!(
+            "ResourceNotFoundException" => Fault::Missing(format!(
                 "there is no stream `{stream}` in the region `{region}` of the account of `{key}`. Make it, or \
                  mend its name, the region or the endpoint ({what})"
             )),
@@ -97,9 +99,11 @@ impl Fault {
 
     pub(crate) fn message(&self) -> &str {
         match self {
-            Fault::Fatal(what) | Fault::Transient(what) | Fault::Throttled(what) | Fault::Argument(what) => {
-                what
-            }
+            Fault::Missing(what)
+            | Fault::Fatal(what)
+            | Fault::Transient(what)
+            | Fault::Throttled(what)
+            | Fault::Argument(what) => what,
             Fault::IteratorExpired => "the service says that an iterator has expired",
         }
     }

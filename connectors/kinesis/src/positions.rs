@@ -131,8 +131,13 @@ impl Positions {
     }
 
     /// Follows splits and merges: what begins now are the shards whose parents have been read to their end.
-    /// `date` is the time of the listing at the service.
-    pub(crate) fn follow(&mut self, listing: &[Listed], date: u64, start: Start) -> Followed {
+    /// `date` is the time of the listing at the service. Unless losses are skipped nothing is changed by a
+    /// listing that has some: a restart must find them once more.
+    pub(crate) fn follow(&mut self, listing: &[Listed], date: u64, start: Start, skip: bool) -> Followed {
+        let mut followed = Followed { ready: Vec::new(), losses: self.losses(listing) };
+        if !followed.losses.is_empty() && !skip {
+            return followed;
+        }
         let first = self.origin.is_none();
         if first {
             self.origin = Some(match start {
@@ -142,7 +147,6 @@ impl Positions {
             });
             self.origin_changed = true;
         }
-        let mut followed = Followed::default();
         for shard in listing {
             match self.position(&shard.id) {
                 // What is closed has nothing that arrives from now on.
@@ -156,17 +160,14 @@ impl Positions {
                     }
                 }
                 Some(Position::Done) if !shard.closed => {
-                    followed.losses.push(format!(
-                        "{}, which had been read to its end, is open: was the stream deleted and made anew?",
-                        shard.id
-                    ));
                     self.begun.remove(&shard.id);
                     self.put(&shard.id, Position::Start);
                 }
                 Some(_) => {}
             }
         }
-        self.forget_expired(listing, &mut followed);
+        let expired = self.expired(listing);
+        expired.into_iter().for_each(|(name, _)| self.remove(&name));
         for shard in listing {
             let waits = |parent: &String| matches!(self.position(parent), Some(position) if *position != Position::Done);
             let Some(position) = self.position(&shard.id) else { continue };
@@ -184,26 +185,33 @@ impl Positions {
         followed
     }
 
-    /// A closed shard is listed until its records have expired.
-    fn forget_expired(&mut self, listing: &[Listed], followed: &mut Followed) {
+    /// The shards that the stream does not have any more. A closed one is listed until its records have expired.
+    fn expired(&self, listing: &[Listed]) -> Vec<(String, Position)> {
         let listed: BTreeSet<&str> = listing.iter().map(|shard| shard.id.as_str()).collect();
-        let gone = self.shards.iter().filter(|(name, _)| !listed.contains(name.as_str()));
-        let gone: Vec<(String, Position)> =
-            gone.map(|(name, kept)| (name.clone(), kept.position.clone())).collect();
-        for (name, position) in gone {
+        let expired = self.shards.iter().filter(|(name, _)| !listed.contains(name.as_str()));
+        expired.map(|(name, kept)| (name.clone(), kept.position.clone())).collect()
+    }
+
+    /// What a listing says of records that no batch has had.
+    fn losses(&self, listing: &[Listed]) -> Vec<String> {
+        let anew = listing.iter().filter(|shard| {
+            !shard.closed && self.position(&shard.id).is_some_and(|position| *position == Position::Done)
+        });
+        let anew = anew.map(|Listed { id, .. }| {
+            format!("{id}, which had been read to its end, is open: was the stream deleted and made anew?")
+        });
+        let expired = self.expired(listing).into_iter().filter_map(|(name, position)| {
             let read = match position {
-                Position::Done => None,
-                Position::Start => Some("of which nothing had been read".to_owned()),
-                Position::At { number, .. } => Some(format!("which had been read up to {number}")),
+                Position::Done => return None,
+                Position::Start => "of which nothing had been read".to_owned(),
+                Position::At { number, .. } => format!("which had been read up to {number}"),
             };
-            if let Some(read) = read {
-                followed.losses.push(format!(
-                    "{name}, {read}, is no more among the shards of the stream: what followed has expired, or \
-                     the stream was made anew"
-                ));
-            }
-            self.remove(&name);
-        }
+            Some(format!(
+                "{name}, {read}, is no more among the shards of the stream: what followed has expired, or the \
+                 stream was made anew"
+            ))
+        });
+        anew.chain(expired).collect()
     }
 
     fn take_changed(&mut self) -> (Option<Origin>, Vec<(&str, &Position)>, Vec<String>) {

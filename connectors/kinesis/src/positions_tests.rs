@@ -8,7 +8,7 @@ fn shard(id: &str, parents: &[&str], closed: bool) -> Listed {
 
 /// The shards that begin.
 fn begun(positions: &mut Positions, listing: &[Listed], start: Start) -> Vec<String> {
-    let followed = positions.follow(listing, 5_000, start);
+    let followed = positions.follow(listing, 5_000, start, false);
     assert_eq!(followed.losses, [""; 0]);
     followed.ready.into_iter().map(|ready| ready.shard.id).collect()
 }
@@ -54,7 +54,7 @@ fn a_restart_reads_neither_what_was_done_nor_a_child_too_early() {
     positions.finish("0");
     positions.advance("1", "77");
     restarted(&mut positions, &mut saved);
-    let followed = saved.follow(&listing, 9_000, Start::TrimHorizon);
+    let followed = saved.follow(&listing, 9_000, Start::TrimHorizon, false);
     let position = Position::At { number: "77".into(), until: 0 };
     assert_eq!(followed.ready, [Ready { shard: listing[1].clone(), position, at_latest: false }]);
     // It is removed when the stream does not have it any more, and its children don't wait for it.
@@ -69,12 +69,12 @@ fn a_restart_reads_neither_what_was_done_nor_a_child_too_early() {
 fn a_stream_that_is_read_from_now_on_has_what_was_closed_before_in_no_batch() {
     let (mut positions, mut saved) = (Positions::default(), Positions::default());
     let listing = [shard("0", &[], true), shard("1", &["0"], false)];
-    let followed = positions.follow(&listing, 5_000, Start::Latest);
+    let followed = positions.follow(&listing, 5_000, Start::Latest, false);
     let ready = Ready { shard: listing[1].clone(), position: Position::Start, at_latest: true };
     assert_eq!(followed.ready, std::slice::from_ref(&ready));
     // A restart goes on from the time of the first start, whatever is set by then.
     restarted(&mut positions, &mut saved);
-    let followed = saved.follow(&listing, 6_000, Start::TrimHorizon);
+    let followed = saved.follow(&listing, 6_000, Start::TrimHorizon, false);
     assert_eq!(followed.ready, [Ready { at_latest: false, ..ready }]);
     assert_eq!(saved.origin(), Origin::Time(5_000));
 }
@@ -86,16 +86,22 @@ fn shards_that_are_gone_are_losses_unless_they_were_read_to_their_end() {
     begun(&mut positions, &listing, Start::TrimHorizon);
     positions.advance("0", "77");
     positions.finish("1");
-    let losses = positions.follow(&[], 5_000, Start::TrimHorizon).losses;
-    assert_eq!(losses.len(), 2);
+    positions.take_changed();
+    let losses = positions.follow(&[], 5_000, Start::TrimHorizon, false).losses;
+    assert_eq!((losses.len(), positions.all().len()), (2, 3));
+    assert!(positions.take_changed().2.is_empty());
+    // Only where they are skipped a restart does not find them again.
+    assert_eq!(positions.follow(&[], 5_000, Start::TrimHorizon, true).losses, losses);
+    assert_eq!((positions.all().len(), positions.take_changed().2.len()), (0, 3));
     assert!(losses[0].contains("0, which had been read up to 77"), "{losses:?}");
     assert!(losses[1].contains("2, of which nothing had been read"), "{losses:?}");
 
     let mut positions = Positions::default();
     begun(&mut positions, &listing[..1], Start::TrimHorizon);
     positions.finish("0");
-    let followed = positions.follow(&listing[..1], 5_000, Start::TrimHorizon);
-    assert!(followed.losses[0].contains("made anew"), "{followed:?}");
+    let followed = positions.follow(&listing[..1], 5_000, Start::TrimHorizon, false);
+    assert!(followed.losses[0].contains("made anew") && followed.ready.is_empty(), "{followed:?}");
+    let followed = positions.follow(&listing[..1], 5_000, Start::TrimHorizon, true);
     assert_eq!(followed.ready.len(), 1);
 }
 

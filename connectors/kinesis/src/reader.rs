@@ -11,6 +11,7 @@ use crate::{
     page::ShardId,
     positions::{Origin, Position, Ready},
     runtime::spawn,
+    settings::OnLoss,
     shard::{Held, Shard, Slice},
     shared::Shared,
 };
@@ -57,7 +58,8 @@ async fn find_shards(shared: Arc<Shared>) {
         };
         failures = 0;
         shared.answered();
-        let followed = shared.positions.lock().follow(&listing.shards, listing.date, shared.settings.start);
+        let (start, skip) = (shared.settings.start, shared.settings.on_loss == OnLoss::Skip);
+        let followed = shared.positions.lock().follow(&listing.shards, listing.date, start, skip);
         if !followed.losses.is_empty() {
             let goes_on = followed.losses.iter().all(|what| shared.lost(what));
             if !goes_on {
@@ -202,6 +204,17 @@ impl Reading {
                 }
                 None => self.shared.fail(what),
             },
+            // The shard may have expired, which the list of shards says.
+            Fault::Missing(what) => {
+                self.iterator = None;
+                if !self.shared.reads(&self.shard.id.name) {
+                    return Err(Ended);
+                }
+                self.shared.drained.notify_one();
+                if self.shared.failed(&Fault::Transient(what), &mut self.failures).await {
+                    return Ok(());
+                }
+            }
             fault => {
                 if matches!(fault, Fault::Argument(_)) {
                     self.iterator = None;

@@ -85,7 +85,9 @@ impl RangeReader {
             };
             match fault {
                 Fault::IteratorExpired if failures == 0 => {}
-                Fault::Argument(_) | Fault::Fatal(_) => return Err(self.unreadable(fault.message())),
+                Fault::Argument(_) | Fault::Fatal(_) | Fault::Missing(_) => {
+                    return Err(self.unreadable(fault.message()));
+                }
                 _ if since.elapsed() > self.shared.settings.patience => {
                     let patience = self.shared.settings.patience;
                     return Err(self.unreadable(&format!("{}, for {patience:?}", fault.message())));

@@ -119,8 +119,9 @@ impl Shard {
 }
 
 /// How many records each shard gives to a batch that may have `limit` in all: in proportion to what waits, so
-/// that those that are behind catch up.
-pub(crate) fn shares(waiting: &[u64], limit: Option<u64>) -> Vec<u64> {
+/// that those that are behind catch up. What is rounded down is given to those behind: `turn` says who is first, so that
+/// each is last now and then, and a shard with a record among thousands of others is not left waiting.
+pub(crate) fn shares(waiting: &[u64], limit: Option<u64>, turn: u64) -> Vec<u64> {
     let total: u128 = waiting.iter().map(|n| u128::from(*n)).sum();
     let Some(limit) = limit.map(u128::from).filter(|limit| *limit < total) else { return waiting.to_vec() };
     // What is due up to and with each shard, rounded down: the differences add up to the limit.
@@ -132,20 +133,69 @@ pub(crate) fn shares(waiting: &[u64], limit: Option<u64>) -> Vec<u64> {
         given = due;
         u64::try_from(share).unwrap_or(u64::MAX)
     };
-    waiting.iter().map(share).collect()
+    let first = usize::try_from(turn % waiting.len().max(1) as u64).unwrap_or(0);
+    let (before, behind) = waiting.split_at_checked(first).unwrap_or((waiting, &[]));
+    let mut shares: Vec<u64> = behind.iter().chain(before).map(share).collect();
+    shares.rotate_right(before.len().min(waiting.len()));
+    shares
 }
 
 #[cfg(test)]
 mod tests {
+    use std::borrow::Cow;
+
     use super::*;
+    use crate::{api::RecordAnswer, page::HashRange};
+
+    /// Entries with these numbers.
+    fn slice(id: &Arc<ShardId>, numbers: Range<u32>) -> Slice {
+        let mut page = Page::new(id);
+        for number in numbers {
+            let text = |text: &str| Cow::Owned(text.to_owned());
+            let record = RecordAnswer {
+                sequence_number: text(&number.to_string()),
+                partition_key: text("key"),
+                data: text(""),
+                approximate_arrival_timestamp: None,
+            };
+            page.push(&record).unwrap();
+        }
+        let entries = 0..page.len();
+        Slice { page: Arc::new(Held { page, _permit: None }), entries }
+    }
+
+    #[test]
+    fn a_shard_is_drained_when_batches_have_all_of_it() {
+        let shard = Shard::new(Arc::new(ShardId { name: "shardId-0".into(), hashes: HashRange::ALL }));
+        shard.push(Some(slice(&shard.id, 10..14)), 5, false);
+        shard.push(Some(slice(&shard.id, 14..16)), 6, true);
+        let taken = shard.take(3).unwrap();
+        assert_eq!((taken.from.as_str(), taken.through.as_str(), taken.records), ("10", "12", 3));
+        let rest = shard.rest();
+        assert_eq!((rest.is_drained, rest.until, shard.waiting()), (false, None, 3));
+        let taken = shard.take(9).unwrap();
+        assert_eq!((taken.from.as_str(), taken.through.as_str(), taken.slices.len()), ("13", "15", 2));
+        let rest = shard.rest();
+        assert_eq!((rest.is_drained, rest.until, shard.waiting()), (true, Some(6), 0));
+        assert!(shard.take(1).is_none());
+    }
 
     #[test]
     fn a_limit_is_shared_out_by_lag() {
-        assert_eq!(shares(&[10, 20, 0], None), [10, 20, 0]);
-        assert_eq!(shares(&[100, 300, 0], Some(100)), [25, 75, 0]);
-        assert_eq!(shares(&[1, 1, 1], Some(2)).iter().sum::<u64>(), 2);
-        assert_eq!(shares(&[u64::MAX, u64::MAX], Some(7)).iter().sum::<u64>(), 7);
-        assert_eq!(shares(&[0, 0], Some(7)), [0, 0]);
-        assert_eq!(shares(&[5, 5], Some(0)), [0, 0]);
+        assert_eq!(shares(&[10, 20, 0], None, 7), [10, 20, 0]);
+        assert_eq!(shares(&[100, 300, 0], Some(100), 0), [25, 75, 0]);
+        assert_eq!(shares(&[100, 300, 0], Some(100), 1), [25, 75, 0]);
+        assert_eq!(shares(&[1, 1, 1], Some(2), 2).iter().sum::<u64>(), 2);
+        assert_eq!(shares(&[u64::MAX, u64::MAX], Some(7), 1).iter().sum::<u64>(), 7);
+        assert_eq!(shares(&[0, 0], Some(7), 1), [0, 0]);
+        assert_eq!(shares(&[5, 5], Some(0), 1), [0, 0]);
+        assert_eq!(shares(&[], Some(0), 1), [0; 0]);
+    }
+
+    #[test]
+    fn a_shard_with_little_is_not_left_waiting() {
+        let waiting = [1, 100_000, 1];
+        let of_each_turn: Vec<_> = (0..3).map(|turn| shares(&waiting, Some(1_000), turn)).collect();
+        assert!((0..3).all(|shard| of_each_turn.iter().any(|shares| shares[shard] > 0)), "{of_each_turn:?}");
     }
 }

@@ -81,6 +81,10 @@ impl Shared {
         state.shards.sort_by(|a, b| a.id.name.cmp(&b.id.name));
     }
 
+    pub(crate) fn reads(&self, shard: &str) -> bool {
+        self.state().shards.iter().any(|known| known.id.name == shard)
+    }
+
     pub(crate) fn remove(&self, shard: &str) {
         self.state().shards.retain(|known| known.id.name != shard);
         self.drained.notify_one();
@@ -116,7 +120,7 @@ impl Shared {
 
     /// A request has failed so often in turn. Waits before the next one; returns whether there is to be one.
     pub(crate) async fn failed(&self, fault: &Fault, failures: &mut u32) -> bool {
-        if let Fault::Fatal(what) = fault {
+        if let Fault::Fatal(what) | Fault::Missing(what) = fault {
             self.fail(what.as_str());
             return false;
         }

@@ -54,6 +54,7 @@ pub fn kinesis_stream(settings: Kinesis) -> KinesisSource {
         running: None,
         ready: Vec::new(),
         overdrawn: 0,
+        turn: 0,
     }
 }
 
@@ -67,6 +68,8 @@ pub struct KinesisSource {
     ready: Vec<KinesisBlock>,
     /// By how many records batches have been above their limits, since aggregated ones are not cut.
     overdrawn: u64,
+    /// The number of the batch, by which shards take turns.
+    turn: u64,
 }
 
 impl fmt::Debug for KinesisSource {
@@ -115,8 +118,9 @@ impl Source for KinesisSource {
         let shards = shared.shards();
         let waiting: Vec<u64> = shards.iter().map(|shard| shard.waiting()).collect();
         let limit = limits.records.map(|limit| limit.saturating_sub(self.overdrawn));
+        self.turn = self.turn.wrapping_add(1);
         let (mut ranges, mut records) = (Vec::new(), 0);
-        for (shard, most) in shards.iter().zip(shares(&waiting, limit)) {
+        for (shard, most) in shards.iter().zip(shares(&waiting, limit, self.turn)) {
             let name = &shard.id.name;
             if let Some(Taken { from, through, records: taken, slices }) = shard.take(most) {
                 self.positions.lock().advance(name, &through);
