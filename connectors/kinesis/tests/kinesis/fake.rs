@@ -97,13 +97,20 @@ pub(crate) fn error(code: &str) -> Answer {
     (400, json!({"__type": code, "message": "says the test"}).to_string())
 }
 
-/// A listing of one open shard.
+/// A listing of open shards.
+pub(crate) fn shards(numbers: &[u64]) -> Answer {
+    let shard = |n: &u64| {
+        json!({
+            "ShardId": format!("shardId-{n}"),
+            "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "9"},
+            "SequenceNumberRange": {"StartingSequenceNumber": "1"},
+        })
+    };
+    ok(json!({"Shards": numbers.iter().map(shard).collect::<Vec<_>>()}))
+}
+
 pub(crate) fn one_shard() -> Answer {
-    ok(json!({"Shards": [{
-        "ShardId": "shardId-0",
-        "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": "9"},
-        "SequenceNumberRange": {"StartingSequenceNumber": "1"},
-    }]}))
+    shards(&[0])
 }
 
 /// Records with these numbers, of which each is its text.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     all_records,
-    fake::{Fake, error, ok, one_shard, records},
+    fake::{Fake, error, ok, one_shard, records, shards},
     run_until, server, word_totals,
 };
 
@@ -156,6 +156,27 @@ fn a_position_that_the_stream_does_not_know_is_a_loss() {
     let (ssc, _, counts) =
         word_totals(fake.kinesis().on_loss(OnLoss::Skip), Config::new(), checkpoint.path());
     run_until(&ssc, || crate::sum(&counts) >= 10);
+}
+
+#[test]
+fn a_shard_that_expires_while_it_is_read_is_named() {
+    // One of two shards is gone when three records have been read of it.
+    let mut gone = false;
+    let fake = Fake::start(move |operation, body| match (operation, body["ShardIterator"].as_str()) {
+        ("ListShards", _) if gone => shards(&[1]),
+        ("ListShards", _) => shards(&[0, 1]),
+        ("GetShardIterator", _) => ok(json!({"ShardIterator": body["ShardId"]})),
+        (_, Some("shardId-0")) => records(1..4, "gone", 1),
+        (_, Some("shardId-1")) => records(5..6, "end", 0),
+        (_, Some("gone")) => {
+            gone = true;
+            error("ResourceNotFoundException")
+        }
+        _ => records(0..0, "end", 0),
+    });
+    let found = failure_of(fake.kinesis());
+    assert!(found.contains("shardId-0, which had been read up to 3, is no more among the shards"), "{found}");
+    assert_eq!(fake.count("ListShards"), 2);
 }
 
 #[test]
