@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release --example batch_word_count                       this file's own words
-//! cargo run --release --example batch_word_count -- INPUT [OUTPUT]     and the counts go to the folder OUTPUT
+//! cargo run --release --example batch_word_count -- INPUT [OUTPUT]     the counts go to the folder OUTPUT
 //! ```
 use std::{
     cmp::Reverse,

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Every 200 ms the totals are saved as text files in a folder `OUTPUT-<milliseconds>`. Kill any of the
-//! processes: all are started again and go on from CHECKPOINT, and no file is lost or counted twice. It is also
-//! started with another number of them, or alone, without `dstream-launch`.
+//! processes: all are started again and go on from CHECKPOINT, and no file is lost or counted twice. It is
+//! also started with another number of them, or alone, without `dstream-launch`.
 
 use std::{path::PathBuf, time::Duration};
 

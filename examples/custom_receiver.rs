@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example custom_receiver                      five seconds of sensors of its own
-//! cargo run --release --example custom_receiver -- 127.0.0.1:9999    readings like `kitchen 21.5`, until Ctrl-C
+//! cargo run --release --example custom_receiver -- 127.0.0.1:9999    readings like `kitchen 21.5`
 //! ```
 use std::{
     error::Error,

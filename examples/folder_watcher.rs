@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example folder_watcher           a folder of its own, and files that it drops there
-//! cargo run --release --example folder_watcher -- DIR    until Ctrl-C; DIR may be a pattern such as 'logs/2026-*'
+//! cargo run --release --example folder_watcher -- DIR    DIR may be a pattern such as 'logs/2026-*'
 //! ```
 use std::{error::Error, fs, io, path::Path, thread, time::Duration};
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release --example network_word_count                      a feed of its own
-//! cargo run --release --example network_word_count -- localhost 9999    the lines of a server, such as `nc -lk 9999`
+//! cargo run --release --example network_word_count -- localhost 9999    a server, such as `nc -lk 9999`
 //! ```
 use std::{
     io::{self, IsTerminal, Write},

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Reads the columns `item` (text) and `price` (number) of all files in INPUT_DIR, and writes a folder
-//! `OUTPUT-<milliseconds>` with the columns `item`, `orders` and `total`. The same pipeline follows the folder
-//! as a stream if it is started instead.
+//! `OUTPUT-<milliseconds>` with the columns `item`, `orders` and `total`. The same pipeline follows the
+//! folder as a stream if it is started instead.
 
 use dstream::{
     parquet::{parquet_file_stream, save_as_parquet},

@@ -2,9 +2,11 @@
 //! `hello` and one `world`.
 //!
 //! ```text
-//! cargo run --release --example stateful_network_word_count -- localhost 9999               a server, such as `nc -lk 9999`
-//! cargo run --release --example stateful_network_word_count -- localhost 9999 CHECKPOINT    and go on from this folder
+//! cargo run --release --example stateful_network_word_count -- localhost 9999
+//! cargo run --release --example stateful_network_word_count -- localhost 9999 CHECKPOINT
 //! ```
+//!
+//! The server may be `nc -lk 9999`. With a folder for checkpoints, the totals go on from there.
 use std::{
     io::{self, IsTerminal},
     path::PathBuf,

@@ -1,7 +1,7 @@
 //! Counts the words of the last WINDOW seconds, every SLIDE seconds.
 //!
 //! ```text
-//! cargo run --release --example windowed_network_word_count -- localhost 9999 10 5    a server, such as `nc -lk 9999`
+//! cargo run --release --example windowed_network_word_count -- localhost 9999 10 5    of `nc -lk 9999`
 //! ```
 use std::{
     io::{self, IsTerminal},

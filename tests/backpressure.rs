@@ -528,7 +528,8 @@ fn a_socket_is_not_read_faster_than_its_lines_are_processed() {
     let mut late: Vec<f64> =
         completed[20..].iter().map(|batch| batch.at.since(batch.batch).as_secs_f64() / 0.2).collect();
     late.sort_by(f64::total_cmp);
-    // Others use this machine, too, so some may be late; without back-pressure they would all be, by hundreds.
+    // Others use this machine, too, so some may be late; without back-pressure they would all be, by
+    // hundreds.
     let each = |batch: &BatchCompleted| {
         let input = &batch.inputs[0];
         (batch.at.since(batch.batch), batch.processing_time, input.records, input.limit)

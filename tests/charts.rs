@@ -78,7 +78,8 @@ fn each_kind_shows_its_records() -> dstream::Result<()> {
     Ok(())
 }
 
-/// A result that is there as a whole, a state that stages borrow from, and records of the loop, in many blocks.
+/// A result that is there as a whole, a state that stages borrow from, and records of the loop, in many
+/// blocks.
 #[test]
 fn the_largest_are_found_wherever_the_records_are() -> dstream::Result<()> {
     let events = Events::new();

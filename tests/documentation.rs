@@ -1,4 +1,4 @@
-//! What the pages of this project point at is there.
+//! What the pages of this project point at is there, and no line is too long to be read.
 
 use std::{
     collections::BTreeSet,
@@ -32,6 +32,75 @@ fn links_between_pages_and_into_the_source_lead_somewhere() {
     }
     assert!(links > 20, "only {links} links were found");
     assert!(dead.is_empty(), "{dead:#?}");
+}
+
+/// The last column of a line, as in `rustfmt.toml`, which leaves comments, texts and macros alone.
+const LAST_COLUMN: usize = 110;
+
+/// What need not keep to it: compiler output and badly formatted programs that tests compare with.
+const FOR_COMPARISON: [&str; 2] = ["tests/ui", "tests/rustfmt.rs"];
+
+/// What has longer lines still.
+const NOT_YET: [&str; 14] = [
+    "CHANGELOG.md",
+    "connectors/kinesis",
+    "dstream-cluster",
+    "dstream-core/src/context/cluster.rs",
+    "dstream-core/src/exchange",
+    "dstream-core/src/ops/foreach_rdd.rs",
+    "dstream-core/src/ops/transform.rs",
+    "dstream-core/src/private.rs",
+    "dstream-core/src/rdd",
+    "dstream-core/src/sink/gathered.rs",
+    "dstream-sql",
+    "examples/kinesis_word_count.rs",
+    "examples/sql_network_word_count.rs",
+    "tests/operators.rs",
+];
+
+#[test]
+fn lines_end_by_the_last_column() {
+    let exempt = |file: &Path| FOR_COMPARISON.iter().chain(&NOT_YET).any(|it| file.starts_with(it));
+    let files: Vec<PathBuf> = files_below(Path::new("")).into_iter().filter(|file| !exempt(file)).collect();
+    assert!(files.len() > 300, "only {} files were found", files.len());
+    let mut beyond = Vec::new();
+    for file in files {
+        let text = fs::read_to_string(&file).expect("a text");
+        let is_page = file.extension().is_some_and(|extension| extension == "md");
+        let mut in_code = false;
+        for (at, line) in text.lines().enumerate() {
+            in_code ^= is_page && line.trim_start().starts_with("```");
+            if line.chars().count() > LAST_COLUMN && !(in_code || is_row(line) || line.contains("r#\"")) {
+                beyond.push(format!("{}:{}", file.display(), at + 1));
+            }
+        }
+    }
+    assert!(beyond.is_empty(), "lines end beyond column {LAST_COLUMN}: {beyond:#?}");
+}
+
+/// Whether a line is a row of a table, which can't be wrapped, in a page or in the documentation of an item.
+fn is_row(line: &str) -> bool {
+    line.trim_start().trim_start_matches("//").trim_start_matches(['/', '!']).trim_start().starts_with('|')
+}
+
+/// The Rust files and pages below a folder of this project, by their paths from its root.
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let shown = if folder == Path::new("") { Path::new(".") } else { folder };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(shown).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let path = folder.join(entry.file_name());
+        let name = entry.file_name();
+        if name == "target" || name.to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if entry.file_type().expect("a kind").is_dir() {
+            files.extend(files_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "md") {
+            files.push(path);
+        }
+    }
+    files
 }
 
 /// The project's pages.

@@ -118,7 +118,8 @@ fn the_events_of_a_batch_come_in_order() {
             "7000 output pairs.filter.count.print done in 1 attempts",
             "7000 output counts.window.count.foreach_rdd",
             "7000 output counts.window.count.foreach_rdd done in 1 attempts",
-            "7000 done in [0ns, 0ns, 0ns], read [1], 3 outputs, counts Some(3), counts.window Some(5), failed",
+            "7000 done in [0ns, 0ns, 0ns], read [1], 3 outputs, counts Some(3), counts.window Some(5), \
+             failed",
             "stopped None",
         ]
     );

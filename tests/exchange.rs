@@ -265,7 +265,8 @@ proptest! {
         restart in 1usize..8,
     ) {
         let (first, second) = batches.split_at(restart.min(batches.len() - 1));
-        let lives = |conf: &(dyn Fn(u64) -> Config + Sync), folder: &Path, part: &dyn Fn(&[Pairs]) -> Vec<Pairs>, life: usize| {
+        let lives = |conf: &(dyn Fn(u64) -> Config + Sync), folder: &Path,
+                     part: &dyn Fn(&[Pairs]) -> Vec<Pairs>, life: usize| {
             let later = START + 1_000 * first.len() as u64;
             match life {
                 0 => stateful(part(first), conf(START), folder).unwrap(),

@@ -46,7 +46,8 @@ fn config() -> Config {
 macro_rules! program {
     ($disk:expr, $runs:expr, [$($output:ident = $name:literal),*]) => {{
         let (disk, runs): (&SimDisk, &Runs) = ($disk, $runs);
-        $(let $output = { let (disk, runs) = (disk.clone(), runs.clone()); move |time| runs.add(&disk, $name, time) };)*
+        $(let $output =
+            { let (disk, runs) = (disk.clone(), runs.clone()); move |time| runs.add(&disk, $name, time) };)*
         dstream::stream!(batch = 1s, conf = config(), checkpoint = disk, {
             let numbers = queue_stream(vec![vec![1u64]]);
             $(numbers.foreach_rdd(|_, time| $output(time)).named($name);)*
@@ -209,7 +210,13 @@ fn pipelines_without_names_can_not_have_operators_of_one_name() {
     };
     add().unwrap();
     let error = add().unwrap_err();
-    assert!(error.contains("two operators of this context are called `totals`, both made by `update_state_by_key` at tests/identity.rs:"), "{error}");
+    assert!(
+        error.contains(
+            "two operators of this context are called `totals`, both made by \
+             `update_state_by_key` at tests/identity.rs:"
+        ),
+        "{error}"
+    );
     assert!(error.contains("stream!(ssc, name = \"..\""), "{error}");
     // Nothing of the second is there.
     assert_eq!(ssc.plan().pipelines.len(), 1);

@@ -92,7 +92,8 @@ proptest! {
             left.left_outer_join(right, partitions = 1).filter(|_| true).collect_to(&left_order);
             left.right_outer_join(right, partitions = 1).filter(|_| true).collect_to(&right_order);
             left.full_outer_join(right, partitions = 1).filter(|_| true).collect_to(&full_order);
-            left.join(right).flat_map(|(k, (v, w))| [(k, v), (k, w)]).filter(|(k, _)| k % 2 == 0).collect_to(&grown);
+            left.join(right).flat_map(|(k, (v, w))| [(k, v), (k, w)]).filter(|(k, _)| k % 2 == 0)
+                .collect_to(&grown);
             // Several branches of one.
             let lefts = left.left_outer_join(right);
             lefts.map(|record| record).collect_to(&left_all);
@@ -150,7 +151,8 @@ proptest! {
             prop_assert_eq!(keys, rights.iter().map(|(k, _)| *k).collect::<Vec<_>>());
             prop_assert_eq!(sorted(right_rdd.values()[at].clone()), rights);
 
-            let recent = if at == 0 { Vec::new() } else { self::matches(&batches[at - 1].0, &batches[at - 1].1) };
+            let recent =
+                if at == 0 { Vec::new() } else { self::matches(&batches[at - 1].0, &batches[at - 1].1) };
             let recent = sorted([recent, all.clone()].concat());
             prop_assert_eq!(&full_recent.values()[at], &[recent.len() as u64]);
             prop_assert_eq!(sorted(full_window.values()[at].clone()), recent);

@@ -100,7 +100,8 @@ fn an_expression_keeps_its_precedence() {
 fn names_types_literals_tokens_and_blocks() {
     macro_rules! all {
         (
-            $out:ident, $stream:ident, $op:ident, $option:ident = $n:literal, $t:ty, $pattern:pat, $value:expr, $sep:literal,
+            $out:ident, $stream:ident, $op:ident, $option:ident = $n:literal, $t:ty, $pattern:pat,
+            $value:expr, $sep:literal,
             $body:block, $zero:tt, $length:literal
         ) => {
             dstream::stream!(batch = $length, {

@@ -38,7 +38,8 @@ type Yields<T> = [Vec<Vec<(Str, T)>>; 4];
 macro_rules! program {
     ($dirs:expr, $batch:expr, $crash:expr, $money:ty, $parse:ident $(, migrate = $convert:expr)?) => {{
         let ((input, checkpoint), crash): ((&Path, &Path), bool) = ($dirs, $crash);
-        let [totals, latest, recent, window]: [Collected<(Str, $money)>; 4] = std::array::from_fn(|_| Collected::new());
+        let [totals, latest, recent, window]: [Collected<(Str, $money)>; 4] =
+            std::array::from_fn(|_| Collected::new());
         let ssc = dstream::stream!(batch = 1s, conf = conf($batch), checkpoint = checkpoint, {
             let lines = (text_file_stream(input).new_files_only(false).settle(Duration::ZERO));
             let sales = lines.flat_map(|line| line.split_once(' ')).map(|(what, price)| {
@@ -46,7 +47,9 @@ macro_rules! program {
                 (what, $parse(price))
             });
             let sums = sales.update_state_by_key(
-                |new: &[$money], old: Option<$money>| Some(old.unwrap_or_default() + new.iter().sum::<$money>())
+                |new: &[$money], old: Option<$money>| {
+                    Some(old.unwrap_or_default() + new.iter().sum::<$money>())
+                }
                 $(, migrate = $convert)?
             );
             sums.collect_to(&totals);
@@ -58,9 +61,11 @@ macro_rules! program {
                 $(, migrate = $convert)?
             );
             last.collect_to(&latest);
-            let week = sales.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 7s, 1s $(, migrate = $convert)?);
+            let week = sales.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 7s, 1s
+                $(, migrate = $convert)?);
             week.collect_to(&recent);
-            let most = sales.map(|(_, price)| price).reduce_by_window(|a, b| if a > b { a } else { b }, 7s, 1s $(, migrate = $convert)?);
+            let most = sales.map(|(_, price)| price)
+                .reduce_by_window(|a, b| if a > b { a } else { b }, 7s, 1s $(, migrate = $convert)?);
             most.map(|price| ("", price)).collect_to(&window);
         })?;
         let outcome = ssc.run_batches(1);

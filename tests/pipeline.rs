@@ -49,7 +49,8 @@ proptest! {
 
     #[test]
     fn equals_the_naive_count(
-        batches in prop::collection::vec(prop::collection::vec("[ab]{0,2}( [a-c]{0,2}){0,4}", 0..2_500), 1..4),
+        batches in prop::collection::vec(prop::collection::vec("[ab]{0,2}( \
+            [a-c]{0,2}){0,4}", 0..2_500), 1..4),
         partitions in 1usize..20,
     ) {
         let (counts, values, totals, longest) =
@@ -57,7 +58,8 @@ proptest! {
         let input = batches.clone();
         let ssc = dstream::stream!(batch = 1s, {
             let words = queue_stream(input).flat_map(|line| line.split(' '));
-            words.map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b, partitions = partitions).collect_to(&counts);
+            words.map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b, partitions = partitions)
+                .collect_to(&counts);
             words.count_by_value().collect_to(&values);
             words.count().collect_to(&totals);
             words.map(|word| word.len()).reduce(|a, b| a.max(b)).collect_to(&longest);

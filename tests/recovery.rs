@@ -273,8 +273,8 @@ fn a_checkpoint_of_another_application_is_refused() -> dstream::Result<()> {
     }
     let error = run("letters").map_err(|error| error.to_string());
     let expected = format!(
-        "the checkpoint in `{}` is of the application `words`, this one is `letters`: use another folder, or, if it is the \
-         same application, name it `words` again",
+        "the checkpoint in `{}` is of the application `words`, this one is `letters`: use another folder, \
+         or, if it is the same application, name it `words` again",
         folder.display()
     );
     assert_eq!(error, Err(expected));

@@ -302,23 +302,30 @@ proptest! {
                 let pairs = queue_stream(batches.clone());
                 pairs.reduce_by_key(|a, b| a + b).collect_to(&shared[0]);
                 pairs.reduce_by_key_and_window(|a, b| a + b, 3s).collect_to(&shared[1]);
-                pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 4s, 2s).named("shared 2").collect_to(&shared[2]);
-                let sums = pairs.update_state_by_key(|new: &[i64], old| Some(old.unwrap_or(0) + new.iter().sum::<i64>()));
+                pairs.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 4s, 2s).named("shared \
+                    2").collect_to(&shared[2]);
+                let sums = pairs.update_state_by_key(|new: &[i64], old| {
+                    Some(old.unwrap_or(0) + new.iter().sum::<i64>())
+                });
                 sums.collect_to(&shared[3]);
                 pairs.reduce_by_key(|a, other| a + other).collect_to(&alone[0]).named("alone 0");
                 pairs.reduce_by_key_and_window(|b, a| b + a, 3s).named("alone 1").collect_to(&alone[1]);
-                pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 4s, 2s).named("alone 2").collect_to(&alone[2]);
-                pairs.map(|pair| pair).group_by_key_and_window(12s, 1s).map_values(|v| v.iter().sum::<i64>()).collect_to(&alone[3]);
+                pairs.reduce_by_key_and_window(|x, y| x + y, |x, y| x - y, 4s, 2s).named("alone \
+                    2").collect_to(&alone[2]);
+                pairs.map(|pair| pair).group_by_key_and_window(12s, 1s).map_values(|v| v.iter().sum::<i64>())
+                    .collect_to(&alone[3]);
                 pairs.group_by_key_and_window(2s).named("groups 0").collect_to(&groups[0]);
                 pairs.map(|pair| pair).group_by_key_and_window(2s).named("groups 1").collect_to(&groups[1]);
             })?;
             ssc.run_batches(batches.len())?;
-            Ok((shared.map(|out| out.batches()), alone.map(|out| out.batches()), groups.map(|out| out.batches())))
+            Ok((shared.map(|out| out.batches()), alone.map(|out| out.batches()),
+                groups.map(|out| out.batches())))
         };
         let (shared, alone, [group, other]) = run().map_err(|e| TestCaseError::fail(e.to_string()))?;
         for (shared, alone) in shared.into_iter().zip(alone) {
             let sorted = |batches: Vec<(Time, Vec<(u8, i64)>)>| -> Vec<_> {
-                batches.into_iter().map(|(time, batch)| (time, batch.into_iter().collect::<BTreeMap<_, _>>())).collect()
+                batches.into_iter().map(|(time, batch)| (time, batch.into_iter().collect::<BTreeMap<_, _>>()))
+                    .collect()
             };
             prop_assert_eq!(sorted(shared), sorted(alone));
         }

@@ -196,8 +196,8 @@ impl Config {
 
     /// How many records a second each source may give to its batches, on average. What arrives faster waits:
     /// a receiver takes no more, so that over a network the producer is slowed down, and queues and
-    /// generators keep what is beyond for later batches. Files are not limited by it. A source of one's own is told by
-    /// [`Limits`](crate::source::Limits). Default: no limit.
+    /// generators keep what is beyond for later batches. Files are not limited by it. A source of one's own
+    /// is told by [`Limits`](crate::source::Limits). Default: no limit.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -217,8 +217,8 @@ impl Config {
 
     /// How sources are slowed down while batches take longer than their interval, see
     /// [`backpressure`](crate::backpressure). Default: [`Backpressure::new`], with the rates of the original;
-    /// none with a [`clock`](Config::clock) of one's own, since a clock that a test moves does not say how long
-    /// batches take.
+    /// none with a [`clock`](Config::clock) of one's own, since a clock that a test moves does not say how
+    /// long batches take.
     ///
     /// ```
     /// use dstream::{Config, backpressure::Backpressure};
@@ -305,7 +305,9 @@ impl Config {
     /// let ssc = StreamingContext::with_config(Duration::from_secs(1), Config::new().checkpoint(folder))?;
     /// dstream::stream!(ssc, {
     ///     let clicks = queue_stream(vec![vec![("ann", 1u64)], vec![("ann", 2)]]);
-    ///     let total = clicks.update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+    ///     let total = clicks.update_state_by_key(|new: &[u64], old| {
+    ///         Some(old.unwrap_or(0) + new.iter().sum::<u64>())
+    ///     });
     ///     total.collect_to(&totals);
     /// })?;
     /// ssc.run_batches(2)?;
@@ -408,8 +410,8 @@ impl Config {
         self
     }
 
-    /// Whether to draw a status line on standard error, if that is a terminal: how many batches there were, how
-    /// many records come in, how late the newest batch was, and what failed or waits. Default: no.
+    /// Whether to draw a status line on standard error, if that is a terminal: how many batches there were,
+    /// how many records come in, how late the newest batch was, and what failed or waits. Default: no.
     ///
     /// ```text
     /// 1,204 batches, 52,003 records/s, 12ms of 1s, 3,402 keys
@@ -436,7 +438,8 @@ impl Config {
     ///     for (process, input) in [vec!["a", "b", "a"], vec!["b", "c"]].into_iter().enumerate() {
     ///         let (out, peer) = (out.clone(), cluster.process(process));
     ///         scope.spawn(move || {
-    ///             let ssc = dstream::stream!(batch = 1s, conf = Config::new().clock(ManualClock::default()).exchange(peer), {
+    ///             let conf = Config::new().clock(ManualClock::default()).exchange(peer);
+    ///             let ssc = dstream::stream!(batch = 1s, conf = conf, {
     ///                 let words = queue_stream(vec![input]);
     ///                 words.count_by_value().collect_to(&out);
     ///             })?;
@@ -501,13 +504,15 @@ impl Config {
     fn check_behind(&self) -> Result<()> {
         let why = match (self.on_behind, self.max_batches_behind) {
             (_, Some(0)) => {
-                "`max_batches_behind` is 0, but must be at least 1: a batch is planned while the one before it runs"
+                "`max_batches_behind` is 0, but must be at least 1: a batch is planned while the one before \
+                 it runs"
             }
             (OnBehind::Stop, None) => {
                 "`on_behind` is `OnBehind::Stop`, but nothing says when: give `max_batches_behind` as well"
             }
             (OnBehind::Merge, _) if self.exchange.is_some() => {
-                "`on_behind` is `OnBehind::Merge`, but this is one of several processes, which need the same batches"
+                "`on_behind` is `OnBehind::Merge`, but this is one of several processes, which need the same \
+                 batches"
             }
             _ => return Ok(()),
         };

@@ -54,8 +54,8 @@ pub enum Error {
     },
     /// A checkpoint could not be written, or can't be gone on from.
     Checkpoint(CheckpointError),
-    /// Another one of the processes that run the program together is gone, or can't go on. All of them end, and
-    /// go on from the last checkpoint when they are started again.
+    /// Another one of the processes that run the program together is gone, or can't go on. All of them end,
+    /// and go on from the last checkpoint when they are started again.
     Exchange(ExchangeError),
     /// More batches wait than [`Config::max_batches_behind`](crate::Config::max_batches_behind) allows, and
     /// the context is to [stop](crate::backpressure::OnBehind::Stop) then.
@@ -127,8 +127,9 @@ impl fmt::Display for Error {
             }
             Error::Behind { batch, waiting, limit } => write!(
                 f,
-                "the context stops at the batch of {batch}, since {waiting} batches wait and `max_batches_behind` is {limit}: batches \
-                 take longer than their interval. Give it more threads or a longer interval, or let it go on with `on_behind`"
+                "the context stops at the batch of {batch}, since {waiting} batches wait and \
+                 `max_batches_behind` is {limit}: batches take longer than their interval. Give it more \
+                 threads or a longer interval, or let it go on with `on_behind`"
             ),
             Error::Thread { thread, message } => {
                 write!(f, "the thread `{thread}` has ended by a panic, which stops the context: {message}")
@@ -182,7 +183,8 @@ impl From<CheckpointError> for Error {
 ///     seen.store(cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut), Ordering::SeqCst);
 /// });
 /// let ssc = dstream::stream!(batch = 1s, conf = conf, {
-///     queue_stream(vec![vec![1]]).foreach_rdd(|_rdd| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
+///     queue_stream(vec![vec![1]])
+///         .foreach_rdd(|_rdd| Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut)));
 /// })?;
 /// assert!(ssc.run_batches(1).is_err());
 /// assert!(timed_out.load(Ordering::SeqCst));

@@ -22,8 +22,8 @@ pub(crate) fn guard(log: impl FnOnce()) {
     let _ = catch_unwind(AssertUnwindSafe(log));
 }
 
-/// A span of `tracing` that this thread is in; it ends when this is dropped. Without a subscriber it is nothing
-/// but the look whether there is one.
+/// A span of `tracing` that this thread is in; it ends when this is dropped. Without a subscriber it is
+/// nothing but the look whether there is one.
 pub(crate) struct Span(Option<EnteredSpan>);
 
 impl Span {

@@ -48,7 +48,8 @@ pub use word::Word;
 ///
 /// let slow = Collected::new();
 /// let ssc = dstream::stream!(batch = 1s, {
-///     let visits = queue_stream(vec![vec![("/", 12), ("/search", 950)]]).map(|(page, millis)| Visit { page, millis });
+///     let visits = queue_stream(vec![vec![("/", 12), ("/search", 950)]])
+///         .map(|(page, millis)| Visit { page, millis });
 ///     visits.filter(|visit| visit.millis > 500).collect_to(&slow);
 /// })?;
 /// ssc.run_batches(1)?;
@@ -60,7 +61,8 @@ pub use word::Word;
     message = "`{Self}` is not a record: it can't leave its stage",
     label = "a record that is kept beyond its stage must implement `dstream::Record`",
     note = "a type of your own: write `#[derive(Clone, dstream::Record)]` above it",
-    note = "a foreign type: map it to a record first, or wrap it: `#[derive(Clone, dstream::Record)] struct Mine({Self});`",
+    note = "a foreign type: map it to a record first, or wrap it: `#[derive(Clone, dstream::Record)] struct \
+            Mine({Self});`",
     note = "a type parameter: bound it by `{Self}: dstream::Data`, and, if it is a key, by `dstream::Key`"
 )]
 pub trait Record: Sized {
@@ -90,7 +92,8 @@ impl<T: Record<Owned = T> + Clone + Send + Sync + 'static> Data for T {}
 /// of such an `Option`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't cross a shuffle: it can't be serialised",
-    note = "a type of your own: write `#[derive(Clone, serde::Serialize, serde::Deserialize, dstream::Record)]` above it",
+    note = "a type of your own: write `#[derive(Clone, serde::Serialize, serde::Deserialize, \
+            dstream::Record)]` above it",
     note = "a foreign type: the same above `struct Mine({Self});`, with the feature `serde` of its crate",
     note = "a type parameter: bound it by `{Self}: dstream::record::Portable`"
 )]
@@ -126,8 +129,11 @@ impl<T: Data + Serialize + DeserializeOwned> Portable for T {}
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't be a key",
     label = "keys are hashed and compared",
-    note = "a type of your own: write `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, dstream::Record)] #[record(key)]` above it; if it borrows, `#[derive(Clone, Hash, dstream::Record)] #[record(key)]`",
-    note = "a foreign type: wrap it: `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, dstream::Record)] #[record(key)] struct Id({Self});`",
+    note = "a type of your own: write `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, \
+            dstream::Record)] #[record(key)]` above it; if it borrows, `#[derive(Clone, Hash, \
+            dstream::Record)] #[record(key)]`",
+    note = "a foreign type: wrap it: `#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, \
+            dstream::Record)] #[record(key)] struct Id({Self});`",
     note = "a type parameter: bound it by `{Self}: dstream::Data + dstream::Key`",
     note = "floating-point numbers are no keys: map them to an integer or to their bits"
 )]
@@ -250,9 +256,10 @@ macro_rules! plain {
 plain! {
     text: String, Str;
     numbers: u8, u16, u32, u64, usize, i8, i16, i32, i64, isize;
-    keys: u128, i128, bool, char, Duration, Time, SystemTime, Bytes, PathBuf, net::IpAddr, net::Ipv4Addr, net::Ipv6Addr,
-        net::SocketAddr, net::SocketAddrV4, net::SocketAddrV6, num::NonZeroU8, num::NonZeroU16, num::NonZeroU32,
-        num::NonZeroU64, num::NonZeroU128, num::NonZeroUsize, num::NonZeroI8, num::NonZeroI16, num::NonZeroI32,
+    keys: u128, i128, bool, char, Duration, Time, SystemTime, Bytes, PathBuf, net::IpAddr, net::Ipv4Addr,
+        net::Ipv6Addr, net::SocketAddr, net::SocketAddrV4, net::SocketAddrV6, num::NonZeroU8, num::NonZeroU16,
+        num::NonZeroU32, num::NonZeroU64, num::NonZeroU128, num::NonZeroUsize, num::NonZeroI8,
+        num::NonZeroI16, num::NonZeroI32,
         num::NonZeroI64, num::NonZeroI128, num::NonZeroIsize;
     values: f32, f64
 }

@@ -245,7 +245,8 @@ pub fn next_batch<S: Source>(source: &mut S, time: Time) -> Result<Vec<S::Block>
 /// fn total(disk: &SimDisk, out: &Collected<(i32, i32)>) -> dstream::Result<()> {
 ///     let ssc = dstream::stream!(batch = 1s, checkpoint = disk, {
 ///         let pairs = queue_stream(vec![vec![1], vec![1]]).map(|n| (0, n));
-///         pairs.update_state_by_key(|new: &[i32], old| Some(old.unwrap_or(0) + new.iter().sum::<i32>())).collect_to(out);
+///         pairs.update_state_by_key(|new: &[i32], old| Some(old.unwrap_or(0) + new.iter().sum::<i32>()))
+///             .collect_to(out);
 ///     })?;
 ///     ssc.run_batches(2)
 /// }

@@ -67,8 +67,8 @@ fn captured_streams(graph: &Graph, diags: &mut Diags) {
                 diags.error(
                     word.span(),
                     format_args!(
-                        "`{word}` is a stream, which a closure can't look into: bring the two together with `join` or `transform_with`; \
-                         a variable of this name needs another one"
+                        "`{word}` is a stream, which a closure can't look into: bring the two together with \
+                         `join` or `transform_with`; a variable of this name needs another one"
                     ),
                 );
             }
@@ -90,7 +90,8 @@ fn slides(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
             diags.error(
                 call.name.span(),
                 format_args!(
-                    "`{}` needs streams with the same slide, found {} and {}: put a `window` of the same slide on both",
+                    "`{}` needs streams with the same slide, found {} and {}: put a `window` of the same \
+                     slide on both",
                     spec.name,
                     text(parent),
                     text(*other)
@@ -108,7 +109,8 @@ fn slides(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
                 diags.error_at(
                     arg,
                     format_args!(
-                        "the {what} must be a multiple of {}, the slide of the stream: found {}, possible are {} and {}",
+                        "the {what} must be a multiple of {}, the slide of the stream: found {}, possible \
+                         are {} and {}",
                         text(parent),
                         text(found),
                         text(down),
@@ -143,7 +145,11 @@ fn state(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
         {
             diags.error(
                 call.name.span(),
-                format_args!("`{}` keeps state, which a checkpoint must save: add `checkpoint = \"folder\"` to the settings", spec.name),
+                format_args!(
+                    "`{}` keeps state, which a checkpoint must save: add `checkpoint = \"folder\"` \
+                     to the settings",
+                    spec.name
+                ),
             );
         }
     }
@@ -156,6 +162,7 @@ fn has_output(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
     let last = graph.nodes.iter().rev().find_map(|node| node.name.as_ref());
     diags.error(
         last.map_or(pipeline.block, |name| -> Span { name.span() }),
-        "this pipeline has no output, so it would do nothing: end a stream in `.print()`, `.foreach_rdd(..)` or another output",
+        "this pipeline has no output, so it would do nothing: end a stream in `.print()`, `.foreach_rdd(..)` \
+         or another output",
     );
 }

@@ -42,7 +42,8 @@ fn expand(mut input: DeriveInput, diags: &mut Diags) -> TokenStream {
     if let Data::Union(data) = &input.data {
         diags.error_at(
             &data.union_token,
-            "found a union, expected a struct or an enum: which field of a union is the record can't be known",
+            "found a union, expected a struct or an enum: which field of a union is the record can't be \
+             known",
         );
         return TokenStream::new();
     }
@@ -87,7 +88,8 @@ impl Options {
     /// whose needs are not known.
     fn owned_bounds(&self) -> Option<TokenStream> {
         let mut bounds = quote! {
-            ::dstream::__private::serde::Serialize + ::dstream::__private::serde::de::DeserializeOwned + ::core::fmt::Debug
+            ::dstream::__private::serde::Serialize + ::dstream::__private::serde::de::DeserializeOwned
+                + ::core::fmt::Debug
         };
         if self.key {
             bounds.extend(quote!(+ ::core::cmp::Eq + ::core::hash::Hash));

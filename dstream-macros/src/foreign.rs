@@ -4,11 +4,12 @@ use proc_macro2::{Delimiter, TokenTree};
 
 use crate::{diag::Diags, parse::is_punct};
 
-const CHOICE: &str = "a pipeline is the same in every run of the program: decide for each record inside a closure, or put \
-                      `stream!(ssc, { .. })` into the";
-const LOOP: &str = "the block is compiled once, and is no loop's body: loop inside a closure, or put `stream!(ssc, { .. })` into the";
-const EXIT: &str = "the block names streams and is not run line by line: a last stream without `;` is published, and what is to stop \
-                    the program stands outside";
+const CHOICE: &str = "a pipeline is the same in every run of the program: decide for each record inside a \
+                      closure, or put `stream!(ssc, { .. })` into the";
+const LOOP: &str = "the block is compiled once, and is no loop's body: loop inside a closure, or put \
+                    `stream!(ssc, { .. })` into the";
+const EXIT: &str = "the block names streams and is not run line by line: a last stream without `;` is \
+                    published, and what is to stop the program stands outside";
 const ITEM: &str = "only streams are named in a pipeline: write it outside of `stream!`";
 
 /// Words that begin something else than a chain, and whether a block ends it.
@@ -46,8 +47,8 @@ pub(crate) fn strip(mut tokens: Vec<TokenTree>, diags: &mut Diags) -> Vec<TokenT
             {
                 diags.error(
                     mark.span(),
-                    "attributes such as `#[cfg(..)]` can't choose among the statements of a pipeline: put the attribute on a \
-                     pipeline of its own, `stream!(ssc, { .. })`",
+                    "attributes such as `#[cfg(..)]` can't choose among the statements of a pipeline: put \
+                     the attribute on a pipeline of its own, `stream!(ssc, { .. })`",
                 );
                 2
             }
@@ -57,8 +58,8 @@ pub(crate) fn strip(mut tokens: Vec<TokenTree>, diags: &mut Diags) -> Vec<TokenT
                 diags.error(
                     name.span(),
                     format_args!(
-                        "found `{name}!`, which is no stream: the block is not run line by line, so put it before or after \
-                         `stream!`, or into a closure, such as that of `inspect`"
+                        "found `{name}!`, which is no stream: the block is not run line by line, so put it \
+                         before or after `stream!`, or into a closure, such as that of `inspect`"
                     ),
                 );
                 3

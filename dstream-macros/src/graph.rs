@@ -254,7 +254,8 @@ impl Build<'_> {
             other => {
                 return self.diags.error_at(
                     &other,
-                    "expected a string literal that is not empty: a checkpoint finds things by names that the program's text fixes",
+                    "expected a string literal that is not empty: a checkpoint finds things by names that \
+                     the program's text fixes",
                 );
             }
         };
@@ -273,7 +274,8 @@ impl Build<'_> {
         self.diags.error(
             call.name.span(),
             format_args!(
-                "`named` stands right behind what it names, which is a window, an operator with state, an output or a source: {what}"
+                "`named` stands right behind what it names, which is a window, an operator with state, an \
+                 output or a source: {what}"
             ),
         );
     }
@@ -327,7 +329,8 @@ impl Build<'_> {
         if let NodeKind::Source { expr, .. } = &self.graph.nodes[input].kind {
             let source = expr.clone().into_iter().next().map(|word| word.to_string()).unwrap_or_default();
             return format!(
-                ": if it is a method of the source, put the source and its methods in parentheses, `({source}(..).{name}(..)).map(..)`"
+                ": if it is a method of the source, put the source and its methods in parentheses, \
+                 `({source}(..).{name}(..)).map(..)`"
             );
         }
         let names = ops::OPS.iter().map(|spec| spec.name);
@@ -368,8 +371,8 @@ impl Build<'_> {
                         if spec.is_output() {
                             "write `foreach_rdd_async(async |rdd| ..)`, or wait in the closure"
                         } else {
-                            "async work is for outputs, `foreach_rdd_async(async |rdd| ..)`; or wait in the closure, for example \
-                             with `runtime.block_on(..)`"
+                            "async work is for outputs, `foreach_rdd_async(async |rdd| ..)`; or wait in the \
+                             closure, for example with `runtime.block_on(..)`"
                         }
                     ),
                 );
@@ -404,7 +407,8 @@ impl Build<'_> {
             if name == "migrate" && !closure::takes_one_of_a_type(value) {
                 self.diags.error_at(
                     value,
-                    "expected a closure of one argument, with the type that the checkpoint has: `migrate = |old: u64| ..`",
+                    "expected a closure of one argument, with the type that the checkpoint has: `migrate = \
+                     |old: u64| ..`",
                 );
                 return false;
             }
@@ -413,7 +417,8 @@ impl Build<'_> {
     }
 
     fn yields_snapshots(&self, id: NodeId) -> bool {
-        matches!(&self.graph.nodes[id].kind, NodeKind::Op { spec, call } if spec.keeps(call) == Keeps::Snapshots)
+        matches!(&self.graph.nodes[id].kind,
+            NodeKind::Op { spec, call } if spec.keeps(call) == Keeps::Snapshots)
     }
 
     /// Ends a block without `;`: hands the stream out, unless that is an output.
@@ -444,7 +449,8 @@ impl Build<'_> {
             None if acts || poison => {}
             None => self.diags.error(
                 span,
-                "this stream goes nowhere: name it with `let name = ..;`, or end in an output such as `.print()`",
+                "this stream goes nowhere: name it with `let name = ..;`, or end in an output such as \
+                 `.print()`",
             ),
             Some([]) => {}
             Some([name]) if output => {

@@ -32,9 +32,11 @@ use proc_macro2::TokenStream;
 /// Compiles a pipeline into code that runs once a batch.
 ///
 /// ```text
-/// stream!(batch = 1s, name = "word-count", conf = Config::new(), { statements })  ->  Result<StreamingContext>
-/// stream!(ssc, { statements })                                                   ->  Result<StreamingContext>
-/// stream!(batch = 1s, { statements; stream })                                    ->  Result<(StreamingContext, StreamHandle<T>)>
+/// stream!(batch = 1s, name = "word-count", conf = Config::new(), { statements })
+///     ->  Result<StreamingContext>
+/// stream!(ssc, { statements })  ->  Result<StreamingContext>
+/// stream!(batch = 1s, { statements; stream })
+///     ->  Result<(StreamingContext, StreamHandle<T>)>
 /// stream!(ssc, { statements; stream })                                           ->  Result<StreamHandle<T>>
 /// ```
 ///

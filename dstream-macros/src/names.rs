@@ -70,8 +70,8 @@ pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
         diags.error(
             name_span(graph, id),
             format_args!(
-                "a checkpoint could not tell this operator from the one in line {}, both are called `{name}`: give it another name, \
-                 with a `let` or with `.named(\"..\")` behind it",
+                "a checkpoint could not tell this operator from the one in line {}, both are called \
+                 `{name}`: give it another name, with a `let` or with `.named(\"..\")` behind it",
                 graph.nodes[first].span().start().line
             ),
         );
@@ -83,8 +83,8 @@ pub(crate) fn check(pipeline: &Pipeline, graph: &Graph, diags: &mut Diags) {
         diags.error(
             name_span(graph, id),
             format_args!(
-                "a checkpoint could not tell this output from the one in line {}, both are called `{name}`: name it with \
-                 `.named(\"..\")` behind it",
+                "a checkpoint could not tell this output from the one in line {}, both are called `{name}`: \
+                 name it with `.named(\"..\")` behind it",
                 graph.nodes[first].span().start().line
             ),
         );
@@ -97,7 +97,8 @@ pub(crate) fn outputs(graph: &Graph) -> impl Iterator<Item = NodeId> {
 }
 
 fn is_output(graph: &Graph, id: NodeId) -> bool {
-    matches!(&graph.nodes[id].kind, NodeKind::Op { spec, .. } if spec.is_output() && !std::ptr::eq(*spec, &ops::PUBLISH))
+    matches!(&graph.nodes[id].kind,
+        NodeKind::Op { spec, .. } if spec.is_output() && !std::ptr::eq(*spec, &ops::PUBLISH))
 }
 
 /// Those with the name of an earlier one, and which that is.

@@ -182,7 +182,8 @@ pub(crate) fn chain(tokens: Vec<TokenTree>, diags: &mut Diags) -> Chain {
             if is_punct(&tree, '?') {
                 diags.error(
                     tree.span(),
-                    "operators don't fail while a pipeline is built: remove the `?` here, and write one behind `stream!(..)`",
+                    "operators don't fail while a pipeline is built: remove the `?` here, and write one \
+                     behind `stream!(..)`",
                 );
                 continue;
             }

@@ -133,7 +133,8 @@ fn word_count_is_one_stage() {
 #[test]
 fn several_consumers_share_one_pass() {
     check_stages(
-        "batch = 1s, { let w = s().flat_map(f); w.count().print(); w.count_by_value().print(); w.filter(g).print(); }",
+        "batch = 1s, \
+         { let w = s().flat_map(f); w.count().print(); w.count_by_value().print(); w.filter(g).print(); }",
         "s () > flat_map > (count | count_by_value | filter > print)",
     );
 }
@@ -200,7 +201,8 @@ fn without_links(text: &str) -> String {
 #[test]
 fn the_page_of_operators_is_up_to_date() {
     let mut page = String::from(
-        "# Operators\n\nEach is a method of `DStream` in the API documentation, with its signature, its edges and an example.\n\n\
+        "# Operators\n\nEach is a method of `DStream` in the API documentation, with its signature, its \
+         edges and an example.\n\n\
          | operator | call | options | kind | |\n|---|---|---|---|---|\n",
     );
     for spec in crate::ops::OPS {
@@ -220,8 +222,8 @@ fn the_page_of_operators_is_up_to_date() {
         ];
         page += &format!("| {} |\n", row.join(" | "));
     }
-    page += "\n*In the loop*: part of the one loop over a partition. *Whole batch*: ends a stage; its result is read by the next. \
-             *Output*: hands each batch to the world.\n";
+    page += "\n*In the loop*: part of the one loop over a partition. *Whole batch*: ends a stage; its \
+             result is\nread by the next. *Output*: hands each batch to the world.\n";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operators.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, &page).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -343,11 +345,13 @@ fn stages_of_typical_pipelines() {
         ("let _a = s().count_by_value(); t().print();", "t () > print"),
         // A state is read where it is; what only needs its length, or all of it as its own, has no stage.
         (
-            "let a = s().update_state_by_key(f); a.count().print(); a.collect_to(&out); a.transform(f).print(); a.print(); a.map(g).print();",
+            "let a = s().update_state_by_key(f); a.count().print(); a.collect_to(&out); \
+             a.transform(f).print(); a.print(); a.map(g).print();",
             "s () > update_state_by_key\nupdate_state_by_key > (print | map > print)",
         ),
         (
-            "let (a, b) = s().map_with_state(f); a.print(); b.count_by_window(2s, 2s).print(); b.values().reduce(f).print();",
+            "let (a, b) = s().map_with_state(f); a.print(); b.count_by_window(2s, 2s).print(); \
+             b.values().reduce(f).print();",
             "s () > map_with_state\nstate_snapshots > values > reduce",
         ),
         // What is published has an operator of its own, and a variable named twice is one stream.
@@ -355,17 +359,19 @@ fn stages_of_typical_pipelines() {
         ("let a = s().count_by_value(); a.print(); a", "s () > count_by_value"),
         // What is put together alike has one sink.
         (
-            "let a = s(); a.reduce_by_key(|x, y| x + y).print(); a.reduce_by_key_and_window(|x, y| x + y, 9s).print(); \
-             a.reduce_by_key_and_window(|x, y| y + x, 9s).print();",
+            "let a = s(); a.reduce_by_key(|x, y| x + y).print(); a.reduce_by_key_and_window(|x, y| x + y, \
+             9s).print(); a.reduce_by_key_and_window(|x, y| y + x, 9s).print();",
             "s () > (reduce_by_key | reduce_by_key_and_window)",
         ),
         (
-            "let a = s(); a.group_by_key(partitions = 2).print(); a.group_by_key_and_window(9s, partitions = 2).print(); \
-             a.group_by_key_and_window(9s).print(); a.group_by_key(partitions = n()).print(); a.group_by_key(partitions = n()).print();",
+            "let a = s(); a.group_by_key(partitions = 2).print(); a.group_by_key_and_window(9s, partitions = \
+             2).print(); a.group_by_key_and_window(9s).print(); a.group_by_key(partitions = n()).print(); \
+             a.group_by_key(partitions = n()).print();",
             "s () > (group_by_key | group_by_key_and_window | group_by_key | group_by_key)",
         ),
         (
-            "let a = s(); a.reduce(f::g).print(); a.reduce_by_window(f::g, 9s, 9s).print(); a.reduce(f(1)).print(); a.reduce(f(1)).print();",
+            "let a = s(); a.reduce(f::g).print(); a.reduce_by_window(f::g, 9s, 9s).print(); \
+             a.reduce(f(1)).print(); a.reduce(f(1)).print();",
             "s () > (reduce | reduce | reduce)",
         ),
         (

@@ -35,8 +35,8 @@ impl Access {
         }
         Err(Error::Invalid(format!(
             "the metrics at {address} could be read by everybody who reaches this host: give them a secret, \
-             `Metrics::endpoint(..).token(\"..\")`, allow it, `.allow_remote()`, or take an address of this host \
-             alone, as 127.0.0.1:9464"
+             `Metrics::endpoint(..).token(\"..\")`, allow it, `.allow_remote()`, or take an address of this \
+             host alone, as 127.0.0.1:9464"
         )))
     }
 

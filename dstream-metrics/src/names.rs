@@ -32,7 +32,9 @@ pub struct Name {
 
 /// Declares a metric a line: the constant with its name, and its entry in [`ALL`].
 macro_rules! names {
-    ($($constant:ident = $name:literal, $kind:ident of $unit:ident, $labels:expr, $description:literal;)*) => {
+    ($(
+        $constant:ident = $name:literal, $kind:ident of $unit:ident, $labels:expr, $description:literal;
+    )*) => {
         $(#[doc = $description] pub const $constant: &str = $name;)*
         /// All metrics.
         pub const ALL: &[Name] = &[$(Name {
@@ -50,8 +52,10 @@ names! {
     BATCH_INTERVAL = "dstream_batch_interval_seconds", Gauge of Seconds, [], "The batch interval.";
     BATCHES = "dstream_batches_total", Counter of Count, [], "Batches that are done, those that failed too.";
     BATCHES_FAILED = "dstream_batches_failed_total", Counter of Count, [], "Batches that have failed.";
-    BATCHES_WAITING = "dstream_batches_waiting", Gauge of Count, [], "Batches that wait for those before them.";
-    BATCHES_RUNNING = "dstream_batches_running", Gauge of Count, [], "Batches that are processed now: 0 or 1.";
+    BATCHES_WAITING = "dstream_batches_waiting", Gauge of Count, [], "Batches that wait for those before \
+        them.";
+    BATCHES_RUNNING = "dstream_batches_running", Gauge of Count, [], "Batches that are processed now: 0 or \
+        1.";
     BATCH_BEHIND = "dstream_batch_behind_seconds", Gauge of Seconds, [],
         "How late batches end, since that was last said; 0 where they end in time.";
     LAST_BATCH = "dstream_last_batch_timestamp_seconds", Gauge of Seconds, [],

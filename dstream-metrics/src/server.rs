@@ -96,8 +96,8 @@ impl Shared {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for a new client, if there is one or can be: the oldest that has sent no request has to go. One
-    /// that is being answered may stay.
+    /// A place for a new client, if there is one or can be: the oldest that has sent no request has to go.
+    /// One that is being answered may stay.
     fn enter(&self, client: &TcpStream) -> Option<u64> {
         let connection = client.try_clone().ok()?;
         let mut clients = self.clients();

@@ -109,8 +109,8 @@ fn promtool(arguments: &[&str], input: &str) {
         SAID.call_once(|| {
             let _ = writeln!(
                 std::io::stderr(),
-                "LEFT OUT: what promtool says of the metrics and the alert rules, since there is none: name one \
-                 in PROMTOOL, or install Debian's package prometheus"
+                "LEFT OUT: what promtool says of the metrics and the alert rules, since there is none: name \
+                 one in PROMTOOL, or install Debian's package prometheus"
             );
         });
         return;

@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 /// # let checkpoint = dir.path();
 /// let ssc = dstream::stream!(batch = 1s, checkpoint = checkpoint, {
 ///     let loads = queue_stream(loads);
-///     let (scores, _) = loads.map_with_state(|host: &Str, load: Option<f64>, state: &mut State<HoltWinters>| {
+///     let (scores, _) =
+///         loads.map_with_state(|host: &Str, load: Option<f64>, state: &mut State<HoltWinters>| {
 ///         let mut series = state.get().cloned().unwrap_or_else(|| HoltWinters::new(4));
 ///         let score = series.observe(load?);
 ///         state.update(series);

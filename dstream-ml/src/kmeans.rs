@@ -162,8 +162,8 @@ impl KMeansState {
         }
         if centers.len() != k || weights.len() != k {
             return Err(ModelError::new(format!(
-                "found {} centers with {} weights, expected {k} of each: `StreamingKMeans::new` says how many; a model of another \
-                 number of clusters is let go with `forget`, or under another name",
+                "found {} centers with {} weights, expected {k} of each: `StreamingKMeans::new` says how \
+                 many; a model of another number of clusters is let go with `forget`, or under another name",
                 centers.len(),
                 weights.len()
             )));
@@ -333,8 +333,8 @@ impl Model for KMeansModel {
         let before = self.dimensions();
         if before != 0 && state.centers[0].len() != before {
             return Err(ModelError::new(format!(
-                "found centers of {} dimensions, expected {before}: make the model for the former, or let the former go with \
-                 `forget`",
+                "found centers of {} dimensions, expected {before}: make the model for the former, or let \
+                 the former go with `forget`",
                 state.centers[0].len()
             )));
         }

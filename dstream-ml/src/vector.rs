@@ -119,7 +119,8 @@ impl std::error::Error for ParseError {}
 pub(crate) fn check(point: &[f64], dimensions: usize) -> Result<(), ModelError> {
     if point.len() != dimensions {
         return Err(ModelError::new(format!(
-            "a point has {} dimensions, and the model {dimensions}: `filter` such points out, or make the model for them",
+            "a point has {} dimensions, and the model {dimensions}: `filter` such points out, or make the \
+             model for them",
             point.len()
         )));
     }

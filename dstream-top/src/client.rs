@@ -41,8 +41,8 @@ impl Client {
             Some(("http", rest)) => rest,
             Some((scheme, _)) => {
                 return Err(format!(
-                    "`{url}` begins with `{scheme}://`: only `http://` can be read. Where a proxy has TLS, run this on \
-                     the host of the program"
+                    "`{url}` begins with `{scheme}://`: only `http://` can be read. Where a proxy has TLS, \
+                     run this on the host of the program"
                 ));
             }
         };

@@ -36,8 +36,8 @@ fn check(site: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "`{site}` is no site that could embed a dashboard: `Ui::embed_in` takes a scheme, a host and maybe a port, as \
-         in `https://intranet.example` or `http://localhost:8080`, without a path"
+        "`{site}` is no site that could embed a dashboard: `Ui::embed_in` takes a scheme, a host and maybe a \
+         port, as in `https://intranet.example` or `http://localhost:8080`, without a path"
     )))
 }
 

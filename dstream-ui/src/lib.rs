@@ -110,11 +110,11 @@ impl Ui {
         self
     }
 
-    /// Pages of this site, such as `https://intranet.example`, may show [dashboards] in a frame. Without it no
-    /// page of another site can, and the other pages can't be framed at all.
+    /// Pages of this site, such as `https://intranet.example`, may show [dashboards] in a frame. Without it
+    /// no page of another site can, and the other pages can't be framed at all.
     ///
-    /// Browsers keep the cookie of a [`token`](Ui::token) from the frames of other sites: with one, only a site
-    /// of the same host can embed.
+    /// Browsers keep the cookie of a [`token`](Ui::token) from the frames of other sites: with one, only a
+    /// site of the same host can embed.
     ///
     /// [dashboards]: dstream_core::DStream::dashboard
     #[must_use]

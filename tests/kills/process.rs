@@ -197,8 +197,8 @@ impl Program {
         let [killed, early, writing] = self.killed;
         tracing_subscriber::fmt().with_test_writer().try_init().unwrap_or(());
         tracing::info!(
-            "{}: seed {}, killed {killed} times, {early} of them while it started and {writing} while it wrote a checkpoint, \
-             in {:?}; {count} {what}, none lost, none twice",
+            "{}: seed {}, killed {killed} times, {early} of them while it started and {writing} while it \
+             wrote a checkpoint, in {:?}; {count} {what}, none lost, none twice",
             self.kind,
             self.seed,
             self.began.elapsed()

@@ -45,7 +45,8 @@ pub(crate) fn setting(command: &str) -> String {
     let allocator = if cfg!(feature = "mimalloc") { "mimalloc" } else { "the system's" };
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     format!(
-        "`{command}` on {}, at commit {}: {}, {} threads, {} of memory, {}; allocator: {allocator}; load before: {}.\n",
+        "`{command}` on {}, at commit {}: {}, {} threads, {} of memory, {}; allocator: {allocator}; load \
+         before: {}.\n",
         output("date", &["+%Y-%m-%d %H:%M"]),
         output("git", &["rev-parse", "--short", "HEAD"]),
         first("/proc/cpuinfo", "model name"),

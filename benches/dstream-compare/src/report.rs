@@ -178,7 +178,8 @@ pub(crate) fn targets(lines: &[Line]) -> Vec<Target> {
 /// What was found, in Markdown.
 pub(crate) fn page(lines: &[Line]) -> String {
     let mut out = String::from(
-        "| workload | who | CPU ms a batch | wall ms a batch | dstream / it, CPU | dstream / it, wall |\n|---|---|---|---|---|---|\n",
+        "| workload | who | CPU ms a batch | wall ms a batch | dstream / it, CPU | dstream / it, wall \
+         |\n|---|---|---|---|---|---|\n",
     );
     for line in lines {
         let name = if line.ratio.is_none() { line.workload.name() } else { "" };

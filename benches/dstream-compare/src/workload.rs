@@ -76,13 +76,15 @@ impl Workload {
             }
             W4Max => "longest line of each word over 10 batches, no inverse: number of keys, top 10",
             W4Long => {
-                "count of each word over 1,000 batches of 1,000 lines, with an inverse: number of keys, top 10"
+                "count of each word over 1,000 batches of 1,000 lines, with an inverse: number of keys, top \
+                 10"
             }
             W5 => "join of two streams, 200,000 records each of 100,000 keys: number of pairs",
             W6 => "W1 over batches of 1,000 lines",
             W6Empty => "W1 over empty batches",
             W7 => {
-                "W1, W2, W3 (update_state_by_key behind a reduce_by_key) and W4 (inverse) at once over one source"
+                "W1, W2, W3 (update_state_by_key behind a reduce_by_key) and W4 (inverse) at once over one \
+                 source"
             }
         }
     }

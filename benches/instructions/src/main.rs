@@ -3,7 +3,7 @@
 //! is seen at once.
 //!
 //! ```text
-//! cargo run --release -p dstream-instructions                    measures each loop; fails if one takes too many
+//! cargo run --release -p dstream-instructions                    fails if a loop takes too many
 //! cargo run --release -p dstream-instructions -- LOOP BATCHES    runs that loop alone, to look into
 //! ```
 //!
@@ -127,8 +127,8 @@ fn guard() -> Result<ExitCode, Box<dyn Error>> {
         out,
         "\nWhere they go:\n  \
          CARGO_PROFILE_RELEASE_DEBUG=line-tables-only cargo build --release -p dstream-instructions\n  \
-         valgrind --tool=callgrind --callgrind-out-file=callgrind.out target/release/dstream-instructions {} {}\n  \
-         callgrind_annotate callgrind.out | less\n\
+         valgrind --tool=callgrind --callgrind-out-file=callgrind.out target/release/dstream-instructions {} \
+         {}\n  callgrind_annotate callgrind.out | less\n\
          If they are worth it, put what was found into the table of benches/instructions/src/main.rs.",
         first.name,
         WARM_UP + first.unit.batches,

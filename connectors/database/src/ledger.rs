@@ -12,8 +12,8 @@ const UNNAMED: &str = "dstream";
 pub fn check_names(context: &SinkContext) -> Result<(), SinkError> {
     if context.application() == UNNAMED {
         return Err(SinkError::permanent(
-            "the application has no name, by which the database knows what it has written: give it one of its own, \
-             `stream!(name = \"shop\", ..)`",
+            "the application has no name, by which the database knows what it has written: give it one of \
+             its own, `stream!(name = \"shop\", ..)`",
         ));
     }
     Ok(())
@@ -23,9 +23,9 @@ pub fn check_names(context: &SinkContext) -> Result<(), SinkError> {
 pub fn written_by_another(batch: &SinkBatch) -> SinkError {
     let (application, output) = (batch.context().application(), batch.context().output());
     SinkError::permanent(format!(
-        "the table `{LEDGER}` has the batch at {} of the output `{output}` of the application `{application}` already, and not \
-         from this program: another one writes under the same names to the same database, so give one of them another \
-         `name`",
+        "the table `{LEDGER}` has the batch at {} of the output `{output}` of the application \
+         `{application}` already, and not from this program: another one writes under the same names to the \
+         same database, so give one of them another `name`",
         batch.time()
     ))
 }

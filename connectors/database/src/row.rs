@@ -151,7 +151,8 @@ impl<C: Cells> RowWriter<'_, C> {
             if self.at >= self.rows.kinds.len() || expected.copied() != name {
                 let (name, expected) = (name.unwrap_or("one more"), expected.copied().unwrap_or("none"));
                 return Err(Fault::Refused(format!(
-                    "a record has the field `{name}` where others have `{expected}`: records of a table have the same fields"
+                    "a record has the field `{name}` where others have `{expected}`: records of a table have \
+                     the same fields"
                 )));
             }
         }

@@ -78,7 +78,8 @@ impl Table {
         for (at, name) in columns.iter().enumerate() {
             if self.column(name)?.generated {
                 return Err(format!(
-                    "the database itself makes the values of the column `{name}` of the table `{}`: leave it out",
+                    "the database itself makes the values of the column `{name}` of the table `{}`: leave it \
+                     out",
                     self.name
                 ));
             }
@@ -91,8 +92,8 @@ impl Table {
         }
         match self.columns.iter().find(|column| column.required && !columns.contains(&column.name)) {
             Some(column) => Err(format!(
-                "the column `{}` of the table `{}` may not be NULL and has no default, and the records have no value for it: \
-                 they have {}",
+                "the column `{}` of the table `{}` may not be NULL and has no default, and the records have \
+                 no value for it: they have {}",
                 column.name,
                 self.name,
                 columns.join(", ")
@@ -116,8 +117,9 @@ impl Table {
                 let missing = fields.iter().find(|field| !named.iter().any(|name| name == *field));
                 if let Some(missing) = missing {
                     return Err(format!(
-                        "the records have the field `{missing}`, which `.columns({named:?})` does not name: the columns of \
-                         records with named fields are those names, so `.columns` is not needed"
+                        "the records have the field `{missing}`, which `.columns({named:?})` does not name: \
+                         the columns of records with named fields are those names, so `.columns` is not \
+                         needed"
                     ));
                 }
                 fields.iter().map(|field| (*field).to_owned()).collect()
@@ -150,8 +152,8 @@ impl Table {
             }
             if !(self.fits)(*kind, &column.type_name) {
                 return Err(format!(
-                    "the column `{name}` of the table `{}` is of type {}, and field {field} of the records is {kind}: its \
-                     columns are {}",
+                    "the column `{name}` of the table `{}` is of type {}, and field {field} of the records \
+                     is {kind}: its columns are {}",
                     self.name,
                     column.type_name,
                     self.shown()
@@ -163,8 +165,8 @@ impl Table {
                 && !is_interval(&column.type_name)
             {
                 return Err(format!(
-                    "`{mode}` adds the column `{name}`, which is {kind} and can't be added: leave it out, or make it part of \
-                     the key"
+                    "`{mode}` adds the column `{name}`, which is {kind} and can't be added: leave it out, or \
+                     make it part of the key"
                 ));
             }
         }
@@ -226,8 +228,8 @@ mod tests {
         assert!(refusal(&[], &[Kind::Text]).contains("have 1 fields, and the columns to write are 2"));
         assert_eq!(
             refusal(&[], &[Kind::Text, Kind::Text]),
-            "the column `n` of the table `counts` is of type bigint, and field 2 of the records is text: its columns are \
-             (word text, n bigint)"
+            "the column `n` of the table `counts` is of type bigint, and field 2 of the records is text: its \
+             columns are (word text, n bigint)"
         );
         let append = Mode::Append { table: "counts".into() };
         let missing = counts().fit(&append, None, &["n"], &[Kind::Integer]).unwrap_err();

@@ -26,8 +26,8 @@ use crate::{
 ///
 /// The body of a POST is text: each line is a record, as a `&str` into the body. Where the request says that
 /// it is JSON (`Content-Type: application/json`), a document is a record, on one line: that of the body,
-/// those of the array that it is, or those that follow one another in it. With `application/x-ndjson` the body is
-/// always documents one behind the other.
+/// those of the array that it is, or those that follow one another in it. With `application/x-ndjson` the
+/// body is always documents one behind the other.
 ///
 /// **200 is answered once the records are stored**: with a checkpoint they are in the write-ahead log, and a
 /// crash does not lose them. Any other answer says in a line what is wrong, and then nothing of the body is

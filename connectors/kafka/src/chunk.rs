@@ -129,7 +129,8 @@ impl Chunk {
             match catch_unwind(AssertUnwindSafe(|| all.get(at))) {
                 Ok(header) => write_header(&mut self.buffers.data, header.key, header.value),
                 Err(_) => tracing::warn!(
-                    "{}/{}: the name of header {at} of the message at the offset {} is no text: it is left out",
+                    "{}/{}: the name of header {at} of the message at the offset {} is no text: it is left \
+                     out",
                     self.topic,
                     self.partition,
                     message.offset()

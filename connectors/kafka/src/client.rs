@@ -68,7 +68,8 @@ fn says_no_more(code: Code) -> bool {
     matches!(code, Code::AllBrokersDown | Code::BrokerTransportFailure)
 }
 
-/// What the words of an event are about. The same failure is told with its own code, or with one of the above.
+/// What the words of an event are about. The same failure is told with its own code, or with one of the
+/// above.
 fn by_reason(reason: &str) -> Option<Code> {
     let codes = [("SSL routines", Code::SSL), ("SASL authentication error", Code::Authentication)];
     codes.into_iter().find(|(words, _)| reason.contains(words)).map(|(_, code)| code)

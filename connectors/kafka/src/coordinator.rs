@@ -226,8 +226,8 @@ impl State {
         {
             let group = self.cluster.settings.group.as_deref().unwrap_or_default();
             tracing::warn!(
-                "{}: another program commits offsets for the group `{group}`: that of {id} is {offset}, this program has \
-                 committed {own}; give each program a group of its own",
+                "{}: another program commits offsets for the group `{group}`: that of {id} is {offset}, this \
+                 program has committed {own}; give each program a group of its own",
                 self.shared.name
             );
         }

@@ -39,7 +39,8 @@ pub(crate) fn settings_advice(error: &KafkaError) -> String {
         }
         KafkaError::ClientConfig(Conf::RD_KAFKA_CONF_INVALID, _, option, _) if is_left_out(option) => {
             format!(
-                "the option `{option}` needs the feature `ssl` of `dstream-kafka`, or `kafka-ssl` of `dstream`"
+                "the option `{option}` needs the feature `ssl` of `dstream-kafka`, or `kafka-ssl` of \
+                 `dstream`"
             )
         }
         KafkaError::ClientConfig(_, what, option, value) => {
@@ -51,7 +52,8 @@ pub(crate) fn settings_advice(error: &KafkaError) -> String {
         KafkaError::ClientCreation(what) if what.starts_with("ssl.") => {
             let (option, why) = what.split_once(" failed: ").unwrap_or((what, "no reason is given"));
             format!(
-                "the option `{option}` can't be used: is its file there, and in the form that it must have? ({why})"
+                "the option `{option}` can't be used: is its file there, and in the form that it must have? \
+                 ({why})"
             )
         }
         _ => advice(error),
@@ -75,17 +77,20 @@ pub(crate) fn advice(error: &KafkaError) -> String {
 pub(crate) fn hint(code: Code) -> Option<&'static str> {
     Some(match code {
         Code::AllBrokersDown | Code::BrokerTransportFailure => {
-            "is a broker listening at that address and port, and does it speak the protocol of `security.protocol`?"
+            "is a broker listening at that address and port, and does it speak the protocol of \
+             `security.protocol`?"
         }
         Code::Resolve => "the name of the broker can't be resolved: is it spelled right?",
         Code::Authentication | Code::SaslAuthenticationFailed => {
-            "the broker refuses the credentials: look at `sasl.mechanism`, `sasl.username` and `sasl.password`"
+            "the broker refuses the credentials: look at `sasl.mechanism`, `sasl.username` and \
+             `sasl.password`"
         }
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed
         | Code::ClusterAuthorizationFailed
         | Code::TransactionalIdAuthorizationFailed => {
-            "the broker does not allow it: this user needs rights for the topic, the group and the transactional id"
+            "the broker does not allow it: this user needs rights for the topic, the group and the \
+             transactional id"
         }
         Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition => {
             "the topic does not exist, or has fewer partitions"

@@ -167,7 +167,8 @@ impl Reading {
             let what = match next < first {
                 true => format!("{id}: the offsets {next} to {} have expired", first - 1),
                 false => format!(
-                    "{id}: the next offset is {next}, but the broker has none from {behind} on: was the topic made anew?"
+                    "{id}: the next offset is {next}, but the broker has none from {behind} on: was the \
+                     topic made anew?"
                 ),
             };
             if self.shared.lost(what) {

@@ -1,8 +1,8 @@
 //! Parquet files for dstream.
 //!
-//! [`save_as_parquet`] writes a folder of Parquet files for each batch, [`parquet_file_stream`] reads those that
-//! appear in a folder, and [`read_parquet`] those that are there. Records are structs with named fields, which
-//! derive `Serialize` and `Deserialize`; a field is a column:
+//! [`save_as_parquet`] writes a folder of Parquet files for each batch, [`parquet_file_stream`] reads those
+//! that appear in a folder, and [`read_parquet`] those that are there. Records are structs with named fields,
+//! which derive `Serialize` and `Deserialize`; a field is a column:
 //!
 //! | field | column |
 //! |---|---|

@@ -26,8 +26,8 @@ const ROWS: usize = 8 << 10;
 /// The records of the Parquet files that appear in a folder, or in the folders that match a pattern.
 ///
 /// See [`FileStream`] for which files these are and when. A field of `T` is read from the column of its name;
-/// other columns are not read. The records of a file are held whole, as a partition. A file that is damaged, or
-/// whose columns do not fit, is reported with them and has no records.
+/// other columns are not read. The records of a file are held whole, as a partition. A file that is damaged,
+/// or whose columns do not fit, is reported with them and has no records.
 ///
 /// ```
 /// use dstream::{parquet::{parquet_file_stream, save_as_parquet}, prelude::*};
@@ -62,8 +62,8 @@ where
     file_stream(folder, |file| Ok(read_file(File::open(file.path())?)?)).called("parquet_file_stream")
 }
 
-/// The records of a Parquet file, or of the files in a folder, in order of their names; names that begin with `_`
-/// or `.` are left out, and so are folders in it.
+/// The records of a Parquet file, or of the files in a folder, in order of their names; names that begin with
+/// `_` or `.` are left out, and so are folders in it.
 ///
 /// ```
 /// use dstream::{parquet::{read_parquet, save_as_parquet}, prelude::*};

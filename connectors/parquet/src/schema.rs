@@ -6,8 +6,8 @@ use arrow_schema::{Field, FieldRef};
 use serde::de::DeserializeOwned;
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
-/// The columns that the fields of `T` are, found by what its `Deserialize` asks for; so an empty batch has them
-/// as well.
+/// The columns that the fields of `T` are, found by what its `Deserialize` asks for; so an empty batch has
+/// them as well.
 pub(crate) fn columns_of<T: DeserializeOwned>() -> Result<Vec<FieldRef>, String> {
     // The types that all readers know: not those whose offsets have 64 bits.
     let options = TracingOptions::default()

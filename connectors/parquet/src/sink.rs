@@ -27,12 +27,12 @@ const ROWS: usize = 8 << 10;
 /// About how many encoded bytes a task holds until they are on the disk, as one row group.
 const ROW_GROUP: usize = 64 << 20;
 
-/// Writes each batch into a folder `prefix-TIME` of Parquet files, `part-00000.parquet` and so on; `TIME` is the
-/// batch's time in milliseconds.
+/// Writes each batch into a folder `prefix-TIME` of Parquet files, `part-00000.parquet` and so on; `TIME` is
+/// the batch's time in milliseconds.
 ///
 /// A partition is a file, a record a row, and a field a [column](crate). The folder appears whole, with
-/// `_SUCCESS` in it; a batch that is run again replaces it. A type without columns is an error when the context
-/// starts.
+/// `_SUCCESS` in it; a batch that is run again replaces it. A type without columns is an error when the
+/// context starts.
 ///
 /// ```
 /// use dstream::{parquet::{Compression, save_as_parquet}, prelude::*};

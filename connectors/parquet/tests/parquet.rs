@@ -1,4 +1,5 @@
-//! Parquet files: what is written is read here and by pyarrow, and the reverse; damage and mistakes are named.
+//! Parquet files: what is written is read here and by pyarrow, and the reverse; damage and mistakes are
+//! named.
 
 use std::{
     fs::{self, File},
@@ -184,7 +185,8 @@ fn an_empty_batch_has_columns() {
     assert!(text.starts_with("page: string; at: int64"), "{text}");
 }
 
-/// Every third byte of a file is damaged, and the file is cut off: an error names the file, and no record is missing.
+/// Every third byte of a file is damaged, and the file is cut off: an error names the file, and no record is
+/// missing.
 #[test]
 fn damage_is_an_error() {
     let folder = tempfile::tempdir().unwrap();

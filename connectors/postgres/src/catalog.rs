@@ -12,7 +12,8 @@ pub(crate) fn table(client: &mut Client, name: &str) -> Result<(Table, String), 
     let failed = |error: postgres::Error| failed(&error, &doing);
     let found = client
         .query_opt(
-            "SELECT c.oid, n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+            "SELECT c.oid, n.nspname::text, c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = \
+             c.relnamespace
              WHERE c.oid = to_regclass($1)",
             &[&quoted_path(name)],
         )
@@ -110,7 +111,8 @@ pub(crate) fn make_dead_letters(client: &mut Client, path: &str) -> Result<Strin
     let (table, name) = self::table(client, path)?;
     if let Some(lacking) = columns.iter().find(|name| !table.columns.iter().any(|c| c.name == **name)) {
         return Err(SinkError::permanent(format!(
-            "the table of dead letters `{path}` has no column `{lacking}`: name another table, which is then made"
+            "the table of dead letters `{path}` has no column `{lacking}`: name another table, which is then \
+             made"
         )));
     }
     Ok(format!(

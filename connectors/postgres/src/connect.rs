@@ -23,8 +23,8 @@ fn config(url: &str) -> Result<Config, SinkError> {
         };
         SinkError::permanent(format!(
             "the address of the database can't be read{which}: it is written as \
-             `postgres://user:password@host:port/database`, with special characters in the password percent-encoded, \
-             as `%40` for `@`"
+             `postgres://user:password@host:port/database`, with special characters in the password \
+             percent-encoded, as `%40` for `@`"
         ))
     })?;
     if config.get_connect_timeout().is_none() {
@@ -97,8 +97,8 @@ fn connect_with(config: &Config, ca_file: Option<&Path>, place: &str) -> Result<
 fn connect_with(config: &Config, ca_file: Option<&Path>, place: &str) -> Result<Client, SinkError> {
     if ca_file.is_some() || config.get_ssl_mode() == postgres::config::SslMode::Require {
         return Err(SinkError::permanent(format!(
-            "a connection to {place} with TLS is asked for, which needs the feature `ssl` of `dstream-postgres`, or \
-             `postgres-ssl` of `dstream`"
+            "a connection to {place} with TLS is asked for, which needs the feature `ssl` of \
+             `dstream-postgres`, or `postgres-ssl` of `dstream`"
         )));
     }
     config.connect(postgres::NoTls).map_err(|error| failed(&error, &format!("connecting to {place}")))

@@ -15,7 +15,8 @@ pub(crate) fn failed(error: &postgres::Error, doing: &str) -> SinkError {
                 "error connecting to server" => ": does PostgreSQL listen at this address and port?",
                 "invalid configuration" => ": the address of the database names no password, or no user",
                 "error performing TLS handshake" => {
-                    ": does the server have TLS, and is its certificate one of a known authority (`.ca_file(..)`)?"
+                    ": does the server have TLS, and is its certificate one of a known authority \
+                     (`.ca_file(..)`)?"
                 }
                 _ => "",
             };
@@ -92,7 +93,8 @@ fn advice(error: &DbError) -> &'static str {
         "42P01" => ": is the table made, and in this database?",
         "42P10" => ": `ON CONFLICT` needs a unique index over just these columns",
         "21000" => {
-            ": a batch may have each key once here; `reduce_by_key` before the output combines those that are the same"
+            ": a batch may have each key once here; `reduce_by_key` before the output combines those that \
+             are the same"
         }
         "23505" => {
             ": `.upsert(table, key)` writes in place of a row that is there, `.add_to(table, key)` adds to it"

@@ -52,7 +52,8 @@ impl Postgres {
     fn connected(&mut self) -> Result<&mut Open, SinkError> {
         let mode = self.settings.mode.as_ref().ok_or_else(|| {
             SinkError::permanent(
-                "nothing says where the records go: add `.table(\"name\")`, `.upsert(..)`, `.add_to(..)` or `.statement(..)`",
+                "nothing says where the records go: add `.table(\"name\")`, `.upsert(..)`, `.add_to(..)` or \
+                 `.statement(..)`",
             )
         })?;
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +89,8 @@ impl Open {
         make_ledger(&mut client)?;
         let enter = format!(
             "WITH old AS (DELETE FROM {LEDGER} WHERE application = $1 AND output = $2 AND batch_time < $4)
-             INSERT INTO {LEDGER} (application, output, batch_time) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+             INSERT INTO {LEDGER} (application, output, batch_time) VALUES ($1, $2, $3) ON CONFLICT DO \
+             NOTHING"
         );
         let enter =
             client.prepare(&enter).map_err(|error| failed(&error, &format!("using the table `{LEDGER}`")))?;
@@ -305,7 +307,8 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Postgres {
             let (application, output) = (batch.context().application(), batch.context().output());
             let found = open.client.query_one(
                 &format!(
-                    "SELECT EXISTS (SELECT FROM {LEDGER} WHERE application = $1 AND output = $2 AND batch_time = $3)"
+                    "SELECT EXISTS (SELECT FROM {LEDGER} WHERE application = $1 AND output = $2 AND \
+                     batch_time = $3)"
                 ),
                 &[&application, &output, &millis(batch.time())],
             );
@@ -353,8 +356,8 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Postgres {
             if refused.len() > MAX_REFUSED {
                 let (record, reason) = &refused[0];
                 return Err(SinkError::permanent(format!(
-                    "writing into `{table}`: the database refuses more than {MAX_REFUSED} records of the batch, the first of \
-                     them {}: {reason}",
+                    "writing into `{table}`: the database refuses more than {MAX_REFUSED} records of the \
+                     batch, the first of them {}: {reason}",
                     shortened(record)
                 )));
             }
@@ -363,7 +366,8 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Postgres {
             }
             if let Some((_, reason)) = refused.first() {
                 tracing::warn!(
-                    "`{output}`: {} records of the batch at {} are dead letters, as the database refuses them: {reason}",
+                    "`{output}`: {} records of the batch at {} are dead letters, as the database refuses \
+                     them: {reason}",
                     refused.len(),
                     batch.time()
                 );

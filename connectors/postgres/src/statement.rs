@@ -35,8 +35,9 @@ pub(crate) fn over_batch(sql: &str) -> Result<String, SinkError> {
     let tokens = tokens(sql);
     let refused = |why: &str| {
         SinkError::permanent(format!(
-            "`.statement(..)` takes an `INSERT .. VALUES ($1, ..) ..`, with all its parameters in one list of values, and \
-             {why}: `.statement_over_batch(columns, sql)` takes any statement over the rows of a batch"
+            "`.statement(..)` takes an `INSERT .. VALUES ($1, ..) ..`, with all its parameters in one list \
+             of values, and {why}: `.statement_over_batch(columns, sql)` takes any statement over the rows \
+             of a batch"
         ))
     };
     let mut depth = 0;
@@ -166,8 +167,8 @@ mod tests {
             "INSERT INTO counts (word, n) VALUES (lower($1), $2 + 0) ON CONFLICT (word) DO UPDATE SET n = 1";
         assert_eq!(
             over_batch(sql).unwrap(),
-            "INSERT INTO counts (word, n) SELECT lower(batch.\"$1\"), batch.\"$2\" + 0 FROM pg_temp.dstream_batch AS batch ON \
-             CONFLICT (word) DO UPDATE SET n = 1"
+            "INSERT INTO counts (word, n) SELECT lower(batch.\"$1\"), batch.\"$2\" + 0 FROM \
+             pg_temp.dstream_batch AS batch ON CONFLICT (word) DO UPDATE SET n = 1"
         );
         let quotes =
             r#"insert into "values (" (a) /* VALUES ( */ values (E'\')', $$ $9 ) $$, 'it''s $8', $12)"#;

@@ -96,7 +96,8 @@ fn a_struct_goes_to_the_columns_of_its_names() {
     let Some(server) = Server::start() else { return };
     server.run(
         "CREATE SCHEMA shop;
-         CREATE TABLE shop.orders (id bigint GENERATED ALWAYS AS IDENTITY, paid boolean, tags jsonb, price numeric,
+         CREATE TABLE shop.orders (id bigint GENERATED ALWAYS AS IDENTITY, paid boolean, tags jsonb, price \
+         numeric,
          article text NOT NULL, pieces integer, at timestamptz DEFAULT now())",
     );
     let order = |article: &str, pieces, price, paid| Order {
@@ -132,7 +133,10 @@ fn upserts_replace_and_the_last_of_a_batch_is_written() {
 #[test]
 fn totals_are_added_to_what_is_there() {
     let Some(server) = Server::start() else { return };
-    server.run("CREATE TABLE counts (word text PRIMARY KEY, n bigint, seconds double precision, since date DEFAULT '2026-01-01')");
+    server.run(
+        "CREATE TABLE counts (word text PRIMARY KEY, n bigint, seconds double precision, since date \
+         DEFAULT '2026-01-01')",
+    );
     server.run("INSERT INTO counts VALUES ('be', NULL, 1)");
     let batches = vec![
         vec![("be", 2u64, Some(0.5)), ("to", 1, None), ("be", 1, None)],
@@ -148,7 +152,10 @@ fn totals_are_added_to_what_is_there() {
 #[test]
 fn statements_of_ones_own_run_over_the_batch() {
     let Some(server) = Server::start() else { return };
-    server.run("CREATE TABLE highest (sensor text PRIMARY KEY, degrees real); CREATE TABLE batch (article text, pieces int)");
+    server.run(
+        "CREATE TABLE highest (sensor text PRIMARY KEY, degrees real); CREATE TABLE batch (article \
+         text, pieces int)",
+    );
     let highest = Postgres::new(server.url()).statement(
         "INSERT INTO highest (sensor, degrees) VALUES (upper($1), $2)
          ON CONFLICT (sensor) DO UPDATE SET degrees = greatest(highest.degrees, excluded.degrees)",
@@ -160,7 +167,8 @@ fn statements_of_ones_own_run_over_the_batch() {
     let stock = Postgres::new(server.url()).statement_over_batch(
         "article text, pieces int",
         "UPDATE public.batch AS stock SET pieces = stock.pieces - sold.pieces
-         FROM (SELECT article, sum(pieces) AS pieces FROM batch GROUP BY 1) AS sold WHERE stock.article = sold.article",
+         FROM (SELECT article, sum(pieces) AS pieces FROM batch GROUP BY 1) AS sold WHERE stock.article = \
+         sold.article",
     );
     run(stock, vec![vec![("figs", 1), ("figs", 2)], vec![("figs", 1), ("nuts", 1)]]);
     assert_eq!(server.rows("SELECT * FROM batch ORDER BY 1"), ["figs|6", "nuts|4"]);

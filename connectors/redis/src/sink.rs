@@ -97,14 +97,16 @@ impl<T> Redis<T> {
 
 fn connect(url: &str) -> Result<Connection, SinkError> {
     if url.starts_with("rediss:") && !cfg!(feature = "ssl") {
-        let message = "a connection to Redis with TLS needs the feature `ssl` of `dstream-redis`, or `redis-ssl` of `dstream`";
+        let message = "a connection to Redis with TLS needs the feature `ssl` of `dstream-redis`, or \
+                       `redis-ssl` of `dstream`";
         return Err(SinkError::permanent(message));
     }
     // What can't be read is not shown: there may be a password in it.
     let info = url.into_connection_info().map_err(|_| {
         SinkError::permanent(
-            "the address of Redis can't be read: it is written as `redis://user:password@host:port/database`, with \
-             special characters in the password percent-encoded, as `%40` for `@`",
+            "the address of Redis can't be read: it is written as \
+             `redis://user:password@host:port/database`, with special characters in the password \
+             percent-encoded, as `%40` for `@`",
         )
     })?;
     let doing = format!("connecting to Redis at {}", info.addr());
@@ -157,8 +159,8 @@ impl<T: Send + Sync + 'static> Sink<T> for Redis<T> {
         }
         if context.application() == UNNAMED {
             return Err(SinkError::permanent(
-                "the application has no name, by which Redis knows what it has written: give it one of its own, \
-                 `stream!(name = \"shop\", ..)`",
+                "the application has no name, by which Redis knows what it has written: give it one of its \
+                 own, `stream!(name = \"shop\", ..)`",
             ));
         }
         self.context = Some(context.clone());
@@ -242,8 +244,8 @@ impl<T: Send + Sync + 'static> Sink<T> for Redis<T> {
 
 fn written_by_another(batch: &SinkBatch, ledger: &str) -> SinkError {
     SinkError::permanent(format!(
-        "`{ledger}` has the batch at {} already, and not from this program: another one writes under the same names to the \
-         same database, so give one of them another `name`",
+        "`{ledger}` has the batch at {} already, and not from this program: another one writes under the \
+         same names to the same database, so give one of them another `name`",
         batch.time()
     ))
 }

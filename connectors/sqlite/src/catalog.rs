@@ -103,7 +103,8 @@ pub(crate) fn make_dead_letters(
     let table = table(connection, name)?;
     if let Some(lacking) = columns.iter().find(|name| !table.columns.iter().any(|c| c.name == **name)) {
         return Err(SinkError::permanent(format!(
-            "the table of dead letters `{name}` has no column `{lacking}`: name another table, which is then made"
+            "the table of dead letters `{name}` has no column `{lacking}`: name another table, which is then \
+             made"
         )));
     }
     Ok(format!("INSERT INTO {} ({}) VALUES (?1, ?2, ?3, ?4, ?5)", quoted(name), list(&columns)))

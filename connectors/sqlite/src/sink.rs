@@ -44,7 +44,8 @@ impl Sqlite {
     fn opened(&mut self) -> Result<&mut Open, SinkError> {
         let mode = self.settings.mode.as_ref().ok_or_else(|| {
             SinkError::permanent(
-                "nothing says where the records go: add `.table(\"name\")`, `.upsert(..)`, `.add_to(..)` or `.statement(..)`",
+                "nothing says where the records go: add `.table(\"name\")`, `.upsert(..)`, `.add_to(..)` or \
+                 `.statement(..)`",
             )
         })?;
         let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -57,7 +58,8 @@ impl Sqlite {
             if let (Mode::Statement(sql), columns) = (mode, &self.settings.columns) {
                 connection.prepare(sql).map_err(|error| failed(&error, &format!("preparing `{mode}`")))?;
                 if columns.is_some() {
-                    let message = "`.columns(..)` has no use with `.statement(..)`, whose `$1` is the first field of a record";
+                    let message = "`.columns(..)` has no use with `.statement(..)`, whose `$1` is the first \
+                                   field of a record";
                     return Err(SinkError::permanent(message));
                 }
             }
@@ -293,7 +295,8 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Sqlite {
             let (record, count) = (shortened(record), refused.len());
             if transaction.is_autocommit() {
                 return Err(SinkError::permanent(format!(
-                    "writing into `{target}`: a trigger has rolled the batch back for the record {record}: {reason}"
+                    "writing into `{target}`: a trigger has rolled the batch back for the record {record}: \
+                     {reason}"
                 )));
             }
             let Some(bury) = &open.bury else {
@@ -303,8 +306,8 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Sqlite {
             };
             if count > most {
                 return Err(SinkError::permanent(format!(
-                    "writing into `{target}`: the database refuses more than {most} records of the batch, the first of them \
-                     {record}: {reason}"
+                    "writing into `{target}`: the database refuses more than {most} records of the batch, \
+                     the first of them {record}: {reason}"
                 )));
             }
             let mut bury = transaction.prepare(bury).map_err(doing)?;
@@ -312,7 +315,8 @@ impl<T: Serialize + Send + Sync + 'static> Sink<T> for Sqlite {
                 bury.execute((application, output, time, record, reason)).map_err(doing)?;
             }
             tracing::warn!(
-                "`{output}`: {count} records of the batch at {} are dead letters, as the database refuses them: {reason}",
+                "`{output}`: {count} records of the batch at {} are dead letters, as the database refuses \
+                 them: {reason}",
                 batch.time()
             );
         }

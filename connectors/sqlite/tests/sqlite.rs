@@ -136,7 +136,8 @@ struct Order {
 #[test]
 fn a_struct_goes_to_the_columns_of_its_names() {
     let database = Database::new(
-        "CREATE TABLE orders (id INTEGER PRIMARY KEY, paid BOOLEAN, tags TEXT, price REAL, article TEXT NOT NULL,
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, paid BOOLEAN, tags TEXT, price REAL, article TEXT NOT \
+         NULL,
          pieces INTEGER, at TEXT NOT NULL DEFAULT 'now', twice INTEGER AS (2 * pieces))",
     );
     let order = |article: &str, pieces, paid| Order {

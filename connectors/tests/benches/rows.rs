@@ -120,11 +120,13 @@ fn main() {
     if let Some(server) = Server::start() {
         let fresh = |key: &str| {
             server.run(&format!(
-                "DROP TABLE IF EXISTS counts, dstream_ledger; CREATE TABLE counts (word text {key}, n bigint); CHECKPOINT"
+                "DROP TABLE IF EXISTS counts, dstream_ledger; CREATE TABLE counts (word text {key}, n \
+                 bigint); CHECKPOINT"
             ));
         };
         let sink = || Postgres::new(server.url());
-        let add = "INSERT INTO counts (word, n) VALUES ($1, $2) ON CONFLICT (word) DO UPDATE SET n = counts.n + excluded.n";
+        let add = "INSERT INTO counts (word, n) VALUES ($1, $2) ON CONFLICT (word) DO UPDATE SET n = \
+                   counts.n + excluded.n";
         compare(&mut [
             ("PostgreSQL, COPY by hand", &mut || {
                 fresh("");

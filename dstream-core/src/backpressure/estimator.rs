@@ -111,8 +111,8 @@ mod tests {
     #[test]
     fn all_weights_count() {
         let settings = Backpressure::new().min_rate(1).proportional(0.5).integral(0.1).derivative(0.25);
-        // Rate 100 first. Then processed = 50, error = 50, backlog = 20 * 50 / 20 = 50, change = 50 / 2 s = 25:
-        // 100 - 25 - 5 - 6.25 = 63.75. Then processed = 200, error = -136.25, change = -186.25 / 1 s:
+        // Rate 100 first. Then processed = 50, error = 50, backlog = 20 * 50 / 20 = 50, change = 50 / 2 s =
+        // 25: 100 - 25 - 5 - 6.25 = 63.75. Then processed = 200, error = -136.25, change = -186.25 / 1 s:
         // 63.75 + 68.125 - 0 + 46.5625.
         let samples = [[1000, 1, 10, 0], [3000, 1, 20, 20], [4000, 2, 10, 0]];
         assert_eq!(rates(&settings, 20, &samples), [None, Some(63.75), Some(178.4375)]);

@@ -5,8 +5,8 @@
 //! next but one is due, its sources give nothing to further batches until it is done; then each of them may
 //! give as much as the batches have been seen to process, by the PID rate estimator of Spark Streaming
 //! ([`Backpressure`]). A receiver that may store no more waits, so that a socket is not read and the producer
-//! is slowed down; a broker, a queue and a folder keep what is beyond. From then on the limit follows what the
-//! pipeline can do, and a source that gives less does not notice it.
+//! is slowed down; a broker, a queue and a folder keep what is beyond. From then on the limit follows what
+//! the pipeline can do, and a source that gives less does not notice it.
 //!
 //! Both settings are of a context that is started. Batches that are stepped, by
 //! [`run_batches`](crate::StreamingContext::run_batches) or
@@ -29,11 +29,12 @@ use crate::{Error, Result};
 /// processed = records of the source / processing time
 /// error     = last rate - processed
 /// backlog   = scheduling delay * processed / batch interval
-/// new rate  = last rate - proportional * error - integral * backlog - derivative * (change of error a second)
+/// new rate  = last rate - proportional * error - integral * backlog
+///           - derivative * (change of error a second)
 /// ```
 ///
-/// This is the arithmetic of `spark.streaming.backpressure.*`, with its defaults. There back-pressure has to be
-/// turned on, and limits a program from its first batch on, also to what it happened to have while it was
+/// This is the arithmetic of `spark.streaming.backpressure.*`, with its defaults. There back-pressure has to
+/// be turned on, and limits a program from its first batch on, also to what it happened to have while it was
 /// nearly idle; here only a batch that has taken long, or as much as it might, lowers a rate.
 ///
 /// ```

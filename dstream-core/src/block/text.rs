@@ -245,7 +245,8 @@ mod tests {
             let mut block = TextBlock::new(text.clone());
             let found: Vec<&str> = block.records_with(&part).collect();
             let mut lines = text.lines();
-            prop_assert!(found.iter().all(|line| lines.any(|other| other == *line)), "{:?} are not lines", &found);
+            prop_assert!(found.iter().all(|line| lines.any(|other| other == *line)), "{:?} are not \
+                lines", &found);
             prop_assert_eq!(found.into_iter().filter(|line| line.contains(&part)).collect::<Vec<_>>(), naive);
         }
 

@@ -16,8 +16,8 @@
 //! left out, and so is a point that is not on the globe. Of a text, 300 characters are shown.
 //!
 //! The rows are computed where the stream is, and nobody needs the page for them: each is an event,
-//! [`ChartUpdated`](crate::events::ChartUpdated), with the data as [`ChartData`]. Where nobody listens, a chart
-//! costs nothing but the operators before it. In several processes, each shows what it has itself.
+//! [`ChartUpdated`](crate::events::ChartUpdated), with the data as [`ChartData`]. Where nobody listens, a
+//! chart costs nothing but the operators before it. In several processes, each shows what it has itself.
 //!
 //! ```
 //! use dstream::{chart::ChartData, events::Event, prelude::*, testing::Events};
@@ -115,8 +115,8 @@ impl Chart<Bar> {
 }
 
 impl Chart<Line> {
-    /// Numbers over time: each batch adds a point to each line. A record is a number, which makes one line, or
-    /// `(label, number)` for a line a label, of which the 10 largest of each batch are shown.
+    /// Numbers over time: each batch adds a point to each line. A record is a number, which makes one line,
+    /// or `(label, number)` for a line a label, of which the 10 largest of each batch are shown.
     pub fn line() -> Chart<Line> {
         Chart::new(10)
     }
@@ -129,7 +129,8 @@ impl Chart<Line> {
 }
 
 impl Chart<Table> {
-    /// A row for each record: the first 20 of the batch, as they come; `sort_by` or `top` before it says which.
+    /// A row for each record: the first 20 of the batch, as they come; `sort_by` or `top` before it says
+    /// which.
     ///
     /// The fields of a struct are columns, under their names. The elements of a tuple are columns, too, and a
     /// struct in a tuple brings its own. Anything else is one column.

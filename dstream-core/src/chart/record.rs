@@ -27,9 +27,10 @@ pub trait Kind: Sealed + Sized + 'static {
 #[diagnostic::on_unimplemented(
     message = "a chart of the kind `{K}` can't show records of type `{Self}`",
     label = "shows a stream of `{Self}` here",
-    note = "`Chart::bar()` shows `(label, number)`, `Chart::line()` `number` or `(label, number)`, `Chart::number()` `number`",
-    note = "`Chart::map()` shows `(latitude, longitude)`, `(latitude, longitude, number)` or `(latitude, longitude, label, number)`, \
-            with latitude and longitude as `f64`",
+    note = "`Chart::bar()` shows `(label, number)`, `Chart::line()` `number` or `(label, number)`, \
+            `Chart::number()` `number`",
+    note = "`Chart::map()` shows `(latitude, longitude)`, `(latitude, longitude, number)` or `(latitude, \
+            longitude, label, number)`, with latitude and longitude as `f64`",
     note = "`Chart::table()` shows what implements `serde::Serialize`, as a label must",
     note = "map the records to one of these first, for example `.map(|visit| (visit.page, visit.millis))`"
 )]

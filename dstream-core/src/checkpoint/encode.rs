@@ -11,8 +11,8 @@ use serde::{
 };
 
 /// MessagePack writes `Some(x)` as it writes `x`.
-const LOST: &str = "it has a `Some` of nothing, as `Some(())` or `Some(None)`, which would be read back as `None`: use \
-                    an enum of your own in place of `Option`";
+const LOST: &str = "it has a `Some` of nothing, as `Some(())` or `Some(None)`, which would be read back as \
+                    `None`: use an enum of your own in place of `Option`";
 
 /// What [`decode`](super::decode) reads, with the names of fields; `Err` says what can't be written.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, String> {

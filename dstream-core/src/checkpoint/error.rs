@@ -17,8 +17,8 @@ pub enum CheckpointError {
     },
     /// A sync has failed, so that what is on the disk is unknown, and nothing more is written.
     #[error(
-        "{what}: nothing is written after a failed sync ({why}), since what is on the disk is unknown; restart the program \
-         to go on from what is there"
+        "{what}: nothing is written after a failed sync ({why}), since what is on the disk is unknown; \
+         restart the program to go on from what is there"
     )]
     #[non_exhaustive]
     Unsynced {
@@ -38,7 +38,8 @@ pub enum CheckpointError {
     },
     /// A file is whole, but this version can't read it.
     #[error(
-        "`{file}` has format version {found}, expected {known}: go on with the dstream that wrote it, or a newer one"
+        "`{file}` has format version {found}, expected {known}: go on with the dstream that wrote it, or a \
+         newer one"
     )]
     #[non_exhaustive]
     Newer {
@@ -63,8 +64,9 @@ pub enum CheckpointError {
     },
     /// Newer checkpoints are damaged, and going on from this one would not give what they had.
     #[error(
-        "`{file}` is the newest checkpoint that is whole, but there is a newer one ({}). Going on from here would take back {batches}: {}; \
-         their outputs run again. Put back a copy of what is damaged, or allow this with `Config::accept_older_checkpoint(true)`",
+        "`{file}` is the newest checkpoint that is whole, but there is a newer one ({}). Going on from here \
+         would take back {batches}: {}; their outputs run again. Put back a copy of what is damaged, or \
+         allow this with `Config::accept_older_checkpoint(true)`",
         .damaged.join("; "), .losses.join("; ")
     )]
     #[non_exhaustive]
@@ -80,7 +82,8 @@ pub enum CheckpointError {
     },
     /// Two programs can't go on from the same checkpoint.
     #[error(
-        "checkpoint `{place}` is in use by {owner}: stop that program first, or give this one another directory"
+        "checkpoint `{place}` is in use by {owner}: stop that program first, or give this one another \
+         directory"
     )]
     #[non_exhaustive]
     Busy {
@@ -91,8 +94,8 @@ pub enum CheckpointError {
     },
     /// This program is not the only writer of the store any more.
     #[error(
-        "this program has lost the lock of checkpoint `{place}` ({why}), so that another one may write there: nothing more is \
-         written; stop the other one, and start this one again"
+        "this program has lost the lock of checkpoint `{place}` ({why}), so that another one may write \
+         there: nothing more is written; stop the other one, and start this one again"
     )]
     #[non_exhaustive]
     LockLost {
@@ -103,8 +106,8 @@ pub enum CheckpointError {
     },
     /// Operators that had state are not in the program any more.
     #[error(
-        "checkpoint `{file}` holds state of {}, which the program does not have: expected operators of these names; \
-         bring them back, or let their state go with `forget = [{}]`{}",
+        "checkpoint `{file}` holds state of {}, which the program does not have: expected operators of these \
+         names; bring them back, or let their state go with `forget = [{}]`{}",
         quoted(.operators, '`'), quoted(.operators, '"'), numbering(.operators)
     )]
     #[non_exhaustive]
@@ -116,8 +119,9 @@ pub enum CheckpointError {
     },
     /// Receivers that have left blocks in the log are not in the program any more.
     #[error(
-        "the log in `{log}` holds blocks of {} that are in no finished batch, and the program has no receiver of that name: \
-         expected receivers with the same addresses as before; bring them back, or let their blocks go with `forget = [{}]`",
+        "the log in `{log}` holds blocks of {} that are in no finished batch, and the program has no \
+         receiver of that name: expected receivers with the same addresses as before; bring them back, or \
+         let their blocks go with `forget = [{}]`",
         quoted(.receivers, '`'), quoted(.receivers, '"')
     )]
     #[non_exhaustive]
@@ -129,8 +133,8 @@ pub enum CheckpointError {
     },
     /// The state of an operator can't be read as the types it has now.
     #[error(
-        "state of `{operator}` in `{file}` does not fit: found `{stored}`, expected `{program}` ({what}); convert it \
-         with `migrate`, or let it go with `forget = [\"{operator}\"]`"
+        "state of `{operator}` in `{file}` does not fit: found `{stored}`, expected `{program}` ({what}); \
+         convert it with `migrate`, or let it go with `forget = [\"{operator}\"]`"
     )]
     #[non_exhaustive]
     Types {
@@ -168,9 +172,10 @@ fn numbering(operators: &[String]) -> String {
     });
     match numbered {
         Some((base, name)) => format!(
-            ". An older dstream numbered operators of one name in the order of the calls, so `{base}` may be the state of either \
-             now: if the order has not changed, keep `{name}` by writing `.named(\"{name}\")` behind its operator; otherwise \
-             let both go, `forget = [\"{base}\", \"{name}\"]`"
+            ". An older dstream numbered operators of one name in the order of the calls, so `{base}` may be \
+             the state of either now: if the order has not changed, keep `{name}` by writing \
+             `.named(\"{name}\")` behind its operator; otherwise let both go, `forget = \
+             [\"{base}\", \"{name}\"]`"
         ),
         None => String::new(),
     }

@@ -27,8 +27,8 @@ pub struct KeptBytes {
     pub value: Option<Vec<u8>>,
 }
 
-/// About how many bytes `count` values have outside of the `inline` bytes that each has in a table: what those
-/// of a sample are larger when they are written down.
+/// About how many bytes `count` values have outside of the `inline` bytes that each has in a table: what
+/// those of a sample are larger when they are written down.
 pub(crate) fn outside_bytes(count: usize, inline: usize, sample: impl Iterator<Item: Serialize>) -> u64 {
     let (mut values, mut outside, mut room) = (0u64, 0u64, SAMPLE_BYTES);
     for value in sample.take(SAMPLE) {

@@ -248,7 +248,8 @@ fn header_error(found: &[u8], kind: Kind, name: &str) -> ReadError {
     let (was_kind, was) = (part(12..16).escape_ascii(), String::from_utf8_lossy(part(20..body.len())));
     let expected = kind.code().escape_ascii().to_string();
     ReadError::Damaged(format!(
-        "was written as `{was}` of kind `{was_kind}`, expected `{name}` of kind `{expected}`: was it renamed or copied?"
+        "was written as `{was}` of kind `{was_kind}`, expected `{name}` of kind `{expected}`: was it renamed \
+         or copied?"
     ))
 }
 

@@ -32,7 +32,11 @@ pub fn inspect_checkpoint(dir: &Path, out: &mut dyn Write) -> Result<(), Checkpo
             Ok(Manifest { progress, segments, writer, .. }) => {
                 let (batch, application) = (progress.batch_time, progress.application);
                 let (pending, segments) = (progress.pending.len(), segments.len());
-                writeln!(out, "{name}  batch {batch}  {pending} pending  {segments} segments  `{application}` by {writer}")
+                writeln!(
+                    out,
+                    "{name}  batch {batch}  {pending} pending  {segments} \
+                     segments  `{application}` by {writer}"
+                )
             }
             Err(error) => writeln!(out, "{name}  {error}"),
         }

@@ -181,8 +181,8 @@ pub(crate) fn restore_only(
     match found.filter(|found| found.number == number) {
         Some(recovered) => recovered.restore(store, operators, forget, None),
         None => Err(CheckpointError::Invalid(format!(
-            "process 0 goes on from `{}`, which this process does not find in `{}`: give all processes the same place, on \
-             storage that all of them share",
+            "process 0 goes on from `{}`, which this process does not find in `{}`: give all processes the \
+             same place, on storage that all of them share",
             object_name(Kind::Checkpoint, number),
             store.describe("")
         ))),

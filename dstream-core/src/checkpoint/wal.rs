@@ -450,7 +450,8 @@ impl WriteAheadLog {
                 crate::logs::debug!("`{}`: {dropped} bytes of an append that did not end", self.name(number))
             }
             _ => crate::logs::warn!(
-                "`{}`: the last {dropped} bytes can't be read; they are passed over as an append that did not end, since nothing follows them",
+                "`{}`: the last {dropped} bytes can't be read; they are passed over as an append that did \
+                 not end, since nothing follows them",
                 self.name(number)
             ),
         }

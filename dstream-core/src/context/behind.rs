@@ -71,8 +71,8 @@ impl Behind {
             Standing::Behind { delay, times } => {
                 let again = if times > 1 { format!(", for the {times}. time") } else { String::new() };
                 logs::warn!(
-                    "batches are behind{again}: the one of {batch} took {took:?} at an interval of {interval:?}, and ended \
-                     {delay:?} after its time; {waiting} wait"
+                    "batches are behind{again}: the one of {batch} took {took:?} at an interval of \
+                     {interval:?}, and ended {delay:?} after its time; {waiting} wait"
                 );
             }
             Standing::CaughtUp => {

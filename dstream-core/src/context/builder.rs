@@ -105,8 +105,8 @@ impl Builder {
             }
             Ok(Ok(None)) if name.is_some() => {
                 self.context = Err(Error::Invalid(format!(
-                    "`{own}` at {}:{} is a stream that another pipeline publishes, and no source: remove `.named(..)` here, and write it \
-                     there behind what is to be named",
+                    "`{own}` at {}:{} is a stream that another pipeline publishes, and no source: remove \
+                     `.named(..)` here, and write it there behind what is to be named",
                     op.file, op.line
                 )));
             }
@@ -149,7 +149,8 @@ impl Builder {
         if !(0.0..=1.0).contains(&fraction) {
             self.then(|_| {
                 Err(Error::Invalid(format!(
-                    "`{}` at {}:{}: the fraction is {fraction}, but must be from 0.0 (no record) to 1.0 (all)",
+                    "`{}` at {}:{}: the fraction is {fraction}, but must be from 0.0 (no record) to 1.0 \
+                     (all)",
                     op.name, op.file, op.line
                 )))
             });
@@ -183,8 +184,8 @@ impl Builder {
                 if fits.is_zero() { format!("{or_more:?}") } else { format!("{fits:?} or {or_more:?}") };
             self.then(|_| {
                 Err(Error::Invalid(format!(
-                    "`{}` at {}:{}: the {what} of the window is {value:?}, which is not a multiple of {of}, {unit:?}: \
-                     {fits} would be",
+                    "`{}` at {}:{}: the {what} of the window is {value:?}, which is not a multiple of {of}, \
+                     {unit:?}: {fits} would be",
                     op.name, op.file, op.line
                 )))
             });
@@ -202,8 +203,8 @@ impl Builder {
         if first != second {
             self.then(|_| {
                 Err(Error::Invalid(format!(
-                    "`{}` at {}:{}: its streams have different slides, {first:?} and {second:?}: give both the same, \
-                     for example with `window`",
+                    "`{}` at {}:{}: its streams have different slides, {first:?} and {second:?}: give both \
+                     the same, for example with `window`",
                     op.name, op.file, op.line
                 )))
             });
@@ -229,7 +230,9 @@ impl Builder {
         if claim.is_none() {
             self.then(|_| {
                 Err(Error::Invalid(format!(
-                    "`{}` at {}:{}: this model is trained by another operator already, and would be written to the checkpoint                      twice: train it once, on the `union` of the streams, or make another model",
+                    "`{}` at {}:{}: this model is trained by another operator already, and would be written \
+                     to the checkpoint                      twice: train it once, on the `union` of the \
+                     streams, or make another model",
                     op.name, op.file, op.line
                 )))
             });
@@ -328,13 +331,15 @@ mod tests {
         assert_eq!(
             window(s(5), Some(s(4)), None),
             format!(
-                "{place}: the length of the window is 5s, which is not a multiple of the batch interval, 2s: 4s or 6s would be"
+                "{place}: the length of the window is 5s, which is not a multiple of the batch interval, 2s: \
+                 4s or 6s would be"
             )
         );
         assert_eq!(
             window(s(8), Some(s(6)), Some(s(4))),
             format!(
-                "{place}: the slide of the window is 6s, which is not a multiple of the slide of its stream, 4s: 4s or 8s would be"
+                "{place}: the slide of the window is 6s, which is not a multiple of the slide of its stream, \
+                 4s: 4s or 8s would be"
             )
         );
         assert!(window(s(8), Some(s(0)), None).contains("slide of the window is 0ns"));

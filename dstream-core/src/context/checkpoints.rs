@@ -303,7 +303,8 @@ impl Checkpoints {
         if let Some(frozen) = &mut self.frozen {
             if let Some(grown) = frozen.grown(self.log.bytes()) {
                 crate::logs::warn!(
-                    "the log of receivers has grown by {} MiB since a batch failed, and grows until the program is restarted",
+                    "the log of receivers has grown by {} MiB since a batch failed, and grows until the \
+                     program is restarted",
                     grown >> 20
                 );
             }
@@ -318,8 +319,9 @@ impl Checkpoints {
         } else {
             self.frozen = Some(Frozen::new(self.log.bytes()));
             crate::logs::error!(
-                "the batch at {time} failed, so the checkpoint stays before it, and no later batch is written down: when \
-                 what made it fail is mended, restart the program, which then runs it and all later ones again"
+                "the batch at {time} failed, so the checkpoint stays before it, and no later batch is \
+                 written down: when what made it fail is mended, restart the program, which then runs it and \
+                 all later ones again"
             );
         }
     }
@@ -357,8 +359,9 @@ fn replay(batch: &PendingBatch, sources: &[(String, Arc<dyn AnyInput>)], forget:
             return Err(Error::source(
                 name,
                 format_args!(
-                    "the batch at {time} had begun before the restart with records of this source, which the program does not \
-                     have any more: put it back until that batch is done, or let its records go with `forget = [\"{name}\"]`"
+                    "the batch at {time} had begun before the restart with records of this source, which the \
+                     program does not have any more: put it back until that batch is done, or let its \
+                     records go with `forget = [\"{name}\"]`"
                 ),
             ));
         }
@@ -377,8 +380,8 @@ impl PendingBatch {
         let time = self.time;
         let done = self.done.get_or_insert_with(|| {
             crate::logs::warn!(
-                "the batch at {time} was begun by an older dstream, which knew its outputs by their positions only: all of them \
-                 run again, also those that have run"
+                "the batch at {time} was begun by an older dstream, which knew its outputs by their \
+                 positions only: all of them run again, also those that have run"
             );
             self.outputs = program.to_vec();
             Vec::new()
@@ -403,14 +406,14 @@ fn check(found: &Progress, ours: &str, interval: Duration, place: &str) -> Resul
     // One that has given itself no name may be any.
     if theirs != ours && [theirs, ours].iter().all(|name| *name != UNNAMED && !name.is_empty()) {
         return Err(Error::Invalid(format!(
-            "the checkpoint in `{place}` is of the application `{theirs}`, this one is `{ours}`: use another folder, or, if \
-             it is the same application, name it `{theirs}` again"
+            "the checkpoint in `{place}` is of the application `{theirs}`, this one is `{ours}`: use another \
+             folder, or, if it is the same application, name it `{theirs}` again"
         )));
     }
     if found.interval != interval {
         return Err(Error::Invalid(format!(
-            "the checkpoint in `{place}` was written with a batch interval of {:?}, this program has {:?}: change it back, or \
-             use another folder",
+            "the checkpoint in `{place}` was written with a batch interval of {:?}, this program has {:?}: \
+             change it back, or use another folder",
             found.interval, interval
         )));
     }

@@ -80,8 +80,8 @@ impl Generator {
         Ok(())
     }
 
-    /// Does what the settings say if too many batches wait. Returns how many batches are left out from the one
-    /// at `time` on, whose intervals the next one has.
+    /// Does what the settings say if too many batches wait. Returns how many batches are left out from the
+    /// one at `time` on, whose intervals the next one has.
     fn skipped(&self, queue: &BatchQueue, time: Time) -> Result<u32> {
         let Some(limit) = self.config.batches_behind() else { return Ok(0) };
         let waiting = queue.waiting();

@@ -69,8 +69,8 @@ impl fmt::Display for GivenUp {
         f.write_str(match self.recoverable {
             Recoverable::Nothing => "; it is lost, since there is no checkpoint",
             Recoverable::Checkpoint => {
-                "; a restart reads it again where its source can be read again, and what receivers had is lost: \
-                 their log is off (`Config::write_ahead_log`)"
+                "; a restart reads it again where its source can be read again, and what receivers had is \
+                 lost: their log is off (`Config::write_ahead_log`)"
             }
             Recoverable::Wal => {
                 "; a restart processes it, from the receivers' log and from sources that can be read again"

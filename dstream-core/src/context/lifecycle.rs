@@ -23,8 +23,8 @@ pub(super) enum Phase {
     Stopped,
 }
 
-/// What a context is made of, and where it is in its life. Its lock makes each step from one phase to the next
-/// atomic.
+/// What a context is made of, and where it is in its life. Its lock makes each step from one phase to the
+/// next atomic.
 pub(super) struct Lifecycle {
     pub(super) name: String,
     pub(super) phase: Phase,
@@ -96,8 +96,8 @@ impl Lifecycle {
         }
     }
 
-    /// The pipelines that are added. An error if the context is started or stopped, which says that `what` comes
-    /// too late.
+    /// The pipelines that are added. An error if the context is started or stopped, which says that `what`
+    /// comes too late.
     pub(super) fn can_add(&mut self, what: &str) -> Result<&mut Vec<Pipeline>> {
         match &mut self.phase {
             Phase::Initialized { pipelines } => Ok(pipelines),

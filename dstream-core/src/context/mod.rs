@@ -110,8 +110,8 @@ impl Drop for Handle {
         drop(lifecycle);
         if pipelines > 0 {
             crate::logs::warn!(
-                "a context with {pipelines} pipelines is dropped, and nothing has run: it was neither started (`start`) \
-                 nor stepped (`run_batches`) nor run to its end (`run_to_end`)"
+                "a context with {pipelines} pipelines is dropped, and nothing has run: it was neither \
+                 started (`start`) nor stepped (`run_batches`) nor run to its end (`run_to_end`)"
             );
         }
     }
@@ -281,7 +281,9 @@ impl StreamingContext {
         let mut lifecycle = inner.lock();
         if lifecycle.state() == ContextState::Initialized {
             return Err(Error::State(
-                "`await_termination` waits for the end of a context that has not been started: call `start` first".into(),
+                "`await_termination` waits for the end of a context that has not been started: call `start` \
+                 first"
+                    .into(),
             ));
         }
         let returned = lifecycle.failures.returned();

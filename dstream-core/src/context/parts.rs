@@ -51,8 +51,9 @@ impl Lifecycle {
         let operators = self.operators.iter().chain(&parts.operators).filter(is_kept);
         if let Some((name, places)) = twice(operators.map(|operator| (&*operator.name, &operator.op))) {
             return Err(Error::Invalid(format!(
-                "two operators of this context are called `{name}`, {places}: a checkpoint could not tell them apart. Give \
-                 each pipeline a name of its own, which becomes part of theirs: `stream!(ssc, name = \"..\", {{ .. }})`"
+                "two operators of this context are called `{name}`, {places}: a checkpoint could not tell \
+                 them apart. Give each pipeline a name of its own, which becomes part of theirs: \
+                 `stream!(ssc, name = \"..\", {{ .. }})`"
             )));
         }
         for SourcePart { name, op, input } in parts.sources {
@@ -91,8 +92,9 @@ impl Lifecycle {
             && let Some(Operator { name, op, .. }) = self.operators.first()
         {
             return Err(Error::Invalid(format!(
-                "`{}` at {}:{} keeps something from batch to batch, `{name}`, and needs each batch: `OnBehind::Merge` is for \
-                 pipelines without windows and state. Use `OnBehind::RunEach` for this one",
+                "`{}` at {}:{} keeps something from batch to batch, `{name}`, and needs each batch: \
+                 `OnBehind::Merge` is for pipelines without windows and state. Use `OnBehind::RunEach` for \
+                 this one",
                 op.name, op.file, op.line
             )));
         }
@@ -104,17 +106,19 @@ impl Lifecycle {
         let charts = self.outputs.iter().filter(|output| output.op.name == "dashboard");
         if let Some((name, places)) = twice(charts.map(|output| (&*output.name, &output.op))) {
             return Err(Error::Invalid(format!(
-                "two charts of this context are called `{name}`, {places}: a page could not tell them apart. Name one of them \
-                 with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, name = \"..\", {{ .. }})`"
+                "two charts of this context are called `{name}`, {places}: a page could not tell them apart. \
+                 Name one of them with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, name \
+                 = \"..\", {{ .. }})`"
             )));
         }
         if self.checkpoint.is_none() {
             let lost = |operator: &&Operator| operator.has_state && !self.volatile_state;
             return match self.operators.iter().find(lost) {
                 Some(Operator { name, op, .. }) => Err(Error::Invalid(format!(
-                    "`{}` at {}:{} keeps state, `{name}`, which would be lost at the first stop: give the context a checkpoint, with \
-                     `StreamingContext::with_checkpoint(batch, \"folder\")` or `Config::checkpoint(\"folder\")`; where it may be lost, \
-                     `Config::volatile_state(true)` says so",
+                    "`{}` at {}:{} keeps state, `{name}`, which would be lost at the first stop: give the \
+                     context a checkpoint, with `StreamingContext::with_checkpoint(batch, \"folder\")` or \
+                     `Config::checkpoint(\"folder\")`; where it may be lost, `Config::volatile_state(true)` \
+                     says so",
                     op.name, op.file, op.line
                 ))),
                 None => Ok(()),
@@ -124,14 +128,16 @@ impl Lifecycle {
         let kept = sources.filter(|(_, input)| input.keeps()).map(|((name, op), _)| (&**name, op));
         if let Some((name, places)) = twice(kept) {
             return Err(Error::Invalid(format!(
-                "two sources of this context are called `{name}`, {places}: a checkpoint could not tell them apart. Name one of them \
-                 with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, name = \"..\", {{ .. }})`"
+                "two sources of this context are called `{name}`, {places}: a checkpoint could not tell them \
+                 apart. Name one of them with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, \
+                 name = \"..\", {{ .. }})`"
             )));
         }
         if let Some((name, places)) = twice(self.outputs.iter().map(|output| (&*output.name, &output.op))) {
             return Err(Error::Invalid(format!(
-                "two outputs of this context are called `{name}`, {places}: a checkpoint could not tell which of them has run. \
-                 Name one of them with `.named(\"..\")` behind it, or their pipelines: `stream!(ssc, name = \"..\", {{ .. }})`"
+                "two outputs of this context are called `{name}`, {places}: a checkpoint could not tell \
+                 which of them has run. Name one of them with `.named(\"..\")` behind it, or their \
+                 pipelines: `stream!(ssc, name = \"..\", {{ .. }})`"
             )));
         }
         Ok(())

@@ -305,9 +305,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
-        /// What is promised: a producer that is up to ten times too fast makes no batch later than two intervals,
-        /// from the twentieth on; what the pipeline can do is done to 90 % and more; and soon after the load has
-        /// fallen nothing is held back.
+        /// What is promised: a producer that is up to ten times too fast makes no batch later than two
+        /// intervals, from the twentieth on; what the pipeline can do is done to 90 % and more; and soon
+        /// after the load has fallen nothing is held back.
         #[test]
         fn a_producer_that_is_too_fast_is_slowed_down(
             interval in prop::sample::select(vec![50u64, 100, 500, 1000, 5000]),

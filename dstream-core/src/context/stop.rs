@@ -1,4 +1,5 @@
-//! The stop, graceful or at once: it waits for what is under way, within limits of time, and ends the context.
+//! The stop, graceful or at once: it waits for what is under way, within limits of time, and ends the
+//! context.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -124,7 +124,8 @@ impl Bus {
             if !own && !queue.ended.wait_timeout(limit.saturating_sub(stopwatch.elapsed())) {
                 let left = queue.lock().events.len();
                 crate::logs::warn!(
-                    "a listener still has {left} events before it after {limit:?}: the context stops without waiting for it"
+                    "a listener still has {left} events before it after {limit:?}: the context stops without \
+                     waiting for it"
                 );
             }
         }
@@ -242,7 +243,8 @@ impl Queue {
                 panics += 1;
                 if panics == 1 {
                     crate::logs::error!(
-                        "a listener panicked, and does not know of this event; it is told of the next ones: {}: {event:?}",
+                        "a listener panicked, and does not know of this event; it is told of the next ones: \
+                         {}: {event:?}",
                         panic.message()
                     );
                 }

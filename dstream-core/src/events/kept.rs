@@ -64,7 +64,8 @@ impl fmt::Display for LookUpError {
             }
             LookUpError::NoValues(operator) => write!(
                 f,
-                "`{operator}` can't be asked for a key: operators with state can, `update_state_by_key` and `map_with_state`"
+                "`{operator}` can't be asked for a key: operators with state can, `update_state_by_key` and \
+                 `map_with_state`"
             ),
             LookUpError::Busy => f.write_str("a batch runs through the operator at this moment: ask again"),
             LookUpError::Stopped => f.write_str("the context has stopped, and its state is gone"),
@@ -76,8 +77,8 @@ impl fmt::Display for LookUpError {
 impl std::error::Error for LookUpError {}
 
 impl ContextView {
-    /// Looks up what an operator with state keeps of `key`, as of one batch. It never waits for a batch, and no
-    /// batch waits for it but for the time of one access to a hash table.
+    /// Looks up what an operator with state keeps of `key`, as of one batch. It never waits for a batch, and
+    /// no batch waits for it but for the time of one access to a hash table.
     ///
     /// The key is of any type that is serialised as that of the operator is, such as `&str` for `String`. The
     /// value is read as a `V`: the type of the state, or one that takes everything, such as
@@ -102,7 +103,9 @@ impl ContextView {
     /// let ssc = dstream::stream!(batch = 1s, conf = conf, {
     ///     let pairs = queue_stream(vec![vec![("a", 1u64), ("b", 2), ("a", 3)]]);
     ///     let totals = pairs
-    ///         .update_state_by_key(|new: &[u64], old: Option<u64>| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+    ///         .update_state_by_key(|new: &[u64], old: Option<u64>| {
+    ///             Some(old.unwrap_or(0) + new.iter().sum::<u64>())
+    ///         });
     ///     totals.print();
     /// })?;
     /// ssc.run_batches(1)?;

@@ -78,8 +78,8 @@ macro_rules! events {
                 let _ = context;
                 Ok(())
             }
-            /// The start is refused after all, as by another listener: gives up what `attached` has opened. No
-            /// event has come, and none will; `attached` may be called again.
+            /// The start is refused after all, as by another listener: gives up what `attached` has opened.
+            /// No event has come, and none will; `attached` may be called again.
             fn detached(&self) {}
             /// Is called with every event, before its own method.
             fn any(&self, event: &Event) {
@@ -275,8 +275,8 @@ pub struct InputInfo {
     pub records: Option<u64>,
     /// How many records it might have, if that was limited: see [`backpressure`](crate::backpressure).
     pub limit: Option<u64>,
-    /// What is in it, one a line: the files, or the ranges of offsets. The first twenty, and how many more there
-    /// are.
+    /// What is in it, one a line: the files, or the ranges of offsets. The first twenty, and how many more
+    /// there are.
     pub details: Vec<String>,
 }
 

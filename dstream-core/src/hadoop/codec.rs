@@ -32,7 +32,8 @@ impl Codec {
             Codec::DEFAULT => Ok(Codec::Default),
             "org.apache.hadoop.io.compress.GzipCodec" => Ok(Codec::Gzip),
             _ => Err(format!(
-                "it is compressed by `{class}`: only DefaultCodec and GzipCodec of org.apache.hadoop.io.compress can be read"
+                "it is compressed by `{class}`: only DefaultCodec and GzipCodec of \
+                 org.apache.hadoop.io.compress can be read"
             )),
         }
     }

@@ -100,7 +100,8 @@ impl<R: Read, K: Writable, V: Writable> SequenceReader<R, K, V> {
         let classes = (text(&mut from)?, text(&mut from)?);
         if (&*classes.0, &*classes.1) != (K::CLASS, V::CLASS) {
             return Err(invalid(format!(
-                "has keys of `{}` and values of `{}`, and is read as `{}` and `{}`: give the reader the types that are in it",
+                "has keys of `{}` and values of `{}`, and is read as `{}` and `{}`: give the reader the \
+                 types that are in it",
                 classes.0,
                 classes.1,
                 K::CLASS,

@@ -145,8 +145,8 @@ fn files_of_hadoop_are_read() {
     }
 }
 
-/// By the Hadoop of pyspark, whose folder the environment variable `PYSPARK` names: it is too large to be had in
-/// every test.
+/// By the Hadoop of pyspark, whose folder the environment variable `PYSPARK` names: it is too large to be had
+/// in every test.
 #[test]
 fn hadoop_reads_what_is_written() {
     use std::{env, io::Write, process::Command};

@@ -25,7 +25,8 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     ///     clicks.cogroup(views, partitions = 1).collect_to(&out);
     /// })?;
     /// ssc.run_batches(1)?;
-    /// assert_eq!(out.values(), [vec![("ad1".into(), (vec![3, 5], vec![])), ("ad2".into(), (vec![], vec![100]))]]);
+    /// assert_eq!(out.values(),
+    ///     [vec![("ad1".into(), (vec![3, 5], vec![])), ("ad2".into(), (vec![], vec![100]))]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn cogroup<Q: Key<Owned = K::Owned>, W: Record>(

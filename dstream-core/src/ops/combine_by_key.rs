@@ -25,7 +25,8 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     /// let out = Collected::new();
     /// let ssc = dstream::stream!(batch = 1s, {
     ///     let pairs = queue_stream(vec![vec![("a", 1.0), ("b", 5.0), ("a", 2.0)]]);
-    ///     let sums = pairs.combine_by_key(|x| (x, 1), |(sum, n), x| (sum + x, n + 1), |a, b| (a.0 + b.0, a.1 + b.1));
+    ///     let sums = pairs.combine_by_key(|x| (x, 1), |(sum, n), x| (sum + x, n + 1),
+    ///         |a, b| (a.0 + b.0, a.1 + b.1));
     ///     sums.map_values(|(sum, n)| sum / n as f64).filter(|(key, _)| key == "a").collect_to(&out);
     /// })?;
     /// ssc.run_batches(1)?;

@@ -19,7 +19,8 @@ impl<T: Key> DStream<T> {
     ///     words.count_by_value_and_window(2s, 1s).collect_to(&out);
     /// })?;
     /// ssc.run_batches(4)?;
-    /// assert_eq!(out.values(), [vec![("a".into(), 2)], vec![("a".into(), 3)], vec![("a".into(), 1)], vec![]]);
+    /// assert_eq!(out.values(),
+    ///     [vec![("a".into(), 2)], vec![("a".into(), 3)], vec![("a".into(), 1)], vec![]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn count_by_value_and_window(self, length: Duration, slide: Duration) -> DStream<(T::Owned, u64)> {

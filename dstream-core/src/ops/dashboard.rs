@@ -16,8 +16,8 @@ impl<T: Record> DStream<T> {
     ///
     /// The [module](crate::chart) says which kinds there are, and which records each of them takes.
     ///
-    /// The data is an event, [`ChartUpdated`], for every [listener](crate::events::Listener). The web page of a
-    /// program, `Config::ui` of the feature `ui`, is one; it shows all charts under `/dashboard`.
+    /// The data is an event, [`ChartUpdated`], for every [listener](crate::events::Listener). The web page of
+    /// a program, `Config::ui` of the feature `ui`, is one; it shows all charts under `/dashboard`.
     ///
     /// A title that is a string literal is the output's name, as if `named` said so. Two charts of a context
     /// can't have the same name.
@@ -99,8 +99,8 @@ impl<K: Kind> Dashboard<K> {
         ChartSink { rows: TopRows::new(limit), chart: std::marker::PhantomData }
     }
 
-    /// The batch as records for this chart. Apart from [`emit`](ToChart::emit), so that the type of the records
-    /// is known before the compiler asks whether a chart shows them.
+    /// The batch as records for this chart. Apart from [`emit`](ToChart::emit), so that the type of the
+    /// records is known before the compiler asks whether a chart shows them.
     pub fn of<'a, T>(&'a self, rdd: &'a Rdd<T>) -> ToChart<'a, K, T> {
         ToChart { dashboard: self, rdd }
     }

@@ -37,8 +37,8 @@ impl<T: Record> DStream<T> {
     /// # Ok::<(), dstream::Error>(())
     /// ```
     ///
-    /// A closure that returns a future does as well: `|rdd| async move { .. }`. What such a block captures it takes away, so
-    /// clone that before the block: the closure is called for every batch.
+    /// A closure that returns a future does as well: `|rdd| async move { .. }`. What such a block
+    /// captures it takes away, so clone that before the block: the closure is called for every batch.
     ///
     /// Options `retry` and `on_error`: see [`sink`](crate::sink).
     pub fn foreach_rdd_async<O: Outcome>(self, f: impl AsyncFnMut(Rdd<T::Owned>) -> O) -> StreamOutput {

@@ -21,7 +21,8 @@ impl<K: Key, V: Record> DStream<(K, V)> {
     ///     pairs.group_by_key_and_window(2s, 1s).collect_to(&out);
     /// })?;
     /// ssc.run_batches(3)?;
-    /// assert_eq!(out.values(), [[("a".into(), vec![1])], [("a".into(), vec![1, 2, 3])], [("a".into(), vec![2, 3])]]);
+    /// assert_eq!(out.values(),
+    ///     [[("a".into(), vec![1])], [("a".into(), vec![1, 2, 3])], [("a".into(), vec![2, 3])]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
     pub fn group_by_key_and_window(

@@ -67,12 +67,12 @@ impl<T: Record<Owned: Serialize + DeserializeOwned>> DStream<T> {
 }
 
 impl<K: Writable, V: Writable, T: Record<Owned = (K, V)>> DStream<T> {
-    /// Writes each batch of pairs into a folder of Hadoop's [SequenceFiles](crate::hadoop), as Spark, Hive and
-    /// MapReduce read them.
+    /// Writes each batch of pairs into a folder of Hadoop's [SequenceFiles](crate::hadoop), as Spark, Hive
+    /// and MapReduce read them.
     ///
     /// What keys and values are in the files says [`Writable`]. Folders and options are
-    /// those of [`save_as_text_files`](DStream::save_as_text_files), and `compression = Compression::Block` or
-    /// `Record` compresses them (see [`Compression`](crate::hadoop::Compression)).
+    /// those of [`save_as_text_files`](DStream::save_as_text_files), and `compression = Compression::Block`
+    /// or `Record` compresses them (see [`Compression`](crate::hadoop::Compression)).
     ///
     /// ```
     /// use dstream::{hadoop::Compression, prelude::*};

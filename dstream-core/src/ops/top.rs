@@ -41,7 +41,8 @@ impl<T: Record<Owned: Ord>> DStream<T> {
     message = "`{Self}` has no total order",
     label = "needs records, or keys, that are `Ord`",
     note = "a type of your own: `#[derive(PartialEq, Eq, PartialOrd, Ord)]`",
-    note = "floating-point numbers: compare an integer in their place, as in `top(3, |x| (x * 1000.0) as i64)`",
+    note = "floating-point numbers: compare an integer in their place, as in `top(3, |x| (x * 1000.0) as \
+            i64)`",
     note = "records that have no order: say by what they are compared, as in `top(3, |(_, count)| *count)`"
 )]
 pub trait Ordered: Ord {}

@@ -41,7 +41,8 @@ impl<'a> Word<'a> {
     /// let out = Collected::new();
     /// let ssc = dstream::stream!(batch = 1s, {
     ///     let lines = queue_stream(vec![vec!["to be or not", "to be"]]);
-    ///     let longest = lines.flat_map(|line| Word::of(line).map(|word| (word, line.len()))).reduce_by_key(usize::max);
+    ///     let longest = lines.flat_map(|line| Word::of(line).map(|word| (word, line.len())))
+    ///         .reduce_by_key(usize::max);
     ///     longest.filter(|(word, _)| word == "to").collect_to(&out);
     /// })?;
     /// ssc.run_batches(1)?;

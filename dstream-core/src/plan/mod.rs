@@ -90,8 +90,8 @@ pub struct OperatorPlan {
     /// Its arguments in short. Of closures there is only the head, as in `|a, b| ..`.
     pub arguments: String,
     /// How events and the messages of a context name it: a source as it names itself, as in
-    /// `socket_text_stream(localhost:9999)`, or by `named`, with a number where another source has that name; an operator that keeps something, and an output, by the name
-    /// that the program's text gives it.
+    /// `socket_text_stream(localhost:9999)`, or by `named`, with a number where another source has that name;
+    /// an operator that keeps something, and an output, by the name that the program's text gives it.
     pub name: Option<String>,
     /// Where it runs.
     pub kind: OperatorKind,

@@ -36,7 +36,8 @@ foreign! {
 
 #[cfg(feature = "chrono")]
 foreign! {
-    keys: chrono::DateTime<chrono::Utc>, chrono::NaiveDate, chrono::NaiveTime, chrono::NaiveDateTime, chrono::Weekday,
+    keys: chrono::DateTime<chrono::Utc>, chrono::NaiveDate, chrono::NaiveTime, chrono::NaiveDateTime,
+        chrono::Weekday,
         chrono::Month;
     values: chrono::DateTime<chrono::FixedOffset>, chrono::TimeDelta
 }

@@ -197,7 +197,8 @@ impl<F: SinkFixture> Check<F> {
         let surplus = difference(&found, &expected);
         let missing = difference(&expected, &found);
         Err(format!(
-            "{doing}: a reader sees {} records, expected {}; missing: {missing:?}; twice, or not expected: {surplus:?}",
+            "{doing}: a reader sees {} records, expected {}; missing: {missing:?}; twice, or not expected: \
+             {surplus:?}",
             found.len(),
             expected.len()
         ))

@@ -143,9 +143,9 @@ impl<T: Data + Serialize + DeserializeOwned> Sink<T> for ObjectFiles {
 
 /// A folder of part files for each batch, which appears whole: what a sink of a file format is made of.
 ///
-/// `prefix-TIME.suffix` is the folder, where `TIME` is the batch's time in milliseconds. It is written under a
-/// hidden name, brought to the disk and renamed, with `_SUCCESS` in it. A batch that is run again replaces its
-/// folder; what is no folder of part files is never replaced.
+/// `prefix-TIME.suffix` is the folder, where `TIME` is the batch's time in milliseconds. It is written under
+/// a hidden name, brought to the disk and renamed, with `_SUCCESS` in it. A batch that is run again replaces
+/// its folder; what is no folder of part files is never replaced.
 ///
 /// Each method is called by the method of the same name of a [`Sink`].
 ///

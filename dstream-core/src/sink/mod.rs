@@ -75,7 +75,8 @@
 //! let database = Database::default();
 //! let table = Table { database: database.clone(), context: None };
 //! let ssc = dstream::stream!(batch = 1s, name = "shop", {
-//!     queue_stream(vec![vec![1u64, 2], vec![3]]).map(|n| n * 10).write_to(table, retry = Retry::new().attempts(5));
+//!     queue_stream(vec![vec![1u64, 2], vec![3]]).map(|n| n * 10)
+//!         .write_to(table, retry = Retry::new().attempts(5));
 //! })?;
 //! ssc.run_batches(2)?;
 //! assert_eq!(database.0.lock().map(|database| database.0.clone()).ok(), Some(vec![10, 20, 30]));

@@ -218,8 +218,8 @@ impl<T> Attempts<'_, '_, T> {
             });
             if attempt.is_power_of_two() {
                 crate::logs::warn!(
-                    "`{name}` could not write the batch at {time} in attempt {attempt}, and tries again in {delay:?}; later \
-                     batches wait: {error}"
+                    "`{name}` could not write the batch at {time} in attempt {attempt}, and tries again in \
+                     {delay:?}; later batches wait: {error}"
                 );
             }
             if !clock.wait_until(clock.now() + delay, context.stopping()) {

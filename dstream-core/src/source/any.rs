@@ -51,7 +51,8 @@ use crate::{
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream of `{T}`",
-    note = "sources whose records own all they have are one, and every `StreamHandle<{T}>`; `stream!(ssc, {{ ..; records }})` makes a handle of any stream",
+    note = "sources whose records own all they have are one, and every `StreamHandle<{T}>`; `stream!(ssc, {{ \
+            ..; records }})` makes a handle of any stream",
     note = "a receiver becomes one by `receiver_stream(receiver)`"
 )]
 pub trait RecordStream<T>:
@@ -129,8 +130,10 @@ impl<T: Data> RecordStream<T> for &StreamHandle<T> {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a stream of text",
-    note = "sources of text are one (`socket_text_stream`, `text_file_stream`, `queue_stream` of `&str` or `String`, ..), and a `StreamHandle` of `Str` or `String`",
-    note = "a source of your own is one if its blocks are `dstream::source::TextRecords`; a receiver, by `receiver_stream(receiver)`"
+    note = "sources of text are one (`socket_text_stream`, `text_file_stream`, `queue_stream` of `&str` or \
+            `String`, ..), and a `StreamHandle` of `Str` or `String`",
+    note = "a source of your own is one if its blocks are `dstream::source::TextRecords`; a receiver, by \
+            `receiver_stream(receiver)`"
 )]
 pub trait TextStream: Sealed {
     /// What its blocks come from.

@@ -98,7 +98,8 @@ impl Decoder for DelimiterDecoder {
         let found = memchr::memchr(self.delimiter, &buf[self.searched..]).map(|at| self.searched + at);
         if found.unwrap_or(buf.len()) > self.max_length {
             return Err(format!(
-                "no delimiter {:#04x} after {} bytes: is this the right delimiter? (see `DelimiterDecoder::max_length`)",
+                "no delimiter {:#04x} after {} bytes: is this the right delimiter? (see \
+                 `DelimiterDecoder::max_length`)",
                 self.delimiter, self.max_length
             )
             .into());
@@ -173,8 +174,8 @@ impl Decoder for LengthDecoder {
         let length = usize::try_from(found).unwrap_or(usize::MAX);
         if length > self.max_length {
             return Err(format!(
-                "a record of {found} bytes, but at most {} are expected: is its length a big-endian number of {} \
-                 bytes? (see `LengthDecoder::max_length`)",
+                "a record of {found} bytes, but at most {} are expected: is its length a big-endian number \
+                 of {} bytes? (see `LengthDecoder::max_length`)",
                 self.max_length, self.prefix
             )
             .into());

@@ -168,7 +168,8 @@ impl<T> History<T> {
     fn why_missing(&self, time: Time) -> String {
         match (self.batches.front(), self.batches.back()) {
             (Some((first, _)), Some((last, _))) if time <= *last => format!(
-                "the batch at {time} is not remembered, only those from {first} to {last}: keep more with `remember(duration)`"
+                "the batch at {time} is not remembered, only those from {first} to {last}: keep more with \
+                 `remember(duration)`"
             ),
             (_, Some((last, _))) => {
                 format!("the batch at {time} has not run yet: the newest is that of {last}")
@@ -224,7 +225,8 @@ impl fmt::Debug for SourceOf {
 #[diagnostic::on_unimplemented(
     message = "the records of `{Self}` are not known to be `dstream::Data`, so no chain can start from it",
     label = "a chain starts from records that own all they have",
-    note = "bound the type parameters of the function: `T: dstream::Data`, and a key by `K: dstream::Data + dstream::Key`"
+    note = "bound the type parameters of the function: `T: dstream::Data`, and a key by `K: dstream::Data + \
+            dstream::Key`"
 )]
 pub trait ChainInput: Send + 'static {
     /// One partition.
@@ -275,7 +277,8 @@ impl<T: Data> ChainInput for StreamHandle<T> {
         }
         let OpMeta { name, file, line, .. } = self.shared.op;
         Err(Error::Invalid(format!(
-            "the stream `{name}` at {file}:{line} belongs to another context: a chain can only start from streams of its own"
+            "the stream `{name}` at {file}:{line} belongs to another context: a chain can only start from \
+             streams of its own"
         )))
     }
 

@@ -294,9 +294,10 @@ impl<S: Source> AnyInput for Input<S> {
             Error::source(
                 &self.shared.name,
                 format_args!(
-                    "the batch at {time} had begun before the restart, and what it has of this source can't be read: {what}. \
-                     Run the program that wrote the checkpoint until that batch is done (a field that is added to a plan needs \
-                     `#[serde(default)]`), or let this part of the batch go with `forget = [\"{}\"]`",
+                    "the batch at {time} had begun before the restart, and what it has of this source can't \
+                     be read: {what}. Run the program that wrote the checkpoint until that batch is done (a \
+                     field that is added to a plan needs `#[serde(default)]`), or let this part of the batch \
+                     go with `forget = [\"{}\"]`",
                     self.shared.name
                 ),
             )

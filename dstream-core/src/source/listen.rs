@@ -42,7 +42,8 @@ use crate::{
 /// let mut client = TcpStream::connect(address.recv()?)?;
 /// writeln!(client, "hello")?;
 /// drop(client);
-/// # while !out.values().concat().contains(&"hello".into()) && out.wait_for(out.values().len() + 1, std::time::Duration::from_secs(9)) {}
+/// # while !out.values().concat().contains(&"hello".into())
+/// #     && out.wait_for(out.values().len() + 1, std::time::Duration::from_secs(9)) {}
 /// ssc.stop_gracefully();
 /// assert_eq!(out.values().concat(), ["hello"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())

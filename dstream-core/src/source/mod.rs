@@ -131,8 +131,8 @@ pub trait Source: Send + 'static {
     /// out.
     fn blocks(&mut self, time: Time, plan: &Self::Plan) -> Result<Vec<Self::Block>>;
 
-    /// What the plan says, for people who look at a batch: the files, or a range of offsets, one a line. Asked
-    /// only if somebody [listens](crate::events). By itself nothing is said.
+    /// What the plan says, for people who look at a batch: the files, or a range of offsets, one a line.
+    /// Asked only if somebody [listens](crate::events). By itself nothing is said.
     fn details(&self, plan: &Self::Plan) -> Vec<String> {
         let _ = plan;
         Vec::new()
@@ -188,7 +188,9 @@ pub trait Source: Send + 'static {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a source of records",
     label = "a chain starts at a stream of this block or at a source",
-    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values that implement `dstream::source::Source` or `dstream::receiver::Receiver`; a `StreamHandle` is one, too",
+    note = "sources are calls like `socket_text_stream(host, port)` or `queue_stream(batches)`, and values \
+            that implement `dstream::source::Source` or `dstream::receiver::Receiver`; a `StreamHandle` is \
+            one, too",
     note = "a parameter that is an `impl TextStream` becomes one by `text_stream(lines)`"
 )]
 pub trait IntoSource<M> {

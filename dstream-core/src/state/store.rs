@@ -219,8 +219,8 @@ impl<K: Key<Owned = K> + Data, S: Data> StateTables<K, S> {
             }
             entries.into_iter().for_each(|entry| buckets[at].keys.merge(entry, |_, last| last));
         }
-        // Converted entries are rewritten as a whole, and so is a checkpoint of this process alone that has keys
-        // which another one owns now.
+        // Converted entries are rewritten as a whole, and so is a checkpoint of this process alone that has
+        // keys which another one owns now.
         if self.restored && !self.migration.is_converted() && !foreign {
             let changelog = || Changelog { touched: Vec::new(), removed: Vec::new() };
             buckets.iter_mut().for_each(|bucket| bucket.changelog = Some(changelog()));
@@ -315,8 +315,8 @@ impl<K: Key<Owned = K> + Portable, S: Portable> StateTables<K, S> {
     pub(super) fn look_up(&self, key: &[u8]) -> Result<KeptBytes, String> {
         if self.failed_with.is_some() {
             return Err(
-                "a batch has failed in this operator: what it keeps is not right any more, until a restart goes on \
-                 from the last checkpoint"
+                "a batch has failed in this operator: what it keeps is not right any more, until a restart \
+                 goes on from the last checkpoint"
                     .to_owned(),
             );
         }

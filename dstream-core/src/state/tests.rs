@@ -87,7 +87,8 @@ proptest! {
         for (k, pairs) in (1..).zip(&stream) {
             let b = batch(k);
             let view = operator.step_keyed(&b, &OP, groups(&b, pairs, buckets), fold);
-            let keys: Vec<u8> = (0..9).filter(|key| naive.contains_key(key) || pairs.iter().any(|(k, _)| k == key)).collect();
+            let keys: Vec<u8> =
+                (0..9).filter(|key| naive.contains_key(key) || pairs.iter().any(|(k, _)| k == key)).collect();
             for key in keys {
                 let new: Vec<i64> = pairs.iter().filter(|(k, _)| *k == key).map(|(_, n)| *n).collect();
                 if let Some(state) = fold(&key, &new, naive.remove(&key)) {
@@ -116,13 +117,16 @@ proptest! {
         (logged_from, restart) in (1usize..10, 1usize..20),
     ) {
         let pairs: Vec<_> = initial.clone().into_iter().collect();
-        let new = || MapWithState::<u8, i64>::new(buckets, timeout.map(seconds)).initial(Rdd::parallelize(pairs.clone()));
+        let new = || MapWithState::<u8, i64>::new(buckets, timeout.map(seconds))
+            .initial(Rdd::parallelize(pairs.clone()));
         let (mut operator, mut store) = (new(), Store::default());
         // State, and the batch that refreshed it.
-        let mut naive: BTreeMap<u8, (i64, usize)> = initial.iter().map(|(key, state)| (*key, (*state, 1))).collect();
+        let mut naive: BTreeMap<u8, (i64, usize)> =
+            initial.iter().map(|(key, state)| (*key, (*state, 1))).collect();
         for (k, pairs) in (1..).zip(&stream) {
             let b = batch(k);
-            let (events, view) = operator.step_timed(&b, &OP, scattered(&b, pairs, buckets), |time, key, value, state| {
+            let (events, view) =
+                operator.step_timed(&b, &OP, scattered(&b, pairs, buckets), |time, key, value, state| {
                 assert_eq!(time, b.time());
                 let before = state.get().copied();
                 match value {
@@ -148,8 +152,10 @@ proptest! {
                 calls.extend((*n != 7).then_some((*key, Some(*n), before)));
             }
             // Strictly older than the batch minus the timeout.
-            let out: Vec<u8> = naive.iter().filter(|(_, (_, seen))| timeout.is_some_and(|d| seen + d < k)).map(|(key, _)| *key).collect();
-            let mut timeouts: Vec<_> = out.into_iter().map(|key| (key, None, naive.remove(&key).map(|(state, _)| state))).collect();
+            let out: Vec<u8> = naive.iter().filter(|(_, (_, seen))| timeout.is_some_and(|d| seen + d < k))
+                .map(|(key, _)| *key).collect();
+            let mut timeouts: Vec<_> =
+                out.into_iter().map(|key| (key, None, naive.remove(&key).map(|(state, _)| state))).collect();
             let mut found = events.unwrap().collect();
             if buckets == 1 {
                 // Calls in the order of the records, then time-outs.
@@ -161,7 +167,8 @@ proptest! {
             found.sort();
             timeouts.sort();
             prop_assert_eq!(found, timeouts);
-            prop_assert_eq!(shown(&view), naive.iter().map(|(key, (state, _))| (*key, *state)).collect::<Vec<_>>());
+            prop_assert_eq!(shown(&view),
+                naive.iter().map(|(key, (state, _))| (*key, *state)).collect::<Vec<_>>());
             drop(view);
             if k >= logged_from || k == restart {
                 store.take(&mut operator);

@@ -128,7 +128,8 @@ fn check_combiner<Q: Key<Owned: Key + Ord> + Clone>(tasks: &[&[Q]], buckets: usi
 proptest! {
     #[test]
     fn tasks_put_together_are_like_a_map(
-        words in proptest::collection::vec("[ab]{0,3}|c{12,18}", 0..400), cut in 0usize..400, buckets in 1usize..40
+        words in proptest::collection::vec("[ab]{0,3}|c{12,18}", 0..400), cut in 0usize..400,
+        buckets in 1usize..40
     ) {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let (left, right) = words.split_at(cut.min(words.len()));
@@ -256,7 +257,9 @@ proptest! {
     }
 
     #[test]
-    fn removal_leaves_the_others_of_a_chain(steps in proptest::collection::vec((any::<bool>(), 0u8..20), 0..300)) {
+    fn removal_leaves_the_others_of_a_chain(
+        steps in proptest::collection::vec((any::<bool>(), 0u8..20), 0..300)
+    ) {
         check_removal(steps.into_iter().map(|(remove, key)| (remove, Colliding(key))).collect());
     }
 }

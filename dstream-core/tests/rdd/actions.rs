@@ -59,7 +59,8 @@ proptest! {
         all.iter().for_each(|(k, _)| *counts.entry(k.clone()).or_default() += 1);
         prop_assert_eq!(pairs.count_by_key(), counts);
         prop_assert_eq!(pairs.collect_as_map(), all.iter().cloned().collect::<HashMap<_, _>>());
-        prop_assert_eq!(pairs.clone().map(|pair| pair).collect_as_map(), all.into_iter().collect::<HashMap<_, _>>());
+        prop_assert_eq!(pairs.clone().map(|pair| pair).collect_as_map(),
+            all.into_iter().collect::<HashMap<_, _>>());
     }
 }
 

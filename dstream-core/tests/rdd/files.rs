@@ -45,7 +45,9 @@ proptest! {
     }
 
     #[test]
-    fn lines_come_back(input in proptest::collection::vec(proptest::collection::vec("[^\r\n]{0,9}", 0..6), 0..4)) {
+    fn lines_come_back(
+        input in proptest::collection::vec(proptest::collection::vec("[^\r\n]{0,9}", 0..6), 0..4)
+    ) {
         let (_dir, path) = folder();
         rdd(&input).save_as_text_file(&path)?;
         let lines = Rdd::text_file(&path)?;
@@ -90,7 +92,8 @@ proptest! {
         // Whatever it is, it is no panic, and no more memory than the file is worth.
         if let Err(error) = Rdd::<Vec<(String, Option<u32>)>>::object_file(&path) {
             let error = error.to_string();
-            prop_assert!(error.contains("have its fields changed?") || error.contains("is cut off"), "{}", error);
+            prop_assert!(error.contains("have its fields changed?") || error.contains("is cut \
+                off"), "{}", error);
         }
     }
 }

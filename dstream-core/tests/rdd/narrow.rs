@@ -16,7 +16,8 @@ proptest! {
         let chain = rdd(&input).map(|n| u32::from(n) * 3).filter(|n| n % 2 == 0).flat_map(|n| [n, n + 1]);
         let naive: Vec<Vec<u32>> = input
             .iter()
-            .map(|part| part.iter().map(|n| u32::from(*n) * 3).filter(|n| n % 2 == 0).flat_map(|n| [n, n + 1]).collect())
+            .map(|part| part.iter().map(|n| u32::from(*n) * 3).filter(|n| n % 2 == 0).flat_map(|n| [n, n + 1])
+                .collect())
             .collect();
         prop_assert_eq!(parts(&chain.evaluate()), naive);
     }
@@ -24,7 +25,8 @@ proptest! {
     #[test]
     fn partitions_are_seen_whole_also_empty_ones(input in partitions()) {
         let sums: Vec<u32> = input.iter().map(|part| part.iter().map(|n| u32::from(*n)).sum()).collect();
-        prop_assert_eq!(rdd(&input).map_partitions(|part| [part.map(u32::from).sum::<u32>()]).collect(), sums);
+        let found = rdd(&input).map_partitions(|part| [part.map(u32::from).sum::<u32>()]);
+        prop_assert_eq!(found.collect(), sums);
         prop_assert_eq!(rdd(&input).glom().collect(), input);
     }
 
@@ -36,7 +38,8 @@ proptest! {
         prop_assert_eq!(pairs.clone().map_values(|v| u32::from(v) + 1).collect(), naive);
         let naive: Vec<_> = all.iter().flat_map(|(k, v)| (0..v % 3).map(move |i| (k.clone(), i))).collect();
         prop_assert_eq!(pairs.clone().flat_map_values(|v| 0..v % 3).collect(), naive);
-        prop_assert_eq!(pairs.clone().keys().collect(), all.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>());
+        prop_assert_eq!(pairs.clone().keys().collect(),
+            all.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>());
         // By reference, nothing is cloned.
         prop_assert_eq!(pairs.by_ref().values().collect(), all.iter().map(|(_, v)| v).collect::<Vec<_>>());
     }

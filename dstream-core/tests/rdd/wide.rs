@@ -19,12 +19,14 @@ proptest! {
     fn keyed_aggregations(input in pairs()) {
         let all = groups(&flat(&input));
         let pairs = rdd(&input);
-        prop_assert_eq!(sorted(pairs.clone().group_by_key().collect()), all.clone().into_iter().collect::<Vec<_>>());
+        prop_assert_eq!(sorted(pairs.clone().group_by_key().collect()),
+            all.clone().into_iter().collect::<Vec<_>>());
 
         // Not commutative: the order of the values counts.
         let joined = pairs.by_ref().map_values(|v| v.to_string()).reduce_by_key(|a, b| a + "," + &b);
         let text = |vs: &Vec<u8>| vs.iter().map(u8::to_string).collect::<Vec<_>>().join(",");
-        prop_assert_eq!(sorted(joined.collect()), all.iter().map(|(k, vs)| (k.clone(), text(vs))).collect::<Vec<_>>());
+        prop_assert_eq!(sorted(joined.collect()),
+            all.iter().map(|(k, vs)| (k.clone(), text(vs))).collect::<Vec<_>>());
 
         let combined = pairs.combine_by_key(
             |v| vec![v],
@@ -121,7 +123,9 @@ proptest! {
     }
 
     #[test]
-    fn borrowed_and_owned_keys_go_to_the_same_partitions(words in proptest::collection::vec("[a-c]{0,3}", 0..60)) {
+    fn borrowed_and_owned_keys_go_to_the_same_partitions(
+        words in proptest::collection::vec("[a-c]{0,3}", 0..60)
+    ) {
         let owned = Rdd::parallelize_in(words.clone(), 3);
         let borrowed = owned.by_ref().map(|w| (w.as_str(), 1u64)).reduce_by_key(|a, b| a + b);
         let counts = owned.map(|w| (w, 1u64)).reduce_by_key(|a, b| a + b);

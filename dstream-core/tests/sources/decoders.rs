@@ -98,7 +98,8 @@ proptest! {
         let record = vec![b'x'; length];
         let fits = length <= max;
         let delimited = [record.as_slice(), b"\n"].concat();
-        prop_assert_eq!(decode(DelimiterDecoder::new(b'\n').max_length(max), &delimited, &[chunk]).is_ok(), fits);
+        let decoder = DelimiterDecoder::new(b'\n').max_length(max);
+        prop_assert_eq!(decode(decoder, &delimited, &[chunk]).is_ok(), fits);
         let prefixed = framed(&[record], 8);
         prop_assert_eq!(decode(LengthDecoder::u64().max_length(max), &prefixed, &[chunk]).is_ok(), fits);
     }
@@ -108,12 +109,14 @@ proptest! {
 fn what_is_refused_says_why() {
     assert_eq!(
         decode(DelimiterDecoder::new(0).max_length(4), b"12345", &[2]),
-        Err("no delimiter 0x00 after 4 bytes: is this the right delimiter? (see `DelimiterDecoder::max_length`)".into())
+        Err("no delimiter 0x00 after 4 bytes: is this the right delimiter? (see \
+             `DelimiterDecoder::max_length`)"
+            .into())
     );
     assert_eq!(
         decode(LengthDecoder::u64(), &[0xff; 8], &[8]),
-        Err("a record of 18446744073709551615 bytes, but at most 16777216 are expected: is its length a big-endian \
-             number of 8 bytes? (see `LengthDecoder::max_length`)"
+        Err("a record of 18446744073709551615 bytes, but at most 16777216 are expected: is its length a \
+             big-endian number of 8 bytes? (see `LengthDecoder::max_length`)"
             .into())
     );
 }

@@ -134,15 +134,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
-    fn the_lines_of_files_are_those_of_their_text(texts in prop::collection::vec("[a\u{e9}\r\n]{0,20}", 0..8)) {
+    fn the_lines_of_files_are_those_of_their_text(
+        texts in prop::collection::vec("[a\u{e9}\r\n]{0,20}", 0..8)
+    ) {
         let folder = Folder::new();
         let mut files = Watched::start(text_file_stream(folder.path()));
         for (at, text) in texts.iter().enumerate() {
             folder.write(&at.to_string(), text, 9_000 + at as u64);
         }
         let expected: Vec<&str> = texts.iter().flat_map(|text| {
-            text.strip_suffix('\n').unwrap_or(text).split('\n').take(if text.is_empty() { 0 } else { usize::MAX })
-                .zip(ends(text)).map(|(line, ended)| if ended { line.strip_suffix('\r').unwrap_or(line) } else { line })
+            text.strip_suffix('\n').unwrap_or(text).split('\n')
+                .take(if text.is_empty() { 0 } else { usize::MAX })
+                .zip(ends(text))
+                .map(|(line, ended)| if ended { line.strip_suffix('\r').unwrap_or(line) } else { line })
         }).collect();
         prop_assert_eq!(files.batch::<dstream_core::Str>(11_000), expected);
     }

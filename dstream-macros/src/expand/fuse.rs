@@ -101,7 +101,8 @@ fn block_access(graph: &Graph, tree: &[Branch], span: Span) -> TokenStream {
             }
             (Kind::Narrow(_, BlockAccess::RecordsWith(part)), _) => {
                 if let Some(part) = part(&op(*node, call, graph)) {
-                    return quote_spanned!(span => ::dstream::__private::Block::records_with(__ds_block, #part));
+                    return quote_spanned!(span =>
+                        ::dstream::__private::Block::records_with(__ds_block, #part));
                 }
             }
             _ => {}

@@ -56,8 +56,8 @@ pub(super) fn copy(pipeline: &Pipeline, publishes: bool) -> TokenStream {
 }
 
 /// The context, settings, and variables that are options: the methods don't have them, and a variable that is
-/// used nowhere else would be marked as unused. A `batch` is no expression, and what `forget` holds has no type
-/// without its use.
+/// used nowhere else would be marked as unused. A `batch` is no expression, and what `forget` holds has no
+/// type without its use.
 fn used(pipeline: &Pipeline) -> TokenStream {
     const EXPRESSIONS: [&str; 3] = ["conf", "name", "checkpoint"];
     let settings = pipeline.settings.iter().filter(|setting| {

@@ -67,7 +67,8 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     };
     let name = optional(setting("name").map(|n| quote_spanned!(site => ::std::string::String::from(#n))));
     if let Some(context) = &pipeline.context {
-        return quote_spanned!(site => ::dstream::__private::Builder::extend(::core::borrow::Borrow::borrow(&(#context)), #name));
+        return quote_spanned!(site =>
+            ::dstream::__private::Builder::extend(::core::borrow::Borrow::borrow(&(#context)), #name));
     }
     let batch = setting("batch").filter(|v| !v.is_empty()).map(|value| duration(value, diags));
     let conf = optional(setting("conf").map(ToTokens::to_token_stream));
@@ -76,7 +77,8 @@ fn builder(pipeline: &Pipeline, diags: &mut Diags) -> TokenStream {
     );
     let checkpoint = optional(checkpoint);
     let forget = setting("forget").map(|names| {
-        quote_spanned!(site => ::core::iter::IntoIterator::into_iter(#names).map(::std::string::String::from).collect())
+        quote_spanned!(site =>
+            ::core::iter::IntoIterator::into_iter(#names).map(::std::string::String::from).collect())
     });
     let forget = optional(forget);
     quote_spanned!(site => ::dstream::__private::Builder::create(#name, #batch, #conf, #checkpoint, #forget))
@@ -165,7 +167,8 @@ fn places(graph: &Graph) -> TokenStream {
         let [line, end_line] = [start.line, end.line].map(narrow);
         let [column, end_column] = [start.column + 1, end.column + 1].map(narrow);
         quote!(::dstream::__private::OpMeta {
-            name: #name, file: ::core::file!(), line: #line, column: #column, end_line: #end_line, end_column: #end_column,
+            name: #name, file: ::core::file!(), line: #line, column: #column, end_line: #end_line,
+            end_column: #end_column,
         })
     });
     let count = graph.nodes.len();
@@ -209,7 +212,8 @@ fn hoist(graph: &Graph, id: NodeId, node: &Node) -> TokenStream {
                         None => quote_spanned!(span => ::core::option::Option::None),
                     };
                     // A source that is built by methods stands in parentheses.
-                    quote_spanned!(span => #[allow(unused_parens)] let #input = __ds_builder.source(&#place, #given, #expr);)
+                    quote_spanned!(span => #[allow(unused_parens)] let #input =
+                        __ds_builder.source(&#place, #given, #expr);)
                 }
             }
         }

@@ -285,7 +285,8 @@ mod tests {
                     _ => "source",
                 };
                 let at = node.span().start();
-                prop_assert!(lines[at.line - 1][at.column..].starts_with(name), "{name} at {at:?}\n{program}");
+                prop_assert!(lines[at.line - 1][at.column..].starts_with(name), "{name} at \
+                    {at:?}\n{program}");
             }
             let of_stages: Vec<Vec<usize>> = stages
                 .iter()

@@ -523,7 +523,8 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
         ),
         (
             &["collect", "to_vec"],
-            "the records of each batch are kept by `collect_to(&out)`, with `let out = Collected::new();` above `stream!`",
+            "the records of each batch are kept by `collect_to(&out)`, with `let out = Collected::new();` \
+             above `stream!`",
         ),
         (&["sum", "product"], "write `reduce(|a, b| a + b)`"),
         (
@@ -563,7 +564,8 @@ pub(crate) fn instead(name: &str) -> Option<&'static str> {
         (&["await_termination", "start", "stop"], "it is a method of the context, which `stream!(..)` gives"),
         (
             &["dedup_by_key", "distinct_by"],
-            "map the records to pairs and keep one of two: `map(|r| (key, r)).reduce_by_key(|a, _| a).values()`",
+            "map the records to pairs and keep one of two: `map(|r| (key, r)).reduce_by_key(|a, _| \
+             a).values()`",
         ),
     ];
     INSTEAD.iter().find(|(names, _)| names.contains(&name)).map(|(_, instead)| *instead)

@@ -11,7 +11,8 @@ use crate::{ast::Call, closure::callable};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "reduce_by_key_and_window",
-    usage: "reduce_by_key_and_window(|a, b| .., length)`, `(|a, b| .., length, slide)` or `(|a, b| .., |a, b| .., length, slide)",
+    usage: "reduce_by_key_and_window(|a, b| .., length)`, `(|a, b| .., length, slide)` or `(|a, b| .., |a, \
+            b| .., length, slide)",
     forms: &[
         &[Arg::Closure(&[2]), Arg::Length],
         &[Arg::Closure(&[2]), Arg::Length, Arg::Slide],

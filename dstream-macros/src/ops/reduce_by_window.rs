@@ -11,7 +11,8 @@ use crate::{ast::Call, closure::callable};
 
 pub(super) static SPEC: OpSpec = OpSpec {
     name: "reduce_by_window",
-    usage: "reduce_by_window(|a, b| .., length, slide)` or `reduce_by_window(|a, b| .., |a, b| .., length, slide)",
+    usage: "reduce_by_window(|a, b| .., length, slide)` or `reduce_by_window(|a, b| .., |a, b| .., length, \
+            slide)",
     forms: &[
         &[Arg::Closure(&[2]), Arg::Length, Arg::Slide],
         &[Arg::Closure(&[2]), Arg::Closure(&[2]), Arg::Length, Arg::Slide],

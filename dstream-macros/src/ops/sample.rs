@@ -19,7 +19,8 @@ pub(super) static SPEC: OpSpec = OpSpec {
         reads: Reads::Records(Sink {
             new: |op| {
                 let fraction = op.hoisted();
-                quote_spanned!(op.span() => ::dstream::__private::Sample::new(#fraction, __ds_batch.sample_seed(), __ds_task))
+                quote_spanned!(op.span() =>
+                    ::dstream::__private::Sample::new(#fraction, __ds_batch.sample_seed(), __ds_task))
             },
             push: |op, record| {
                 let sink = &op.sink;

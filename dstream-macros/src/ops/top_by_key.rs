@@ -27,7 +27,8 @@ pub(super) static SPEC: OpSpec = OpSpec {
             push: |op, record| {
                 let (sink, pair, largest) = (&op.sink, pair(op, record), largest(op));
                 quote_spanned!(op.span() =>
-                    #sink.push(#pair, |__ds_v| #largest.of(__ds_v), |__ds_c, __ds_v| #largest.add(__ds_c, __ds_v));
+                    #sink.push(#pair, |__ds_v| #largest.of(__ds_v),
+                        |__ds_c, __ds_v| #largest.add(__ds_c, __ds_v));
                 )
             },
             needs_record: true,

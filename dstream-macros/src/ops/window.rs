@@ -35,7 +35,8 @@ pub(super) fn kept_by_key(op: &Op<'_>, ty: &str) -> TokenStream {
 /// Adds a batch to what is kept, and looks at it.
 pub(super) fn step(op: &Op<'_>, input: &[TokenStream], closures: &TokenStream) -> TokenStream {
     let (kept, meta) = (op.kept(), &op.meta);
-    quote_spanned!(op.span() => { let __ds_input = #(#input)*; #kept.lock().step(__ds_batch, &#meta, __ds_input, #closures) })
+    quote_spanned!(op.span() =>
+        { let __ds_input = #(#input)*; #kept.lock().step(__ds_batch, &#meta, __ds_input, #closures) })
 }
 
 /// For editors: stands for a slide that was left out.

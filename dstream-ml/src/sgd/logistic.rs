@@ -56,7 +56,8 @@ impl Loss for Logistic {
         match label == 0.0 || label == 1.0 {
             true => Ok(()),
             false => Err(ModelError::new(format!(
-                "a label is {label}, and must be one of two classes, 0.0 or 1.0: `map` the labels, or `filter` such points out"
+                "a label is {label}, and must be one of two classes, 0.0 or 1.0: `map` the labels, or \
+                 `filter` such points out"
             ))),
         }
     }

@@ -270,8 +270,8 @@ impl<L: Loss> Model for SgdModel<L> {
         let converged = points > 0 && self.descend(round + 1, &sum, points);
         if self.weights.iter().any(|weight| !weight.is_finite()) {
             return Err(ModelError::new(format!(
-                "the weights have grown beyond all numbers in step {} of the batch: a smaller `step_size` than {}, or points that \
-                 are scaled, would do",
+                "the weights have grown beyond all numbers in step {} of the batch: a smaller `step_size` \
+                 than {}, or points that are scaled, would do",
                 round + 1,
                 self.settings.step_size
             )));

@@ -18,7 +18,8 @@ const MAX_LEVELS: usize = 60;
 /// let ssc = dstream::stream!(batch = 1s, {
 ///     let times = queue_stream(vec![(1..=1000u64).map(|n| ("/", n as f64)).collect::<Vec<_>>()]);
 ///     let sketches = times.map(|(page, time)| (page, Quantiles::of(time)));
-///     sketches.reduce_by_key(|a, b| a.merge(b)).flat_map(|(_, quantiles)| quantiles.quantile(0.95)).collect_to(&out);
+///     sketches.reduce_by_key(|a, b| a.merge(b)).flat_map(|(_, quantiles)| quantiles.quantile(0.95))
+///         .collect_to(&out);
 /// })?;
 /// ssc.run_batches(1)?;
 /// assert!((930.0..970.0).contains(&out.values()[0][0]));

@@ -1,5 +1,5 @@
-//! A feed that is made up: users, places, hashtags and links by Zipf's law, retweets that form trees, and what
-//! a monitor should find in it: stories that break, bots, and a post that is boosted.
+//! A feed that is made up: users, places, hashtags and links by Zipf's law, retweets that form trees, and
+//! what a monitor should find in it: stories that break, bots, and a post that is boosted.
 //!
 //! Post `n` depends on the seed and on `n` alone. So the feed is the same in every run, any part of it can be
 //! made by any thread, and after a restart it goes on where it was.

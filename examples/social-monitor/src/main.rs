@@ -13,11 +13,15 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 /// Watches a feed of posts: trends, places, sentiment, retweets, rising stories, bots and alerts.
 #[derive(Parser)]
 struct Args {
-    /// Read posts, lines of JSON, from clients that connect to this address, in place of a feed that is made up
+    /// Read posts, lines of JSON, from clients that connect to this address, in place of a feed that is made
+    /// up
     #[arg(long, value_name = "ADDR", conflicts_with_all = ["seed", "rate", "batches"])]
     listen: Option<String>,
     /// Read posts from a topic of Kafka (needs the feature `kafka`)
-    #[arg(long, num_args = 2, value_names = ["BROKERS", "TOPIC"], conflicts_with_all = ["listen", "seed", "rate", "batches"])]
+    #[arg(
+        long, num_args = 2, value_names = ["BROKERS", "TOPIC"],
+        conflicts_with_all = ["listen", "seed", "rate", "batches"]
+    )]
     kafka: Option<Vec<String>>,
     /// What the feed is made from: the same number, the same posts
     #[arg(long, default_value_t = 7)]

@@ -167,7 +167,8 @@ fn what_is_planted_is_found_and_nothing_else() {
         of_kind.map(|(at, alert)| (at, alert.about.clone())).collect::<Vec<_>>()
     };
 
-    // Alerts come each five seconds. Stories break at seconds 45, 165 and 285, for 20 s: told in the five seconds that follow.
+    // Alerts come each five seconds. Stories break at seconds 45, 165 and 285, for 20 s: told in the five
+    // seconds that follow.
     let stories: Vec<(u64, String)> =
         [50, 170, 290].map(|at| (at, FEED.story(at - 2).expect("a story").to_owned())).to_vec();
     assert_eq!(told("story"), stories);

@@ -121,11 +121,13 @@ pub(super) fn window() -> anyhow::Result<Curve> {
 /// Consumers of one stream: how many words there are of each length, counted from another number each.
 macro_rules! consumers {
     ($texts:expr, $($n:literal)*) => {{
-        let ssc = StreamingContext::with_config(INTERVAL, dstream::Config::new().handle_signals(false).volatile_state(true))?;
+        let conf = dstream::Config::new().handle_signals(false).volatile_state(true);
+        let ssc = StreamingContext::with_config(INTERVAL, conf)?;
         let texts = $texts;
         dstream::stream!(ssc, {
             let words = texts.flat_map(|line| line.split(' '));
-            $(words.map(|word| (word.len() + $n, 1u64)).reduce_by_key(|a, b| a + b).foreach_rdd(|rdd| drop(rdd));)*
+            $(words.map(|word| (word.len() + $n, 1u64)).reduce_by_key(|a, b| a + b)
+                .foreach_rdd(|rdd| drop(rdd));)*
         })
     }};
 }

@@ -74,8 +74,10 @@ fn figures(quick: bool) -> anyhow::Result<String> {
     line("growth of the resident memory over nine tenths of the batches below", 1.0, end - begin, "MB");
     let _ = writeln!(
         out,
-        "\nLatency: median {:.3} ms, largest {:.3} ms; 99th percentile of the last sixth {:.3} ms. Every line arrived.\n\n\
-         Memory of W3 behind a `reduce_by_key` (resident, with the allocator's slack): {:.0} bytes a key of {}, {:.0} of {}.\n\n\
+        "\nLatency: median {:.3} ms, largest {:.3} ms; 99th percentile of the last sixth {:.3} ms. Every \
+         line arrived.\n\n\
+         Memory of W3 behind a `reduce_by_key` (resident, with the allocator's slack): {:.0} bytes a key of \
+         {}, {:.0} of {}.\n\n\
          Resident memory of W7 over {batches} batches of 10 lines, after each tenth, in MB: {}.",
         latency[0],
         latency[2],

@@ -57,7 +57,8 @@ pub(super) fn draw(curve: &Curve) -> String {
     let across = |figure| LEFT + x.place(figure) * (WIDTH - LEFT - RIGHT);
     let up = |figure| HEIGHT - BOTTOM - y.place(figure) * (HEIGHT - BOTTOM - TOP);
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\n\
          <text x=\"{LEFT}\" y=\"20\" font-size=\"14\">{}</text>\n",
         curve.title
@@ -66,7 +67,8 @@ pub(super) fn draw(curve: &Curve) -> String {
         let (figure, at) = (10f64.powi(power), across(10f64.powi(power)));
         let _ = writeln!(
             out,
-            "<path d=\"M{at:.1} {TOP}V{}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            "<path d=\"M{at:.1} {TOP}V{}\" stroke=\"#ddd\"/><text x=\"{at:.1}\" y=\"{}\" \
+             text-anchor=\"middle\">{}</text>",
             HEIGHT - BOTTOM,
             HEIGHT - BOTTOM + 18.0,
             number(figure)
@@ -76,7 +78,8 @@ pub(super) fn draw(curve: &Curve) -> String {
         let (figure, at) = (10f64.powi(power), up(10f64.powi(power)));
         let _ = writeln!(
             out,
-            "<path d=\"M{LEFT} {at:.1}H{}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            "<path d=\"M{LEFT} {at:.1}H{}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1}\" \
+             text-anchor=\"end\">{}</text>",
             WIDTH - RIGHT,
             LEFT - 6.0,
             at + 4.0,

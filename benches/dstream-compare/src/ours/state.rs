@@ -12,12 +12,16 @@ fn add(_word: &Str, n: Option<u64>, total: &mut State<u64>) -> Option<u64> {
 /// The same pipelines, whatever cuts lines into words.
 macro_rules! pipelines {
     ($($cut:tt)*) => {
-        pub(in super::super) fn update(ssc: &StreamingContext, texts: Texts, out: &Out) -> dstream::Result<StreamingContext> {
+        pub(in super::super) fn update(
+            ssc: &StreamingContext, texts: Texts, out: &Out,
+        ) -> dstream::Result<StreamingContext> {
             let out = out.clone();
             dstream::stream!(ssc, {
                 let pairs = texts $($cut)*.map(|word| (word, 1u64));
                 let totals =
-                    pairs.update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+                    pairs.update_state_by_key(|new: &[u64], old| {
+                        Some(old.unwrap_or(0) + new.iter().sum::<u64>())
+                    });
                 totals.foreach_rdd(|rdd| out.set(summary(&rdd)));
             })
         }
@@ -32,12 +36,16 @@ macro_rules! pipelines {
                 let counts =
                     texts $($cut)*.map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b);
                 let totals =
-                    counts.update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+                    counts.update_state_by_key(|new: &[u64], old| {
+                        Some(old.unwrap_or(0) + new.iter().sum::<u64>())
+                    });
                 totals.foreach_rdd(|rdd| out.set(summary(&rdd)));
             })
         }
 
-        pub(in super::super) fn map(ssc: &StreamingContext, texts: Texts, out: &Out) -> dstream::Result<StreamingContext> {
+        pub(in super::super) fn map(
+            ssc: &StreamingContext, texts: Texts, out: &Out,
+        ) -> dstream::Result<StreamingContext> {
             let out = out.clone();
             dstream::stream!(ssc, {
                 let pairs = texts $($cut)*.map(|word| (word, 1u64));
@@ -56,7 +64,8 @@ macro_rules! pipelines {
             dstream::stream!(ssc, {
                 let counts =
                     texts $($cut)*.map(|word| (word, 1u64)).reduce_by_key(|a, b| a + b);
-                let (nothing, totals) = counts.map_with_state(|word, n, total: &mut State<u64>| add(word, n, total));
+                let (nothing, totals) =
+                    counts.map_with_state(|word, n, total: &mut State<u64>| add(word, n, total));
                 totals.foreach_rdd(|rdd| out.set(summary(&rdd)));
                 nothing.foreach_rdd(|_| ());
             })

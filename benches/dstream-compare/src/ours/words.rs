@@ -20,7 +20,9 @@ pub(super) fn containing(
 /// The same pipelines, whatever cuts lines into words.
 macro_rules! pipelines {
     ($($cut:tt)*) => {
-        pub(in super::super) fn count(ssc: &StreamingContext, texts: Texts, out: &Out) -> dstream::Result<StreamingContext> {
+        pub(in super::super) fn count(
+            ssc: &StreamingContext, texts: Texts, out: &Out,
+        ) -> dstream::Result<StreamingContext> {
             let out = out.clone();
             dstream::stream!(ssc, {
                 let pairs = texts $($cut)*.map(|word| (word, 1u64));
@@ -42,7 +44,9 @@ macro_rules! pipelines {
                 let containing = lines.filter(|line| line.contains("abc")).count();
                 containing.foreach_rdd(|rdd| second.add(Answer { counts: rdd.collect(), top: Vec::new() }));
                 let totals =
-                    counts.update_state_by_key(|new: &[u64], old| Some(old.unwrap_or(0) + new.iter().sum::<u64>()));
+                    counts.update_state_by_key(|new: &[u64], old| {
+                        Some(old.unwrap_or(0) + new.iter().sum::<u64>())
+                    });
                 totals.foreach_rdd(|rdd| third.add(summary(&rdd)));
                 let recent = counts.reduce_by_key_and_window(|a, b| a + b, |a, b| a - b, 10s, 1s);
                 recent.foreach_rdd(|rdd| fourth.add(summary(&rdd)));

@@ -181,8 +181,8 @@ impl Connection {
     fn refused(&self, error: &KafkaError, bytes: usize) -> SinkError {
         match error.rdkafka_error_code() {
             Some(Code::MessageSizeTooLarge) => SinkError::permanent(format!(
-                "a message of {bytes} bytes is too large for the topic `{}`: raise `message.max.bytes` by `.option(..)`, which \
-                 is 1000000 by default, and `max.message.bytes` of the topic",
+                "a message of {bytes} bytes is too large for the topic `{}`: raise `message.max.bytes` by \
+                 `.option(..)`, which is 1000000 by default, and `max.message.bytes` of the topic",
                 self.topic
             )),
             _ => self.failed(error),
@@ -198,9 +198,9 @@ impl Connection {
         let cause = fatal.as_ref().map(|(code, _)| *code);
         if [code, cause].iter().flatten().any(|code| is_fencing(*code)) {
             return SinkError::permanent(format!(
-                "another producer uses the transactional id `{}`, so this one is shut out: is the program started twice, or has \
-                 another one the same names? A name is given by `name = \"..\"` of the pipeline and `.named(\"..\")` of the \
-                 output",
+                "another producer uses the transactional id `{}`, so this one is shut out: is the program \
+                 started twice, or has another one the same names? A name is given by `name = \"..\"` of the \
+                 pipeline and `.named(\"..\")` of the output",
                 self.id
             ));
         }

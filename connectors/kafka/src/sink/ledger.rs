@@ -41,8 +41,9 @@ impl Ledger {
     pub(crate) fn contains(&self, time: u64) -> Result<bool, String> {
         if time < self.known_from {
             return Err(format!(
-                "which batches before {} are written is not recorded any more, and the batch at {time} is one: the program has gone \
-                 back to an older checkpoint; give the output another name, by `.named(..)` behind it, to write it again",
+                "which batches before {} are written is not recorded any more, and the batch at {time} is \
+                 one: the program has gone back to an older checkpoint; give the output another name, by \
+                 `.named(..)` behind it, to write it again",
                 self.known_from
             ));
         }
@@ -69,8 +70,8 @@ impl Ledger {
         }
         if self.runs.len() > RUNS {
             return Err(format!(
-                "the batches that are written since the one at {rerun_from} don't fit into the metadata of an offset: a batch has \
-                 failed then; start the program again, so that it is written"
+                "the batches that are written since the one at {rerun_from} don't fit into the metadata of \
+                 an offset: a batch has failed then; start the program again, so that it is written"
             ));
         }
         Ok(())

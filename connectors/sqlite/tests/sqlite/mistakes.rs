@@ -119,7 +119,8 @@ fn of_the_records() {
     );
     database.run(
         "CREATE TABLE strict (n INTEGER) STRICT;
-         CREATE TRIGGER never BEFORE INSERT ON strict WHEN new.n = 13 BEGIN SELECT raise(ROLLBACK, 'unlucky'); END",
+         CREATE TRIGGER never BEFORE INSERT ON strict WHEN new.n = 13 BEGIN SELECT raise(ROLLBACK, \
+         'unlucky'); END",
     );
     expect_of(
         sink().statement("INSERT INTO strict VALUES ($1)"),

@@ -89,7 +89,8 @@ fn a_million_keys() {
     let took = start.elapsed();
     assert_eq!((restored.entries, counts.0.len() as u64), (KEYS, KEYS));
     println!(
-        "restored in {took:.1?}, of which {checked:.1?} to know that it is whole: {segments} segments, {} bytes",
+        "restored in {took:.1?}, of which {checked:.1?} to know that it is whole: {segments} segments, {} \
+         bytes",
         bytes(dir.path())
     );
 }

@@ -91,8 +91,9 @@ fn a_vanished_operator_needs_consent_and_does_not_come_back() {
     let error = resume(sim_dir(&fs), &mut [("new", &mut new)], &[], small()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "checkpoint `/ckpt/checkpoint-00000000000000000000` holds state of `old`, which the program does not have: \
-         expected operators of these names; bring them back, or let their state go with `forget = [\"old\"]`"
+        "checkpoint `/ckpt/checkpoint-00000000000000000000` holds state of `old`, which the program does not \
+         have: expected operators of these names; bring them back, or let their state go with `forget = \
+         [\"old\"]`"
     );
     let (mut checkpointer, restored, _) =
         resume(sim_dir(&fs), &mut [("new", &mut new)], &["old"], small()).unwrap();

@@ -137,7 +137,8 @@ impl<B> FileStream<B> {
     ///
     /// let out = Collected::new();
     /// let ssc = dstream::stream!(batch = 1s, {
-    ///     (text_file_stream(folder.path()).new_files_only(false).settle(std::time::Duration::ZERO)).collect_to(&out);
+    ///     (text_file_stream(folder.path()).new_files_only(false).settle(std::time::Duration::ZERO))
+    ///         .collect_to(&out);
     /// })?;
     /// ssc.run_batches(1)?;
     /// assert_eq!(out.values(), [["from before"]]);
@@ -261,7 +262,8 @@ impl<B: Block + 'static> Source for FileStream<B> {
         if !std::mem::replace(&mut self.told, true) {
             for (folder, files) in self.seen.left(&self.rules) {
                 crate::logs::info!(
-                    "{}: {files} files in `{}` were there before the start and are left; `new_files_only(false)` takes them",
+                    "{}: {files} files in `{}` were there before the start and are left; \
+                     `new_files_only(false)` takes them",
                     self.name,
                     folder.display()
                 );

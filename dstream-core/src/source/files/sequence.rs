@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use super::{FileRecords, FileStream, file_stream};
 use crate::hadoop::{SequenceReader, Writable};
 
-/// The pairs of the [SequenceFiles](crate::hadoop) that appear in a folder, or in the folders that match a pattern.
+/// The pairs of the [SequenceFiles](crate::hadoop) that appear in a folder, or in the folders that match a
+/// pattern.
 ///
-/// See [`FileStream`] for which files these are and when. A file whose keys or values are of another class than
-/// `K` and `V` is reported, with both, and has no records; so is one that is damaged.
+/// See [`FileStream`] for which files these are and when. A file whose keys or values are of another class
+/// than `K` and `V` is reported, with both, and has no records; so is one that is damaged.
 ///
 /// ```
 /// use dstream::prelude::*;

@@ -97,8 +97,8 @@ fn longest_line(max: usize) -> impl FnMut(&[u8]) -> io::Result<()> {
             open += end - begin;
             if open > max {
                 return Err(io::Error::other(format!(
-                    "has a line of more than {max} bytes: of a large compressed file no longer one is held (see \
-                     `Config::max_line_bytes`)"
+                    "has a line of more than {max} bytes: of a large compressed file no longer one is held \
+                     (see `Config::max_line_bytes`)"
                 )));
             }
             if end < bytes.len() {

@@ -48,9 +48,12 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "a receiver can't write `{Self}` to the log that keeps it over a crash",
     label = "blocks of receivers must implement `dstream::receiver::WalBlock`",
-    note = "a `Vec` of records does if they can be serialised: write `#[derive(serde::Serialize, serde::Deserialize)]` above their type",
-    note = "records that can't be, or that the receiver can receive again, do without the log: `type Block = dstream::receiver::Volatile<{Self}>;`",
-    note = "a decoder for `socket_stream` can yield `dstream::Bytes`, and a `map` behind it makes records of them"
+    note = "a `Vec` of records does if they can be serialised: write `#[derive(serde::Serialize, \
+            serde::Deserialize)]` above their type",
+    note = "records that can't be, or that the receiver can receive again, do without the log: `type Block = \
+            dstream::receiver::Volatile<{Self}>;`",
+    note = "a decoder for `socket_stream` can yield `dstream::Bytes`, and a `map` behind it makes records of \
+            them"
 )]
 pub trait WalBlock: Block + Sized {
     /// The block as bytes, `None` if it is not for the log; `Err` says what can't be written. Called once the
@@ -216,8 +219,9 @@ impl<B: WalBlock> Received<B> {
             Error::source(
                 stream,
                 format_args!(
-                    "block {number} in `{file}`, which is in no finished batch, does not fit the types that the receiver has \
-                     now: {what}; run it with the program that wrote it, or let it go with `forget = [\"{stream}\"]`"
+                    "block {number} in `{file}`, which is in no finished batch, does not fit the types that \
+                     the receiver has now: {what}; run it with the program that wrote it, or let it go with \
+                     `forget = [\"{stream}\"]`"
                 ),
             )
         })?;

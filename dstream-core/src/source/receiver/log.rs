@@ -102,8 +102,8 @@ impl SharedWal {
         for (name, bytes) in receiver_offsets {
             let Some(ReceiverOffset { next, position }) = ReceiverOffset::from_bytes(bytes) else {
                 return Err(Error::Invalid(format!(
-                    "the checkpoint's position of `{name}` in the log in `{}` has {} bytes, expected 24: it was written by \
-                     another version of dstream",
+                    "the checkpoint's position of `{name}` in the log in `{}` has {} bytes, expected 24: it \
+                     was written by another version of dstream",
                     storage.store.describe(""),
                     bytes.len()
                 )));

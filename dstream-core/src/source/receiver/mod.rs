@@ -203,8 +203,8 @@ impl<R: Receiver> Source for ReceiverStream<R> {
                 return Err(Error::source(
                     &self.name,
                     format_args!(
-                        "a batch that had begun had blocks {first} to {last}, of which the log has {found}: put back the \
-                         files that are missing from it"
+                        "a batch that had begun had blocks {first} to {last}, of which the log has {found}: \
+                         put back the files that are missing from it"
                     ),
                 ));
             }

@@ -41,7 +41,8 @@ proptest! {
 
     #[test]
     fn numbers_have_the_same_windows_with_an_inverse_and_without(
-        stream in proptest::collection::vec(proptest::collection::vec((0u8..4, -2i64..3), 0..6).prop_map(Some), 1..24),
+        stream in proptest::collection::vec(
+            proptest::collection::vec((0u8..4, -2i64..3), 0..6).prop_map(Some), 1..24),
         (length, slide) in (1usize..30, 1usize..7),
         restart in restarts(),
     ) {
@@ -75,7 +76,8 @@ proptest! {
 
     #[test]
     fn windows_without_keys_are_their_definition(
-        stream in proptest::collection::vec(proptest::option::weighted(0.9, proptest::collection::vec("[a-c]", 0..4)), 1..24),
+        stream in proptest::collection::vec(
+            proptest::option::weighted(0.9, proptest::collection::vec("[a-c]", 0..4)), 1..24),
         (length, slide) in (1usize..30, 1usize..7),
         restart in restarts(),
     ) {
@@ -85,9 +87,11 @@ proptest! {
             None => Err(failure(b)),
         };
         let reduced = |b: &Batch<'_>, k: usize| {
-            Ok(Rdd::from_partitions([input(b, k)?.collect().into_iter().reduce(concat).into_iter().collect()]))
+            let all = input(b, k)?.collect().into_iter().reduce(concat);
+            Ok(Rdd::from_partitions([all.into_iter().collect()]))
         };
-        let joined = |k| window(k).map(|w| w.map(|w| w.into_iter().flatten().reduce(concat).into_iter().collect()));
+        let joined =
+            |k| window(k).map(|w| w.map(|w| w.into_iter().flatten().reduce(concat).into_iter().collect()));
         check(
             stream.len(), length, restart,
             || RecordWindow::new(spec(length, slide)),

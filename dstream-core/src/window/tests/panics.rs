@@ -60,11 +60,13 @@ proptest! {
         let mut plain = ReduceByKeyAndWindow::new(spec(length, slide), 2);
         let mut inverted = InverseByKeyAndWindow::new(spec(length, slide), 2);
         // Which batches have something to panic at, or fail anyway.
-        let bad = |k: usize| stream[k - 1].as_ref().is_none_or(|pairs| pairs.iter().any(|(_, v)| at.contains(v.as_str())));
+        let bad = |k: usize| stream[k - 1].as_ref()
+            .is_none_or(|pairs| pairs.iter().any(|(_, v)| at.contains(v.as_str())));
         for k in 1..=stream.len() {
             let b = batch(k);
             let found = outcome(plain.step(&b, &OP, partials(&b, &stream[k - 1], 2, f), f, |_, _| true));
-            let others = outcome(inverted.step(&b, &OP, partials(&b, &stream[k - 1], 2, f), f, inverse, |_, _| true));
+            let others =
+                outcome(inverted.step(&b, &OP, partials(&b, &stream[k - 1], 2, f), f, inverse, |_, _| true));
             let expected = naive(&stream, k, (length, slide), concat);
             let may_fail = (k.saturating_sub(length) + 1..=k).any(bad);
             prop_assert!(found == expected || may_fail && found.is_err(), "{k}: {found:?} {expected:?}");

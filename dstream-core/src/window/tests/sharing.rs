@@ -98,7 +98,8 @@ proptest! {
                 windows.1.step(&b, &OP, input(), concat, hidden),
             ];
             let shown = naive(&stream, k, (length, slide), concat)
-                .map(|pairs| pairs.map(|pairs| pairs.into_iter().filter(|(key, v)| hidden(key, v)).collect()));
+                .map(|pairs| pairs.map(|pairs| pairs.into_iter().filter(|(key, v)| hidden(key, v))
+                    .collect()));
             for step in steps {
                 prop_assert_eq!(outcome(step.clone()), shown.clone());
                 results.extend(step.ok().map(|rdd| (k + held[k - 1], rdd.clone(), rdd.collect())));
