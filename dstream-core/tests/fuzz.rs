@@ -128,7 +128,8 @@ fn decode_all<D: Decoder<Item: AsRef<[u8]>>>(mut decoder: D, bytes: &[u8], piece
 #[test]
 fn records_of_sockets() {
     let _alone = alone();
-    let corpus = [b"\0\x02to\0\x02be\0\x06or not".to_vec(), b"\x02to\x02be\n".to_vec(), b"a\0b\0\0c".to_vec()];
+    let corpus =
+        [b"\0\x02to\0\x02be\0\x06or not".to_vec(), b"\x02to\x02be\n".to_vec(), b"a\0b\0\0c".to_vec()];
     fuzz("records of sockets", 20_000, PLAIN, |random| {
         let input = mutated(&corpus, random);
         let (piece, most) = (1 + random.below(9), 1 + random.below(40));

@@ -13,6 +13,7 @@ mod hoisted;
 mod inner;
 mod lifecycle;
 mod older;
+mod opened;
 mod parts;
 mod planners;
 mod regulator;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::{
     batch_queue::{self, BatchQueue},
-    checkpoints::{Checkpoints, Opened, Resumed, sources},
+    checkpoints::{Checkpoints, Resumed, sources},
     generator::{self, Generator},
     inner::{ContextInner, Run},
+    opened::Opened,
     planners::Planners,
     regulator::Regulator,
     signals,

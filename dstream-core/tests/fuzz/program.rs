@@ -125,8 +125,17 @@ pub(crate) fn go_on(disk: &SimDisk) -> dstream::Result<()> {
 /// Whether a failure of a batch was a panic of the runtime: its text is all that is left of it.
 pub(crate) fn is_panic(error: &str) -> bool {
     let texts = [
-        "attempt to", "out of bounds", "out of range", "capacity overflow", "`unwrap`", "char boundary",
-        "unwrap()", "slice index", "already borrowed", "explicit panic", "unreachable code",
+        "attempt to",
+        "out of bounds",
+        "out of range",
+        "capacity overflow",
+        "`unwrap`",
+        "char boundary",
+        "unwrap()",
+        "slice index",
+        "already borrowed",
+        "explicit panic",
+        "unreachable code",
     ];
     texts.iter().any(|text| error.contains(text))
 }
