@@ -3,7 +3,10 @@
 use std::{
     net::TcpListener,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -81,9 +84,12 @@ fn what_is_refused_for_good_fails_at_once() {
 
 #[test]
 fn what_passes_is_asked_for_again() {
-    let mut requests = 0;
+    let (mut requests, mut expired) = (0, Value::Null);
     let fake = Fake::start(move |operation, body| {
         requests += 1;
+        if operation == "GetRecords" && body["ShardIterator"] == expired {
+            return error("ExpiredIteratorException");
+        }
         match (operation, requests) {
             ("ListShards", 1) => error("LimitExceededException"),
             ("ListShards", 2) => (500, "{}".to_owned()),
@@ -92,15 +98,18 @@ fn what_passes_is_asked_for_again() {
             ("GetShardIterator", 5) => error("ProvisionedThroughputExceededException"),
             ("GetShardIterator", _) => {
                 let at = body["StartingSequenceNumber"].as_str().unwrap_or("1");
-                ok(json!({"ShardIterator": at}))
+                ok(json!({"ShardIterator": format!("i{at}")}))
             }
             (_, 7) => error("ProvisionedThroughputExceededException"),
             // The iterator expires in the midst: the next one begins with the record that was read last.
-            (_, 9) => error("ExpiredIteratorException"),
+            (_, 9) => {
+                expired = body["ShardIterator"].clone();
+                error("ExpiredIteratorException")
+            }
             (_, 12) => (200, "{\"Records\": [{\"Data\": \"*\"".to_owned()),
             _ => {
-                let from: u64 = body["ShardIterator"].as_str().unwrap().parse().unwrap();
-                records(from..(from + 3).min(12), &(from + 3).to_string(), u64::from(from < 9))
+                let from: u64 = body["ShardIterator"].as_str().unwrap()[1..].parse().unwrap();
+                records(from..(from + 3).min(12), &format!("n{}", from + 3), u64::from(from < 9))
             }
         }
     });
@@ -174,9 +183,36 @@ fn a_shard_that_expires_while_it_is_read_is_named() {
         }
         _ => records(0..0, "end", 0),
     });
-    let found = failure_of(fake.kinesis());
+    // It is not waited until shards are looked for by themselves.
+    let found = failure_of(fake.kinesis().refresh_interval(Duration::from_secs(3_600)));
     assert!(found.contains("shardId-0, which had been read up to 3, is no more among the shards"), "{found}");
     assert_eq!(fake.count("ListShards"), 2);
+}
+
+#[test]
+fn a_shard_with_one_record_does_not_wait_for_those_with_thousands() {
+    let stored = Arc::new(AtomicUsize::new(0));
+    let asked_again = Arc::clone(&stored);
+    let fake = Fake::start(move |operation, body| match (operation, body["ShardIterator"].as_str()) {
+        ("ListShards", _) => shards(&[0, 1]),
+        ("GetShardIterator", _) => ok(json!({"ShardIterator": body["ShardId"]})),
+        (_, Some("shardId-0")) => records(1..2, "end0", 0),
+        (_, Some("shardId-1")) => records(5..5_000, "end1", 0),
+        (_, end) => {
+            asked_again.fetch_or(if end == Some("end0") { 1 } else { 2 }, Ordering::SeqCst);
+            records(0..0, end.unwrap(), 0)
+        }
+    });
+    let (ssc, out, counts) = all_records(fake.kinesis(), Config::new().max_rate(100));
+    ssc.run_batches(1).unwrap();
+    // Whoever asks for more has stored what it was given.
+    let clock = Instant::now();
+    while stored.load(Ordering::SeqCst) != 3 {
+        assert!(clock.elapsed().as_secs() < 60, "both shards are read");
+        std::thread::yield_now();
+    }
+    run_until(&ssc, || out.values().concat().iter().any(|record| record.shard.as_str() == "shardId-0"));
+    assert!(crate::sum(&counts) < 2_500, "{}", crate::sum(&counts));
 }
 
 #[test]
