@@ -62,6 +62,8 @@ pub use dstream_parquet as parquet;
 pub use dstream_postgres as postgres;
 #[cfg(feature = "redis")]
 pub use dstream_redis as redis;
+#[cfg(feature = "sql")]
+pub use dstream_sql as sql;
 #[cfg(feature = "sqlite")]
 pub use dstream_sqlite as sqlite;
 #[cfg(feature = "store")]

@@ -426,3 +426,31 @@ fn all_or_nothing_is_a_sample_too() {
         "{message}"
     );
 }
+
+#[test]
+fn a_transform_that_returns_an_error_fails_its_batch() {
+    let (out, lengths) = (Collected::new(), Collected::new());
+    let ssc = dstream::stream!(batch = 1s, {
+        let nums = queue_stream(vec![vec!["1"], vec!["one"], vec!["2", "3"]]);
+        let parsed = nums.transform(|rdd| {
+            let parsed: std::result::Result<Vec<u64>, _> = rdd.iter().map(|text| text.parse()).collect();
+            parsed.map(Rdd::parallelize)
+        });
+        parsed.collect_to(&out);
+        // A chain, and an error with a type of its own.
+        let numbered = nums.transform_with(parsed, |nums, parsed| match parsed.count() {
+            2 => Err(std::fmt::Error),
+            _ => Ok(nums.map(|text| text.len())),
+        });
+        numbered.collect_to(&lengths);
+    })
+    .unwrap();
+    let error = ssc.run_batches(3).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("`transform` at tests/operators.rs:"), "{text}");
+    assert!(text.ends_with("failed: invalid digit found in string"), "{text}");
+    let cause = std::iter::successors(std::error::Error::source(&error), |error| error.source());
+    assert!(cause.last().is_some_and(|cause| cause.is::<std::num::ParseIntError>()));
+    assert_eq!(out.values(), [vec![1], vec![2, 3]]);
+    assert_eq!(lengths.values(), [[1]]);
+}

@@ -69,7 +69,7 @@ use crate::{
     DStream, Data, Key, Rdd, Record, Result, StreamHandle, StreamingContext, Time,
     model::ModelHandle,
     ops::{Outcome, StreamOutput},
-    rdd::RddOps,
+    rdd::IntoRdd,
     record::{Pair, Portable},
     sink::Partition,
     source::IntoSource,
@@ -296,17 +296,17 @@ impl<T: Record> Timed<T> {
     }
 
     /// `transform` with the batch's time.
-    pub fn transform<R: RddOps>(self, f: impl FnMut(Rdd<T::Owned>, Time) -> R) -> DStream<R::Item> {
+    pub fn transform<R: IntoRdd>(self, f: impl FnMut(Rdd<T::Owned>, Time) -> R) -> DStream<R::Record> {
         drop((self.0, f));
         DStream::typed()
     }
 
     /// `transform_with` with the batch's time.
-    pub fn transform_with<U: Record, R: RddOps>(
+    pub fn transform_with<U: Record, R: IntoRdd>(
         self,
         other: DStream<U>,
         f: impl FnMut(Rdd<T::Owned>, Rdd<U::Owned>, Time) -> R,
-    ) -> DStream<R::Item> {
+    ) -> DStream<R::Record> {
         drop((self.0, other, f));
         DStream::typed()
     }

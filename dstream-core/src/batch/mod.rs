@@ -346,6 +346,12 @@ impl<'a> Batch<'a> {
         JobError { time: self.time, operator, file: op.file, line: op.line, message, cause: None }
     }
 
+    /// An error that the closure of an operator has returned.
+    pub(crate) fn refused(&self, op: &OpMeta, error: Box<dyn StdError + Send + Sync>) -> Missing {
+        let failure = self.failure(op, error.to_string());
+        Missing::Failed(Box::new(JobError { cause: Some(error.into()), ..failure }))
+    }
+
     /// Finds the operator that a panic came from: the innermost call whose text holds the place.
     fn locate(&self, ops: &[OpMeta], caught: Caught) -> JobError {
         let Caught { message, place, cause } = caught;

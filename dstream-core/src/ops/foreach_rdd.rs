@@ -58,7 +58,7 @@ impl Outcome for () {
     }
 }
 
-impl<E> Sealed for Result<(), E> {}
+impl<T, E> Sealed for Result<T, E> {}
 
 impl<E: Into<SinkError>> Outcome for Result<(), E> {
     fn into_result(self) -> Result<(), SinkError> {

@@ -4,7 +4,7 @@ use crate::{
     DStream, Rdd, Record, Time,
     batch::{Batch, Step},
     plan::OpMeta,
-    rdd::RddOps,
+    rdd::IntoRdd,
     record::Data,
 };
 
@@ -12,8 +12,10 @@ impl<T: Record> DStream<T> {
     /// Passes each batch, as an [`Rdd`], through `f`: `|rdd|`, or `|rdd, time|` with the batch's time.
     ///
     /// `f` runs on the driver's thread, one batch at a time, and may change what it captured; what it returns
-    /// is an `Rdd` or a chain of its operations ([`RddOps`]), which are run in parallel. This is how a batch
-    /// is joined with a table, and the table may change between batches.
+    /// is an `Rdd` or a chain of its operations ([`RddOps`](crate::rdd::RddOps)), which are run in parallel. This
+    /// is how a batch is joined with a table, and the table may change between batches.
+    ///
+    /// It may also return a `Result` of one of these, with any error, which fails the batch.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -29,7 +31,7 @@ impl<T: Record> DStream<T> {
     /// assert_eq!(out.values(), [vec![("hello".to_owned(), 2)]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn transform<R: RddOps>(self, f: impl FnMut(Rdd<T::Owned>) -> R) -> DStream<R::Item> {
+    pub fn transform<R: IntoRdd>(self, f: impl FnMut(Rdd<T::Owned>) -> R) -> DStream<R::Record> {
         drop(f);
         DStream::typed()
     }
@@ -49,11 +51,11 @@ impl<T: Record> DStream<T> {
     /// assert_eq!(out.values(), [vec![1, 3]]);
     /// # Ok::<(), dstream::Error>(())
     /// ```
-    pub fn transform_with<U: Record, R: RddOps>(
+    pub fn transform_with<U: Record, R: IntoRdd>(
         self,
         other: DStream<U>,
         f: impl FnMut(Rdd<T::Owned>, Rdd<U::Owned>) -> R,
-    ) -> DStream<R::Item> {
+    ) -> DStream<R::Record> {
         drop((other, f));
         DStream::typed()
     }
@@ -61,25 +63,30 @@ impl<T: Record> DStream<T> {
 
 impl Batch<'_> {
     /// Runs `f` on the batch, and what it returns.
-    pub fn transform<T: Data, R: RddOps>(
+    pub fn transform<T: Data, R: IntoRdd>(
         &self,
         op: &OpMeta,
         input: Step<Rdd<T>>,
         f: impl FnOnce(Rdd<T>, Time) -> R,
-    ) -> Step<Rdd<R::Item>> {
+    ) -> Step<Rdd<R::Record>> {
         let input = input?;
-        self.guard(std::slice::from_ref(op), || f(input, self.time()).evaluate())
+        self.transformed(op, || f(input, self.time()))
     }
 
     /// Runs `f` on the batches of two streams, and what it returns.
-    pub fn transform_with<T: Data, U: Data, R: RddOps>(
+    pub fn transform_with<T: Data, U: Data, R: IntoRdd>(
         &self,
         op: &OpMeta,
         first: Step<Rdd<T>>,
         second: Step<Rdd<U>>,
         f: impl FnOnce(Rdd<T>, Rdd<U>, Time) -> R,
-    ) -> Step<Rdd<R::Item>> {
+    ) -> Step<Rdd<R::Record>> {
         let (first, second) = (first?, second?);
-        self.guard(std::slice::from_ref(op), || f(first, second, self.time()).evaluate())
+        self.transformed(op, || f(first, second, self.time()))
+    }
+
+    fn transformed<R: IntoRdd>(&self, op: &OpMeta, f: impl FnOnce() -> R) -> Step<Rdd<R::Record>> {
+        let returned = self.guard(std::slice::from_ref(op), || f().into_rdd())?;
+        returned.map_err(|error| self.refused(op, error))
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, vec};
 
 use either::Either;
 
-use super::{RddActions, RddOps, run::RecordsOf, share};
+use super::{IntoRdd, Rdd, RddActions, RddOps, into_rdd::Fault, run::RecordsOf, share};
 use crate::sealed::Sealed;
 
 /// Passes the records of each partition through an iterator adaptor: `map`, `filter` and most others.
@@ -28,6 +28,19 @@ impl<B, F> fmt::Debug for PerPart<B, F> {
 }
 
 impl<B, F> Sealed for PerPart<B, F> {}
+
+impl<B, I, F> IntoRdd for PerPart<B, F>
+where
+    B: RddOps,
+    I: Iterator<Item: Send>,
+    F: Fn(usize, RecordsOf<B>) -> I + Send + Sync,
+{
+    type Record = I::Item;
+
+    fn into_rdd(self) -> Result<Rdd<Self::Record>, Fault> {
+        Ok(self.evaluate())
+    }
+}
 
 impl<B, I, F> RddOps for PerPart<B, F>
 where
@@ -79,6 +92,14 @@ pub(super) struct Union<A, B>(pub(super) A, pub(super) B);
 
 impl<A, B> Sealed for Union<A, B> {}
 
+impl<A: RddOps, B: RddOps<Item = A::Item>> IntoRdd for Union<A, B> {
+    type Record = A::Item;
+
+    fn into_rdd(self) -> Result<Rdd<Self::Record>, Fault> {
+        Ok(self.evaluate())
+    }
+}
+
 impl<A: RddOps, B: RddOps<Item = A::Item>> RddOps for Union<A, B> {
     type Item = A::Item;
     type Part = OneOf<A::Part, B::Part>;
@@ -115,6 +136,14 @@ pub(super) struct Coalesce<B> {
 }
 
 impl<B> Sealed for Coalesce<B> {}
+
+impl<B: RddOps> IntoRdd for Coalesce<B> {
+    type Record = B::Item;
+
+    fn into_rdd(self) -> Result<Rdd<Self::Record>, Fault> {
+        Ok(self.evaluate())
+    }
+}
 
 impl<B: RddOps> RddOps for Coalesce<B> {
     type Item = B::Item;

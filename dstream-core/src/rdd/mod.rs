@@ -6,6 +6,7 @@
 mod actions;
 mod counted;
 mod files;
+mod into_rdd;
 pub(crate) mod join;
 mod lazy;
 mod ops;
@@ -23,6 +24,7 @@ pub use actions::RddActions;
 pub use counted::Counted;
 pub use files::TextLine;
 pub(crate) use files::{FolderWriter, batch_path, write_objects, write_text};
+pub use into_rdd::IntoRdd;
 pub use ops::RddOps;
 pub(crate) use ops::starts;
 pub use pairs::PairRddOps;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    PairRddOps, Rdd, RddActions,
+    IntoRdd, PairRddOps, Rdd, RddActions,
     lazy::{Coalesce, PerPart, Union},
     run::{RecordsOf, run},
     shuffle,
@@ -23,7 +23,7 @@ use crate::{Key, Record, sealed::Sealed};
     label = "expected an `Rdd` or a chain of its operations",
     note = "an action such as `count()` ends a chain: return the chain before it, or `Rdd::parallelize(vec![..])`"
 )]
-pub trait RddOps: Sealed + Sized {
+pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     /// A record.
     type Item: Send;
     /// A partition on its way through a chain.

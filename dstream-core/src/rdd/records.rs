@@ -2,10 +2,18 @@
 
 use std::{fmt, sync::Arc, vec};
 
-use super::{Rdd, RddActions, RddOps};
+use super::{IntoRdd, Rdd, RddActions, RddOps, into_rdd::Fault};
 use crate::{block::Block, sealed::Sealed};
 
 impl<T> Sealed for Rdd<T> {}
+
+impl<T: Clone + Send + Sync> IntoRdd for Rdd<T> {
+    type Record = T;
+
+    fn into_rdd(self) -> Result<Rdd<Self::Record>, Fault> {
+        Ok(self.evaluate())
+    }
+}
 
 impl<T: Clone + Send + Sync> RddOps for Rdd<T> {
     type Item = T;
@@ -25,6 +33,14 @@ impl<T: Clone + Send + Sync> RddOps for Rdd<T> {
 }
 
 impl<T> Sealed for &Rdd<T> {}
+
+impl<'a, T: Sync> IntoRdd for &'a Rdd<T> {
+    type Record = &'a T;
+
+    fn into_rdd(self) -> Result<Rdd<Self::Record>, Fault> {
+        Ok(self.evaluate())
+    }
+}
 
 impl<'a, T: Sync> RddOps for &'a Rdd<T> {
     type Item = &'a T;
