@@ -9,7 +9,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility, cast, ident},
 };
 
-use crate::SqlError;
+use crate::{SqlError, nulls::may_be_null};
 
 /// Refuses what would give another result when a batch runs again: `now()`, `random()` and the like.
 pub(crate) fn refuse_what_changes(plan: &LogicalPlan, text: &str) -> Result<(), SqlError> {
@@ -51,8 +51,8 @@ pub(crate) fn with_columns_of<T>(
         || schema.fields().iter().map(|field| format!("`{}`", field.name())).collect::<Vec<_>>().join(", ");
     let mut columns = Vec::new();
     for wanted in wanted {
-        let mut found = schema.iter().filter(|(_, field)| field.name() == wanted.name());
-        let Some((qualifier, field)) = found.next() else {
+        let mut found = schema.iter().enumerate().filter(|(_, (_, field))| field.name() == wanted.name());
+        let Some((at, (qualifier, field))) = found.next() else {
             return Err(SqlError::new(format!(
                 "the result has no column `{}`, which is a field of `{record}`; it has {}",
                 wanted.name(),
@@ -72,7 +72,7 @@ pub(crate) fn with_columns_of<T>(
             );
             return Err(SqlError::new(message).at_word(text, wanted.name()));
         }
-        if field.is_nullable() && !wanted.is_nullable() {
+        if !wanted.is_nullable() && may_be_null(&plan, at) {
             let message = format!(
                 "`{0}` may be NULL: make the field of `{record}` an `Option`, or write coalesce(.., ..) AS {0}",
                 wanted.name()

@@ -41,7 +41,7 @@ use crate::{
 /// #[derive(Debug, Clone, PartialEq, Record, Serialize, Deserialize)]
 /// struct Total {
 ///     name: String,
-///     total: Option<f64>,
+///     total: f64,
 /// }
 ///
 /// let mut sql = SqlContext::new();
@@ -57,7 +57,7 @@ use crate::{
 ///     orders.transform(move |rdd| totals.run(&rdd)).collect_to(&out);
 /// })?;
 /// ssc.run_batches(1)?;
-/// assert_eq!(out.values(), [vec![Total { name: "Ada".into(), total: Some(3.5) }]]);
+/// assert_eq!(out.values(), [vec![Total { name: "Ada".into(), total: 3.5 }]]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, Default)]

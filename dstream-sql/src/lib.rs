@@ -44,6 +44,7 @@ mod check;
 mod columns;
 mod context;
 mod errors;
+mod nulls;
 mod query;
 mod table;
 

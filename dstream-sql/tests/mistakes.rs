@@ -38,7 +38,7 @@ const MISTAKES: [(&str, &str); 24] = [
     ("SELECT word, 1 AS n FROM words WHERE length >LIKE< 3.5", "Float64"),
     ("SELECT word, 'one' AS >n< FROM words", "CAST"),
     ("SELECT word, avg(length) AS >n< FROM words GROUP BY word", "Float64"),
-    ("SELECT word, sum(CAST(length AS BIGINT)) AS >n< FROM words GROUP BY word", "Option"),
+    ("SELECT 'all' AS word, sum(CAST(length AS BIGINT)) AS >n< FROM words", "Option"),
     ("SELECT word, 1 AS n, length AS >extra< FROM words", "extra"),
     ("SELECT word, >now<() AS n FROM words", "runs again"),
     ("SELECT word, CAST(>random<() * 10 AS BIGINT) AS n FROM words", "runs again"),
@@ -128,4 +128,57 @@ fn a_query_may_not_take_more_memory_than_it_is_given() {
     assert!(error.to_string().contains("Resources exhausted"), "{error}");
     // It is given back.
     assert_eq!(query.run(&Rdd::parallelize((0..100).map(|n| Big { n }).collect())).unwrap().count(), 100);
+}
+
+#[derive(Debug, Clone, PartialEq, Record, Serialize, Deserialize)]
+struct Name {
+    name: String,
+}
+
+#[derive(Debug, Clone, Record, Serialize, Deserialize)]
+struct Pair {
+    a: String,
+    b: Option<String>,
+}
+
+#[test]
+fn what_may_be_null_needs_an_option() {
+    let takes = |text: &str| {
+        let query = SqlContext::new().sql(text).table::<Pair>("t").table::<Pair>("u");
+        match query.build::<Name>() {
+            Ok(_) => true,
+            Err(error) => {
+                assert!(error.to_string().contains("`name` may be NULL"), "{text}: {error}");
+                false
+            }
+        }
+    };
+    let never = [
+        "SELECT a AS name FROM t",
+        "SELECT upper(substr(a, 2)) || 'x' AS name FROM t",
+        "SELECT coalesce(b, a) AS name FROM t",
+        "SELECT coalesce(b, '') AS name FROM t ORDER BY a LIMIT 3",
+        "SELECT max(a) AS name FROM t GROUP BY b",
+        "SELECT name FROM (SELECT upper(a) AS name, b FROM t) x WHERE b IS NULL",
+        "SELECT upper(u.a) AS name FROM t JOIN u ON t.a = u.a",
+        "SELECT CASE WHEN b = 'x' THEN a ELSE 'none' END AS name FROM t",
+        "SELECT DISTINCT lower(a) AS name FROM t UNION ALL SELECT a FROM u",
+    ];
+    let may = [
+        "SELECT b AS name FROM t",
+        "SELECT upper(b) AS name FROM t",
+        "SELECT max(a) AS name FROM t",
+        "SELECT max(b) AS name FROM t GROUP BY a",
+        "SELECT max(a) FILTER (WHERE b = 'x') AS name FROM t GROUP BY a",
+        "SELECT upper(u.a) AS name FROM t LEFT JOIN u ON t.a = u.a",
+        "SELECT CASE WHEN b = 'x' THEN a END AS name FROM t",
+        "SELECT nullif(a, 'x') AS name FROM t",
+        "SELECT lower(a) AS name FROM t UNION ALL SELECT b FROM u",
+        "SELECT max(a) AS name FROM t GROUP BY ROLLUP (b)",
+        "SELECT (SELECT u.a FROM u LIMIT 1) AS name FROM t",
+        "SELECT lag(a) OVER (ORDER BY a) AS name FROM t",
+    ];
+    let wrong: Vec<_> =
+        never.iter().filter(|text| !takes(text)).chain(may.iter().filter(|text| takes(text))).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -109,7 +109,7 @@ fn tables_that_stay_come_from_an_rdd_a_csv_file_and_datafusion() {
     assert_eq!(query.run(&hits).unwrap().collect(), expected);
     fs::write(&file, "path,team\n/a,search\n/b\n").unwrap();
     let error = SqlContext::new().register_csv("teams", file.to_str().unwrap()).unwrap_err().to_string();
-    assert!(error.contains("teams.csv") && error.contains("expected 2"), "{error}");
+    assert!(error.contains("teams.csv") && error.contains("Expected 2"), "{error}");
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Record, Serialize, Deserialize)]
