@@ -13,9 +13,6 @@ const OF_VALUES: [&str; 9] =
 /// Whether the column of the plan's result may be NULL. A value that is, although this says it is none, is an
 /// error of the batch when it is read into a field that is no `Option`.
 pub(crate) fn may_be_null(plan: &LogicalPlan, column: usize) -> bool {
-    if !plan.schema().field(column).is_nullable() {
-        return false;
-    }
     match plan {
         LogicalPlan::Projection(projection) => {
             projection.expr.get(column).is_none_or(|value| is_null(value, &projection.input))
@@ -37,15 +34,16 @@ pub(crate) fn may_be_null(plan: &LogicalPlan, column: usize) -> bool {
         LogicalPlan::Window(window) if column < window.input.schema().fields().len() => {
             may_be_null(&window.input, column)
         }
-        _ => true,
+        other => other.schema().field(column).is_nullable(),
     }
 }
 
 fn aggregate_is_null(aggregate: &Aggregate, column: usize) -> bool {
-    let Aggregate { input, group_expr, aggr_expr, .. } = aggregate;
+    let Aggregate { input, group_expr, aggr_expr, schema, .. } = aggregate;
+    let declared = schema.field(column).is_nullable();
     // A query without groups has a row for no rows at all, and so has one of several groupings.
     if group_expr.is_empty() || group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_))) {
-        return true;
+        return declared;
     }
     let Some(at) = column.checked_sub(group_expr.len()) else {
         return is_null(&group_expr[column], input);
@@ -55,7 +53,7 @@ fn aggregate_is_null(aggregate: &Aggregate, column: usize) -> bool {
             let AggregateFunctionParams { args, filter, .. } = &call.params;
             filter.is_some() || args.iter().any(|value| is_null(value, input))
         }
-        _ => true,
+        _ => declared,
     }
 }
 
@@ -78,6 +76,8 @@ fn is_null(value: &Expr, input: &LogicalPlan) -> bool {
             let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
             case.else_expr.is_none() || results.into_iter().any(|value| is_null(value, input))
         }
+        // Of no row, too.
+        Expr::ScalarSubquery(_) => true,
         other => other.nullable(input.schema()).unwrap_or(true),
     }
 }
