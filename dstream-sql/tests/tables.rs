@@ -141,15 +141,15 @@ struct Inner {
 fn records_of_many_types_go_through_a_query_unchanged() {
     let mut same = SqlContext::new().sql("SELECT * FROM t").table::<Wide>("t").build::<Wide>().unwrap();
     let wide = |n: u64| Wide {
-        kind: if n % 2 == 0 { Kind::Read } else { Kind::Write },
+        kind: if n.is_multiple_of(2) { Kind::Read } else { Kind::Write },
         small: n as i8,
         large: u64::MAX - n,
         half: n as f32 / 3.0,
-        flag: n % 3 == 0,
+        flag: n.is_multiple_of(3),
         text: "ü".repeat(n as usize % 5),
         list: (0..n as u16 % 4).collect(),
-        inner: Inner { x: (n % 2 == 0).then_some(n as f64), y: n.to_string() },
-        none: (n % 5 == 0).then(|| Inner { x: None, y: String::new() }),
+        inner: Inner { x: n.is_multiple_of(2).then_some(n as f64), y: n.to_string() },
+        none: n.is_multiple_of(5).then(|| Inner { x: None, y: String::new() }),
     };
     let records: Vec<Wide> = (0..5_000).map(wide).collect();
     assert_eq!(same.run(&Rdd::parallelize(records.clone())).unwrap().collect(), records);
