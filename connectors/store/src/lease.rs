@@ -21,7 +21,7 @@ use dstream_core::checkpoint::{CheckpointError, StoreLock};
 use object_store::ObjectStoreExt;
 use serde::{Deserialize, Serialize};
 
-use crate::{Store, errors::io_error, runtime::wait};
+use crate::{Store, errors::io_error};
 
 pub(crate) const PREFIX: &str = ".lease-";
 
@@ -145,8 +145,9 @@ pub(crate) fn take(store: &Store) -> Result<Guard, CheckpointError> {
     }
     let millis = u64::try_from(store.lease.as_millis()).unwrap_or(u64::MAX);
     let record = Record { epoch, owner: this_process(), millis, released: false };
+    let mark = unique();
     let until = Until::from_now(store.lease - margin(store.lease));
-    if let Err(error) = create(store, next, &record) {
+    if let Err(error) = create(store, next, &record, &mark) {
         return Err(match error.kind() {
             io::ErrorKind::AlreadyExists => {
                 let other = newest(store).and_then(|n| read(store, n.unwrap_or(next)));
@@ -166,7 +167,7 @@ pub(crate) fn take(store: &Store) -> Result<Guard, CheckpointError> {
         let (store, lease) = (store.clone(), Arc::clone(&lease));
         thread::Builder::new()
             .name("dstream-lease".to_owned())
-            .spawn(move || renew(&store, &lease, next, record, &stopped))
+            .spawn(move || renew(&store, &lease, (next, &mark), record, &stopped))
             .map_err(failed)?
     };
     Ok(Guard { lease, stop: Some(stop), thread: Some(thread) })
@@ -190,17 +191,28 @@ fn watch(store: &Store, number: u64, record: &Record) -> io::Result<Option<Recor
     }
 }
 
-fn renew(store: &Store, lease: &Lease, first: u64, mut record: Record, stopped: &mpsc::Receiver<()>) {
-    let mut number = first;
+/// Renews the lease until it is to be given back. `mark` tells its records from those of all others.
+fn renew(
+    store: &Store,
+    lease: &Lease,
+    (mut number, mark): (u64, &str),
+    mut record: Record,
+    stopped: &mpsc::Receiver<()>,
+) {
     let mut pause = store.lease / 3;
+    // The end of the term that the next record begins. An attempt that seemed to fail may have made it, and who
+    // watches counts from then on.
+    let mut next_until = None;
     loop {
         let ended = stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout);
         if lease.lost().is_some() {
             return;
         }
-        let until = Until::from_now(store.lease - margin(store.lease));
+        let again = next_until.is_some();
+        let until =
+            *next_until.get_or_insert_with(|| Until::from_now(store.lease - margin(store.lease)));
         record.released = ended;
-        match create(store, number + 1, &record) {
+        match create(store, number + 1, &record, mark) {
             Ok(()) => {
                 // A lease that has ended meanwhile is not had again: another process may have it.
                 if lease.lost().is_none() {
@@ -208,7 +220,8 @@ fn renew(store: &Store, lease: &Lease, first: u64, mut record: Record, stopped: 
                 }
                 forget(store, number);
                 number += 1;
-                pause = store.lease / 3;
+                next_until = None;
+                pause = if again { Duration::ZERO } else { store.lease / 3 };
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 let other =
@@ -229,28 +242,36 @@ fn renew(store: &Store, lease: &Lease, first: u64, mut record: Record, stopped: 
 /// Deletes a record that is not the newest. If that fails, it is left to whoever takes the lease next.
 fn forget(store: &Store, number: u64) {
     let request = Store::remove(Arc::clone(&store.objects), store.path(&name(number)));
-    if let Ok(Err(error)) = wait(request) {
+    if let Err(error) = store.requests.ask(request) {
         tracing::debug!("`{}` stays: {error}", store.place(&name(number)));
     }
 }
 
-fn create(store: &Store, number: u64, record: &Record) -> io::Result<()> {
+fn create(store: &Store, number: u64, record: &Record, mark: &str) -> io::Result<()> {
     let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
-    let mark = store.marks.then(unique);
+    let mark = store.marks.then(|| mark.to_owned());
     let request = Store::create(Arc::clone(&store.objects), store.path(&name(number)), bytes.into(), mark);
-    wait(request)?.map_err(|error| io_error(&error))
+    let outcome = store.requests.ask(request);
+    outcome.map_err(|error| naming("writing", store, number, io_error(&error)))
 }
 
 fn read(store: &Store, number: u64) -> io::Result<Record> {
     let (objects, path) = (Arc::clone(&store.objects), store.path(&name(number)));
-    let bytes = wait(async move { objects.get(&path).await?.bytes().await })?.map_err(|e| io_error(&e))?;
+    let bytes = store.requests.ask(async move { objects.get(&path).await?.bytes().await });
+    let bytes = bytes.map_err(|error| naming("reading", store, number, io_error(&error)))?;
     serde_json::from_slice(&bytes).map_err(|error| {
         let place = store.place(&name(number));
         io::Error::other(format!("`{place}` is no record of a lease ({error}): move it away if nothing runs"))
     })
 }
 
+/// Says which request failed.
+fn naming(doing: &str, store: &Store, number: u64, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{doing} `{}`: {error}", store.place(&name(number))))
+}
+
 fn newest(store: &Store) -> io::Result<Option<u64>> {
-    let names = store.names()?;
+    let listing = |error: io::Error| io::Error::new(error.kind(), format!("listing: {error}"));
+    let names = store.names().map_err(listing)?;
     Ok(names.iter().filter_map(|name| name.strip_prefix(PREFIX)?.parse().ok()).max())
 }

@@ -13,7 +13,7 @@ use object_store::{
     aws::AmazonS3Builder, local::LocalFileSystem, path::Path,
 };
 
-use crate::{errors::explain, lease::Lease, runtime::wait};
+use crate::{errors::explain, lease::Lease, requests::Requests};
 
 /// A place in an object store: all objects whose names begin with a path.
 ///
@@ -46,6 +46,7 @@ pub struct Store {
     /// An object of S3 can say which `put` has made it.
     pub(crate) marks: bool,
     pub(crate) lease: Duration,
+    pub(crate) requests: Requests,
     /// The lease that this process holds, or has held last.
     pub(crate) held: Arc<Mutex<Weak<Lease>>>,
 }
@@ -77,6 +78,28 @@ impl Store {
         Ok(store)
     }
 
+    /// A place in any [`ObjectStore`]: one for which there is no URL here, or that needs settings of its own.
+    /// `path` is what the names of all objects begin with; the store's own name is what messages have.
+    ///
+    /// A checkpoint needs conditional creates (`PutMode::Create`), and a listing that names every object
+    /// that was put before. Where objects can have metadata, a create whose answer was lost is known as such.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use dstream_store::{Store, object_store::memory::InMemory};
+    ///
+    /// let store = Store::new(Arc::new(InMemory::new()), "words")?;
+    /// assert_eq!(store.url(), "InMemory/words");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn new(objects: Arc<dyn ObjectStore>, path: impl AsRef<str>) -> Result<Store> {
+        let path = path.as_ref().trim_matches('/');
+        let base = Path::parse(path)
+            .map_err(|error| Error::Invalid(format!("can't open the store `{path}`: {error}")))?;
+        let url = if path.is_empty() { objects.to_string() } else { format!("{objects}/{path}") };
+        Ok(Store::of(objects, base, url.into(), true))
+    }
+
     fn s3(url: &str, rest: &str) -> std::result::Result<Store, String> {
         let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
         if bucket.is_empty() {
@@ -98,16 +121,13 @@ impl Store {
     }
 
     fn of(objects: Arc<dyn ObjectStore>, base: Path, url: Arc<str>, marks: bool) -> Store {
-        Store { objects, base, url, marks, lease: LEASE, held: Arc::default() }
+        Store { objects, base, url, marks, lease: LEASE, requests: Requests::default(), held: Arc::default() }
     }
 
     fn check(&self) -> std::result::Result<(), String> {
         let (objects, base) = (Arc::clone(&self.objects), self.base.clone());
-        let first = wait(async move { objects.list(Some(&base)).next().await });
-        match first.map_err(|error| error.to_string())? {
-            None | Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => Err(explain(&error)),
-        }
+        let first = self.requests.ask(async move { objects.list(Some(&base)).next().await.transpose() });
+        first.map(drop).map_err(|error| explain(&error))
     }
 
     /// How long the lease of a checkpoint lasts, by default 15 seconds. It is renewed three times in it. A
@@ -115,6 +135,13 @@ impl Store {
     /// program that can't reach the store for four fifths of it ends.
     pub fn lease(mut self, time: Duration) -> Store {
         self.lease = time.max(Duration::from_millis(100));
+        self
+    }
+
+    /// How long a request may take, by default two minutes. Then it counts as failed, and is made again like
+    /// others that fail. S3's own time-outs and repetitions come before that.
+    pub fn timeout(mut self, limit: Duration) -> Store {
+        self.requests.limit = limit;
         self
     }
 
@@ -145,12 +172,17 @@ impl Store {
         if let Some(mark) = &mark {
             options.attributes.insert(key.clone(), mark.clone().into());
         }
-        match objects.put_opts(&path, PutPayload::from(bytes), options).await {
+        match objects.put_opts(&path, PutPayload::from(bytes.clone()), options).await {
             // A request that was repeated after a timeout meets what the first one has made.
             Err(exists @ object_store::Error::AlreadyExists { .. }) if mark.is_some() => {
                 let found = objects.get_opts(&path, GetOptions::new().with_head(true)).await?;
                 let ours = found.attributes.get(&key).map(|value| value.to_string()) == mark;
                 if ours { Ok(()) } else { Err(exists) }
+            }
+            // Objects there have no metadata.
+            Err(object_store::Error::NotImplemented { .. }) if mark.is_some() => {
+                let options = PutOptions::from(PutMode::Create);
+                objects.put_opts(&path, PutPayload::from(bytes), options).await.map(drop)
             }
             outcome => outcome.map(drop),
         }

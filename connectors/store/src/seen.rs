@@ -1,8 +1,15 @@
 //! Which objects a stream has taken.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
+use dstream_core::Time;
 use dstream_core::checkpoint::{Changes, Stateful, decode};
+
+/// As long as this an object may be missing from the listing, which may lag behind what is there.
+const LAG: Duration = Duration::from_secs(600);
 
 /// The names that were taken and are still there.
 #[derive(Debug, Default)]
@@ -10,6 +17,8 @@ pub(crate) struct Seen {
     names: BTreeSet<String>,
     /// What no checkpoint has yet.
     untold: BTreeSet<String>,
+    /// Those that were not listed, and since when.
+    missing: BTreeMap<String, Time>,
 }
 
 impl Seen {
@@ -22,12 +31,19 @@ impl Seen {
         self.untold.insert(name.to_owned());
     }
 
-    /// Forgets what is not there any more, so that what is kept does not grow for ever.
-    pub(crate) fn retain(&mut self, there: &BTreeSet<&str>) {
-        let untold = &mut self.untold;
+    /// Forgets what has not been there for long, so that what is kept does not grow for ever. What is only not
+    /// listed for a while would be taken a second time.
+    pub(crate) fn retain(&mut self, there: &BTreeSet<&str>, now: Time) {
+        self.missing.retain(|name, _| !there.contains(name.as_str()));
+        let (untold, missing) = (&mut self.untold, &mut self.missing);
         self.names.retain(|name| {
-            let stays = there.contains(name.as_str());
+            if there.contains(name.as_str()) {
+                return true;
+            }
+            let since = *missing.entry(name.clone()).or_insert(now);
+            let stays = now.since(since) < LAG;
             if !stays {
+                missing.remove(name);
                 untold.insert(name.clone());
             }
             stays

@@ -12,7 +12,6 @@ use object_store::{ObjectStoreExt, PutPayload, path::Path};
 use crate::{
     IntoStore, Store,
     errors::{io_error, sink_error},
-    runtime::wait,
 };
 
 /// Writes each batch into a folder `prefix-TIME` of text objects, `part-00000` and so on; `TIME` is the
@@ -68,18 +67,20 @@ impl TextFiles {
     }
 
     fn put(&self, path: Path, bytes: Vec<u8>) -> Result<(), SinkError> {
-        let objects = Arc::clone(&self.store()?.objects);
+        let store = self.store()?;
+        let objects = Arc::clone(&store.objects);
         let place = path.to_string();
-        wait(async move { objects.put(&path, PutPayload::from(bytes)).await })?
-            .map(drop)
+        let request = async move { objects.put(&path, PutPayload::from(bytes)).await };
+        store.requests.ask(request).map(drop)
             .map_err(|error| sink_error(&place, &error))
     }
 
     fn is_whole(&self, folder: &Path) -> Result<bool, SinkError> {
-        let objects = Arc::clone(&self.store()?.objects);
+        let store = self.store()?;
+        let objects = Arc::clone(&store.objects);
         let path = folder.clone().join("_SUCCESS");
         let place = path.to_string();
-        match wait(async move { objects.head(&path).await })? {
+        match store.requests.ask(async move { objects.head(&path).await }) {
             Ok(_) => Ok(true),
             Err(error) if io_error(&error).kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(sink_error(&place, &error)),
@@ -88,15 +89,16 @@ impl TextFiles {
 
     /// Deletes what an earlier attempt has left.
     fn clear(&self, folder: &Path) -> Result<(), SinkError> {
-        let objects = Arc::clone(&self.store()?.objects);
+        let store = self.store()?;
+        let objects = Arc::clone(&store.objects);
         let (place, path) = (folder.to_string(), folder.clone());
-        let listed = wait({
+        let listed = store.requests.ask({
             let objects = Arc::clone(&objects);
             async move { objects.list_with_delimiter(Some(&path)).await }
-        })?;
+        });
         let found = listed.map_err(|error| sink_error(&place, &error))?.objects;
         for path in found.into_iter().map(|object| object.location).collect::<BTreeSet<_>>() {
-            let outcome = wait(Store::remove(Arc::clone(&objects), path))?;
+            let outcome = store.requests.ask(Store::remove(Arc::clone(&objects), path));
             if let Err(error) = outcome
                 && io_error(&error).kind() != std::io::ErrorKind::NotFound
             {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     IntoStore, Store,
     errors::{explain, io_error},
-    runtime::wait,
+    requests::Requests,
     seen::Seen,
 };
 
@@ -76,9 +76,11 @@ pub struct PlannedObject {
 impl StoreTextStream {
     fn list(&self) -> Result<Vec<ObjectMeta>> {
         let store = self.store.clone()?;
-        let listed = wait(async move { store.objects.list(Some(&store.base)).try_collect::<Vec<_>>().await });
+        let requests = store.requests.clone();
+        let listed = requests
+            .ask(async move { store.objects.list(Some(&store.base)).try_collect::<Vec<_>>().await });
         let failed = |what: String| Error::source(&self.name, format_args!("can't list the objects: {what}"));
-        listed.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(explain(&error)))
+        listed.map_err(|error| failed(explain(&error)))
     }
 }
 
@@ -110,7 +112,8 @@ impl Source for StoreTextStream {
                 return Ok(None);
             }
         };
-        self.seen.retain(&listed.iter().map(|object| object.location.as_ref()).collect::<BTreeSet<_>>());
+        let there = listed.iter().map(|object| object.location.as_ref()).collect::<BTreeSet<_>>();
+        self.seen.retain(&there, context.clock.now());
         listed.retain(|object| {
             let hidden = object.location.filename().is_none_or(|name| name.starts_with(['_', '.']));
             object.size > 0 && !hidden && !self.seen.contains(object.location.as_ref())
@@ -140,6 +143,7 @@ impl Source for StoreTextStream {
             })?;
             let found = Arc::new(Found {
                 objects: Arc::clone(&store.objects),
+                requests: store.requests.clone(),
                 path,
                 size: object.size,
                 version: object.version.clone(),
@@ -166,6 +170,7 @@ impl Source for StoreTextStream {
 #[derive(Debug)]
 struct Found {
     objects: Arc<dyn ObjectStore>,
+    requests: Requests,
     path: Path,
     size: u64,
     version: Option<String>,
@@ -178,7 +183,7 @@ impl Found {
         let asked = range.end - range.start;
         let mut options = GetOptions::new().with_range(Some(GetRange::Bounded(range)));
         options.if_match = self.version.clone();
-        let bytes = wait(async move { objects.get_opts(&path, options).await?.bytes().await })?;
+        let bytes = self.requests.ask(async move { objects.get_opts(&path, options).await?.bytes().await });
         let bytes = bytes.map_err(|error| match error {
             object_store::Error::Precondition { .. } => {
                 io::Error::other("was written anew since it was listed: what the batch had is gone")
