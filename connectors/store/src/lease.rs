@@ -209,8 +209,7 @@ fn renew(
             return;
         }
         let again = next_until.is_some();
-        let until =
-            *next_until.get_or_insert_with(|| Until::from_now(store.lease - margin(store.lease)));
+        let until = *next_until.get_or_insert_with(|| Until::from_now(store.lease - margin(store.lease)));
         record.released = ended;
         match create(store, number + 1, &record, mark) {
             Ok(()) => {

@@ -71,8 +71,7 @@ impl TextFiles {
         let objects = Arc::clone(&store.objects);
         let place = path.to_string();
         let request = async move { objects.put(&path, PutPayload::from(bytes)).await };
-        store.requests.ask(request).map(drop)
-            .map_err(|error| sink_error(&place, &error))
+        store.requests.ask(request).map(drop).map_err(|error| sink_error(&place, &error))
     }
 
     fn is_whole(&self, folder: &Path) -> Result<bool, SinkError> {

@@ -77,8 +77,8 @@ impl StoreTextStream {
     fn list(&self) -> Result<Vec<ObjectMeta>> {
         let store = self.store.clone()?;
         let requests = store.requests.clone();
-        let listed = requests
-            .ask(async move { store.objects.list(Some(&store.base)).try_collect::<Vec<_>>().await });
+        let listed =
+            requests.ask(async move { store.objects.list(Some(&store.base)).try_collect::<Vec<_>>().await });
         let failed = |what: String| Error::source(&self.name, format_args!("can't list the objects: {what}"));
         listed.map_err(|error| failed(explain(&error)))
     }

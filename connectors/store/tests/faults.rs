@@ -119,7 +119,7 @@ fn schedule(seed: u64) -> Vec<String> {
 
 #[test]
 fn nothing_is_lost_or_doubled_by_requests_that_fail() {
-    let schedules: u64 = std::env::var("STORE_SCHEDULES").map_or(24, |count| count.parse().unwrap());
+    let schedules: u64 = std::env::var("STORE_SCHEDULES").map_or(16, |count| count.parse().unwrap());
     let (seeds, errors) = (Mutex::new(0..schedules), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         for _ in 0..8 {
@@ -138,7 +138,8 @@ fn nothing_is_lost_or_doubled_by_requests_that_fail() {
         let named = ["`faulty:/", "`in/", "`out/", "store::text_file_stream(faulty:/"];
         assert!(named.iter().any(|place| error.contains(place)), "{error}");
     }
-    for words in ["2 requests in a row have failed, the last: injected", "no answer within 300ms", "were to come"]
+    for words in
+        ["2 requests in a row have failed, the last: injected", "no answer within 300ms", "were to come"]
     {
         assert!(errors.iter().any(|error| error.contains(words)), "`{words}` is in none of {errors:#?}");
     }
@@ -152,14 +153,10 @@ fn any_object_store_keeps_the_promises() {
     assert!(error.contains("can't open the store `a//b`"), "{error}");
 }
 
-/// Puts, gets and lists.
-fn requests(objects: &Faulty) -> [u64; 3] {
-    [&objects.puts, &objects.gets, &objects.lists].map(|count| count.load(Ordering::Relaxed))
-}
-
 #[test]
 fn the_requests_of_a_batch_do_not_grow_with_age() {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let batches: u64 = std::env::var("STORE_BATCHES").map_or(3_000, |count| count.parse().unwrap());
     let objects = Arc::new(Faulty::default());
     let store = |path: &str| Store::new(objects.clone(), path).unwrap().lease(Duration::from_secs(3_600));
     let (checkpoint, input) = (store("checkpoint"), store("in"));
@@ -172,34 +169,51 @@ fn the_requests_of_a_batch_do_not_grow_with_age() {
     })
     .unwrap();
     let put = |n: u64| {
-        let (path, before) = (Path::from(format!("in/{n}.txt")), Path::from(format!("in/{}.txt", n.wrapping_sub(1))));
-        let _ = runtime.block_on(objects.inner.delete(&before));
-        runtime.block_on(objects.inner.put(&path, format!("every word{}\n", n % 100).into())).unwrap();
-    };
-    let mut step = |changes: bool, n: u64| {
-        if changes {
-            put(n);
+        let path = |n: u64| Path::from(format!("in/{n}.txt"));
+        if n >= 2 {
+            runtime.block_on(objects.inner.delete(&path(n - 2))).unwrap();
         }
-        let before = requests(&objects);
-        totals.run_batches(1).unwrap();
-        let after = requests(&objects);
-        [0, 1, 2].map(|i| after[i] - before[i])
+        runtime.block_on(objects.inner.put(&path(n), format!("every word{}\n", n % 100).into())).unwrap();
+    };
+    let count = || {
+        let counts = [&objects.puts, &objects.gets, &objects.lists, &objects.scans, &objects.listed];
+        counts.map(|count| count.load(Ordering::Relaxed))
     };
     // What is made once, at the start.
-    step(true, 0);
+    totals.run_batches(1).unwrap();
     let mut most = [[0; 3]; 2];
-    for n in 1..5_000 {
-        let changes = n % 2 == 1;
-        let made = step(changes, n);
-        let most = &mut most[usize::from(changes)];
-        *most = [0, 1, 2].map(|i| most[i].max(made[i]));
+    let mut thousands = Vec::new();
+    for thousand in 0..batches / 1_000 {
+        let begun = count();
+        for n in thousand * 1_000..(thousand + 1) * 1_000 {
+            // Every second batch has an object.
+            let changes = n % 2 == 0;
+            if changes {
+                put(n);
+            }
+            let before = count();
+            totals.run_batches(1).unwrap();
+            let after = count();
+            let most = &mut most[usize::from(changes)];
+            *most = [0, 1, 2].map(|i| most[i].max(after[i] - before[i]));
+        }
+        let ended = count();
+        thousands.push([0, 1, 2, 3, 4].map(|i| ended[i] - begun[i]));
     }
+    // That it has begun, with what; that it is done, with what has changed. The input is listed once, and read.
     let [idle, changing] = most;
-    // One object that says that nothing has come; the input is listed once, the checkpoint never.
-    assert_eq!(idle, [1, 0, 1], "a batch that changes nothing");
-    // The plan, and the changes; the input is read.
+    assert_eq!(idle, [2, 0, 1], "a batch that changes nothing");
     assert_eq!(changing, [2, 1, 1], "a batch with one object");
+    // The checkpoint is listed by a thread that tidies up and may be behind for a while.
+    for (i, what) in ["puts", "gets", "listings", "scans", "names listed"].iter().enumerate() {
+        let (young, old) = (thousands[0][i], thousands.last().unwrap()[i]);
+        assert!(old <= young + young / 4, "{what}: {young} at first, {old} at last: {thousands:?}");
+    }
     let base = Path::from("checkpoint");
-    let left = runtime.block_on(objects.inner.list(Some(&base)).try_collect::<Vec<_>>()).unwrap();
-    assert!(left.len() < 20, "{left:?}");
+    let all = || runtime.block_on(objects.inner.list(Some(&base)).try_collect::<Vec<_>>()).unwrap();
+    let begun = Instant::now();
+    while all().len() > 20 {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", all());
+        thread::yield_now();
+    }
 }

@@ -19,15 +19,17 @@ use dstream_store::object_store::{
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
 
 /// What happens to a request.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fate {
     Answered,
     /// It does not arrive.
     Refused,
     /// It is done, and the answer is lost.
     Lost,
     /// Neither an answer nor an error comes; it may have been done.
-    Hangs { done: bool },
+    Hangs {
+        done: bool,
+    },
     /// The answer ends too early.
     Cut,
     Slow,
@@ -41,13 +43,16 @@ pub(crate) struct Faulty {
     /// One request in this many goes wrong.
     one_in: u64,
     well: AtomicBool,
+    /// What happens to every request.
+    pub(crate) forced: Mutex<Option<Fate>>,
     /// Names that are not listed yet, and in how many listings.
     hidden: Mutex<BTreeMap<Path, u64>>,
     pub(crate) puts: AtomicU64,
     pub(crate) gets: AtomicU64,
     pub(crate) lists: AtomicU64,
+    /// Listings of one folder, as of the checkpoint, and how many names all listings had.
+    pub(crate) scans: AtomicU64,
     pub(crate) listed: AtomicU64,
-    pub(crate) deletes: AtomicU64,
     /// The faults that were injected.
     pub(crate) faults: AtomicU64,
 }
@@ -79,6 +84,9 @@ impl Faulty {
     }
 
     fn fate(&self) -> Fate {
+        if let Some(fate) = *lock(&self.forced) {
+            return fate;
+        }
         if *lock(&self.random) == 0 || self.well.load(Ordering::Relaxed) || self.below(self.one_in) > 0 {
             return Fate::Answered;
         }
@@ -170,18 +178,19 @@ impl ObjectStore for Faulty {
         };
         let mut found = answer?;
         if fate == Fate::Cut && !head {
-            let (meta, range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
+            let (meta, range, attributes) =
+                (found.meta.clone(), found.range.clone(), found.attributes.clone());
             let extensions = found.extensions.clone();
             let bytes = found.bytes().await?;
             let cut = bytes.slice(..bytes.len() / 2);
             let stream = futures_util::stream::iter([Ok(cut)]).boxed();
-            found = GetResult { payload: GetResultPayload::Stream(stream), meta, range, attributes, extensions };
+            found =
+                GetResult { payload: GetResultPayload::Stream(stream), meta, range, attributes, extensions };
         }
         Ok(found)
     }
 
     fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.deletes.fetch_add(1, Ordering::Relaxed);
         match self.fate() {
             Fate::Refused => futures_util::stream::iter([Err(injected("a delete"))]).boxed(),
             Fate::Hangs { .. } => futures_util::stream::pending().boxed(),
@@ -198,7 +207,8 @@ impl ObjectStore for Faulty {
             Fate::Hangs { .. } => futures_util::stream::pending().boxed(),
             _ => {
                 // What is in memory is listed at once.
-                let all = futures_util::FutureExt::now_or_never(self.inner.list(prefix).try_collect::<Vec<_>>());
+                let all =
+                    futures_util::FutureExt::now_or_never(self.inner.list(prefix).try_collect::<Vec<_>>());
                 let mut all = all.unwrap().unwrap();
                 all.retain(|object| self.is_listed(&object.location));
                 futures_util::stream::iter(all.into_iter().map(Ok)).boxed()
@@ -207,7 +217,7 @@ impl ObjectStore for Faulty {
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.lists.fetch_add(1, Ordering::Relaxed);
+        self.scans.fetch_add(1, Ordering::Relaxed);
         let answer = answer!(self, "a listing", self.inner.list_with_delimiter(prefix).await)?;
         self.listed.fetch_add(answer.objects.len() as u64, Ordering::Relaxed);
         Ok(answer)
