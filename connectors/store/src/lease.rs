@@ -200,8 +200,8 @@ fn renew(
     stopped: &mpsc::Receiver<()>,
 ) {
     let mut pause = store.lease / 3;
-    // The end of the term that the next record begins. An attempt that seemed to fail may have made it, and who
-    // watches counts from then on.
+    // The end of the term that the next record begins. An attempt that seemed to fail may have made it, and
+    // who watches counts from then on.
     let mut next_until = None;
     loop {
         let ended = stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout);

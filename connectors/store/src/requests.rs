@@ -33,7 +33,7 @@ impl Default for Requests {
 }
 
 impl Requests {
-    /// Runs a request and waits for its answer. From the second failure in a row on, the error says how often.
+    /// Runs a request and waits for its answer. From the second failure in a row on, the error says how many.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
         request: impl Future<Output = Result<T>> + Send + 'static,

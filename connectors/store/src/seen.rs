@@ -31,7 +31,7 @@ impl Seen {
         self.untold.insert(name.to_owned());
     }
 
-    /// Forgets what has not been there for long, so that what is kept does not grow for ever. What is only not
+    /// Forgets what has long been gone, so that what is kept does not grow for ever. What is only not
     /// listed for a while would be taken a second time.
     pub(crate) fn retain(&mut self, there: &BTreeSet<&str>, now: Time) {
         self.missing.retain(|name, _| !there.contains(name.as_str()));

@@ -5,15 +5,16 @@ mod faulty;
 
 use std::{
     collections::BTreeMap,
+    io::Read,
     sync::{Arc, Mutex, atomic::Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use dstream::{Error, StreamingContext, testing::check_store};
+use dstream::{Error, StreamingContext, checkpoint::CheckpointStore, testing::check_store};
 use dstream_store::{Store, object_store::memory::InMemory, object_store::path::Path};
 use dstream_store::{save_as_text_files, text_file_stream};
-use faulty::Faulty;
+use faulty::{Fate, Faulty};
 use futures_util::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -138,11 +139,39 @@ fn nothing_is_lost_or_doubled_by_requests_that_fail() {
         let named = ["`faulty:/", "`in/", "`out/", "store::text_file_stream(faulty:/"];
         assert!(named.iter().any(|place| error.contains(place)), "{error}");
     }
-    for words in
-        ["2 requests in a row have failed, the last: injected", "no answer within 300ms", "were to come"]
-    {
-        assert!(errors.iter().any(|error| error.contains(words)), "`{words}` is in none of {errors:#?}");
-    }
+}
+
+#[test]
+fn errors_say_how_often_requests_failed() {
+    let objects = Arc::new(Faulty::default());
+    let store = at(&objects, "app", Duration::from_secs(60));
+    let force = |fate| *objects.forced.lock().unwrap() = fate;
+    let put = |name: &str| store.put(name, &mut |out| Ok(out.write_all(b"0123456789").unwrap()));
+    put("checkpoint-1").unwrap();
+    force(Some(Fate::Refused));
+    let refused = [(); 3].map(|()| put("checkpoint-2").unwrap_err().to_string());
+    assert!(refused[0].starts_with("writing `faulty://app/checkpoint-2`: "), "{refused:?}");
+    assert!(!refused[0].contains("in a row"), "{refused:?}");
+    assert!(refused[2].contains("3 requests in a row have failed, the last: injected: a put"), "{refused:?}");
+    force(Some(Fate::Hangs { done: true }));
+    let error = store.list("").unwrap_err().to_string();
+    assert!(
+        error.contains("4 requests in a row have failed, the last: there was no answer within 300ms"),
+        "{error}"
+    );
+    // Half an object is no object.
+    force(Some(Fate::Cut));
+    let error = store.get("checkpoint-1").unwrap().read_to_end(&mut Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("the answer has ended, and 5 bytes were to come"), "{error}");
+    force(None);
+    let mut bytes = Vec::new();
+    store.get("checkpoint-1").unwrap().read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"0123456789");
+    // An answer begins the count anew.
+    force(Some(Fate::Lost));
+    assert!(!put("checkpoint-2").unwrap_err().to_string().contains("in a row"));
+    force(None);
+    assert!(put("checkpoint-2").unwrap_err().to_string().contains("already exists"));
 }
 
 #[test]
@@ -200,7 +229,7 @@ fn the_requests_of_a_batch_do_not_grow_with_age() {
         let ended = count();
         thousands.push([0, 1, 2, 3, 4].map(|i| ended[i] - begun[i]));
     }
-    // That it has begun, with what; that it is done, with what has changed. The input is listed once, and read.
+    // That it has begun, and with what; that it is done, and what has changed. The input is listed once.
     let [idle, changing] = most;
     assert_eq!(idle, [2, 0, 1], "a batch that changes nothing");
     assert_eq!(changing, [2, 1, 1], "a batch with one object");
