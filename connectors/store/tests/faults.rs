@@ -125,8 +125,8 @@ fn nothing_is_lost_or_doubled_by_requests_that_fail() {
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                loop {
-                    let Some(seed) = seeds.lock().unwrap().next() else { break };
+                let next = || seeds.lock().unwrap().next();
+                while let Some(seed) = next() {
                     let met = schedule(seed);
                     errors.lock().unwrap().extend(met);
                 }
