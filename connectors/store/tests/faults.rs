@@ -146,7 +146,12 @@ fn errors_say_how_often_requests_failed() {
     let objects = Arc::new(Faulty::default());
     let store = at(&objects, "app", Duration::from_secs(60));
     let force = |fate| *objects.forced.lock().unwrap() = fate;
-    let put = |name: &str| store.put(name, &mut |out| Ok(out.write_all(b"0123456789").unwrap()));
+    let put = |name: &str| {
+        store.put(name, &mut |out| {
+            out.write_all(b"0123456789").unwrap();
+            Ok(())
+        })
+    };
     put("checkpoint-1").unwrap();
     force(Some(Fate::Refused));
     let refused = [(); 3].map(|()| put("checkpoint-2").unwrap_err().to_string());
