@@ -1,5 +1,5 @@
-//! Mutated bytes for the parsers of what comes from outside: none panics, and none allocates out of proportion
-//! to its input.
+//! Mutated bytes for the parsers of what comes from outside: none panics, and none allocates out of
+//! proportion to its input.
 //!
 //! Each input is made from a corpus by a seeded generator, so that a failure names all that is needed to see
 //! it again. `FUZZ_SECONDS=600 cargo test --release -p dstream-core --test fuzz` goes on for so long in each

@@ -27,7 +27,8 @@ impl Random {
 const EDGES: [u64; 12] =
     [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 40, i64::MAX as u64, u64::MAX];
 
-/// Bytes by which formats tell what follows: MessagePack's markers, numbers of seven bits a byte, ends of lines.
+/// Bytes by which formats tell what follows: MessagePack's markers, numbers of seven bits a byte, ends of
+/// lines.
 const MARKERS: [u8; 16] =
     [0x00, 0x0a, 0x0d, 0x7f, 0x80, 0x8f, 0x9f, 0xc0, 0xc1, 0xc6, 0xcf, 0xd9, 0xdb, 0xdd, 0xdf, 0xff];
 
