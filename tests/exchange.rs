@@ -1,6 +1,9 @@
 //! Programs that run as several processes, which exchange bytes, do what one process does: batch by batch,
 //! also after a restart and with another number of processes, and fail clearly where one of them fails.
 
+#[path = "exchange/transforms.rs"]
+mod transforms;
+
 use std::{
     collections::BTreeMap,
     fmt::Debug,

@@ -4,7 +4,7 @@ use crate::{
     DStream, Rdd, Record, Time,
     batch::{Batch, Step},
     plan::OpMeta,
-    rdd::IntoRdd,
+    rdd::{IntoRdd, PartOf},
     record::Data,
 };
 
@@ -16,6 +16,9 @@ impl<T: Record> DStream<T> {
     /// is how a batch is joined with a table, and the table may change between batches.
     ///
     /// It may also return a `Result` of one of these, with any error, which fails the batch.
+    ///
+    /// Of several processes each passes the part of the batch that is in it: there an action such as `count`,
+    /// or a shuffle, fails the batch, with an error that says what to write in place of it.
     ///
     /// ```
     /// use dstream::prelude::*;
@@ -69,8 +72,9 @@ impl Batch<'_> {
         input: Step<Rdd<T>>,
         f: impl FnOnce(Rdd<T>, Time) -> R,
     ) -> Step<Rdd<R::Record>> {
-        let input = input?;
-        self.transformed(op, || f(input, self.time()))
+        let part = self.own_part();
+        let input = input?.part_of(part.clone());
+        self.transformed(op, part, || f(input, self.time()))
     }
 
     /// Runs `f` on the batches of two streams, and what it returns.
@@ -81,12 +85,51 @@ impl Batch<'_> {
         second: Step<Rdd<U>>,
         f: impl FnOnce(Rdd<T>, Rdd<U>, Time) -> R,
     ) -> Step<Rdd<R::Record>> {
-        let (first, second) = (first?, second?);
-        self.transformed(op, || f(first, second, self.time()))
+        let part = self.own_part();
+        let (first, second) = (first?.part_of(part.clone()), second?.part_of(part.clone()));
+        self.transformed(op, part, || f(first, second, self.time()))
     }
 
-    fn transformed<R: IntoRdd>(&self, op: &OpMeta, f: impl FnOnce() -> R) -> Step<Rdd<R::Record>> {
-        let returned = self.guard(std::slice::from_ref(op), || f().into_rdd())?;
-        returned.map_err(|error| self.refused(op, error))
+    fn transformed<R: IntoRdd>(
+        &self,
+        op: &OpMeta,
+        part: Option<PartOf>,
+        f: impl FnOnce() -> R,
+    ) -> Step<Rdd<R::Record>> {
+        let returned = self.guard(std::slice::from_ref(op), || f().into_rdd());
+        let output = returned.and_then(|output| output.map_err(|error| self.refused(op, error)));
+        self.of_whole(op, part, output)
+    }
+
+    /// The mark of what is in this process, if there are others.
+    fn own_part(&self) -> Option<PartOf> {
+        let exchange = self.config().exchange.as_deref();
+        exchange.is_some_and(|exchange| exchange.processes() > 1).then(PartOf::default)
+    }
+
+    /// Refuses what is wrong since `f` has had only a part of the batch.
+    fn of_whole<T>(&self, op: &OpMeta, part: Option<PartOf>, output: Step<Rdd<T>>) -> Step<Rdd<T>> {
+        let (Some(part), Some(exchange)) = (part, self.config().exchange.as_deref()) else { return output };
+        let (process, processes) = (exchange.process(), exchange.processes());
+        if let Some(needed) = part.needed() {
+            let message = format!(
+                "`{needed}` inside `{}` would see only the records of process {process} of {processes}: write an \
+                 operator of the stream in place of it, such as `count`, `reduce`, `top`, `reduce_by_key` or \
+                 `join`, which all processes run together, or `foreach_rdd`, which gets the whole batch in process \
+                 0",
+                op.name
+            );
+            return Err(self.failed(op, message));
+        }
+        let output = output?;
+        if !output.is_part() && !output.is_empty() {
+            let message = format!(
+                "what `{}` has returned is not made of its batch, so each of the {processes} processes would add it: \
+                 return what is made of the `Rdd` by `map`, `filter`, a `join` with a table or the like",
+                op.name
+            );
+            return Err(self.failed(op, message));
+        }
+        Ok(output.part_of(None))
     }
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{
     PairRddOps, RddOps,
     files::{TextLine, save_objects, save_text},
+    part_of::needs_whole,
     run::run,
 };
 use crate::{
@@ -34,6 +35,7 @@ pub trait RddActions: RddOps {
     /// assert_eq!(Rdd::parallelize(vec![1, 2]).map(|n| n + 1).collect(), [2, 3]);
     /// ```
     fn collect(self) -> Vec<Self::Item> {
+        needs_whole(self.part(), "collect");
         let mut parts = run(self, |records| records.collect::<Vec<_>>());
         match parts.len() {
             1 => parts.remove(0),
@@ -49,6 +51,7 @@ pub trait RddActions: RddOps {
     /// assert_eq!(Rdd::parallelize(vec![1, 2, 3]).filter(|n| *n > 1).count(), 2);
     /// ```
     fn count(self) -> u64 {
+        needs_whole(self.part(), "count");
         run(self, |records| records.count() as u64).into_iter().sum()
     }
 
@@ -61,6 +64,7 @@ pub trait RddActions: RddOps {
     /// assert_eq!(Rdd::parallelize(vec![1, 2, 3]).map(|n| n * n).take(2), [1, 4]);
     /// ```
     fn take(self, n: usize) -> Vec<Self::Item> {
+        needs_whole(self.part(), "take");
         self.into_parts().into_iter().flatten().take(n).collect()
     }
 
@@ -72,6 +76,7 @@ pub trait RddActions: RddOps {
     /// assert_eq!(Rdd::parallelize(vec![1, 2, 3]).filter(|n| *n > 1).first(), Some(2));
     /// ```
     fn first(self) -> Option<Self::Item> {
+        needs_whole(self.part(), "first");
         self.into_parts().into_iter().flatten().next()
     }
 
@@ -86,6 +91,7 @@ pub trait RddActions: RddOps {
     where
         Self::Item: Ord,
     {
+        needs_whole(self.part(), "top");
         self.map(Reverse).take_ordered(n).into_iter().map(|Reverse(record)| record).collect()
     }
 
@@ -100,6 +106,7 @@ pub trait RddActions: RddOps {
     where
         Self::Item: Ord,
     {
+        needs_whole(self.part(), "take_ordered");
         let smallest = run(self, |records| {
             let mut heap = BinaryHeap::new();
             records.for_each(|record| {
@@ -127,6 +134,7 @@ pub trait RddActions: RddOps {
     /// assert_eq!(Rdd::parallelize(vec![3, 9, 4]).map(|n| n * 2).reduce(i32::max), Some(18));
     /// ```
     fn reduce(self, f: impl Fn(Self::Item, Self::Item) -> Self::Item + Sync) -> Option<Self::Item> {
+        needs_whole(self.part(), "reduce");
         run(self, |records| records.reduce(&f)).into_iter().flatten().reduce(f)
     }
 
@@ -143,6 +151,7 @@ pub trait RddActions: RddOps {
     where
         Self::Item: Clone + Sync,
     {
+        needs_whole(self.part(), "fold");
         self.aggregate(zero, &f, &f)
     }
 
@@ -160,6 +169,7 @@ pub trait RddActions: RddOps {
         add: impl Fn(A, Self::Item) -> A + Sync,
         merge: impl Fn(A, A) -> A,
     ) -> A {
+        needs_whole(self.part(), "aggregate");
         run(self, |records| records.fold(zero.clone(), &add)).into_iter().fold(zero.clone(), merge)
     }
 
@@ -176,6 +186,7 @@ pub trait RddActions: RddOps {
         Self::Item: Pair<Key = K, Value = V>,
         K: Key<Owned: Key> + Send,
     {
+        needs_whole(self.part(), "count_by_key");
         let counts = self.map(|record| (record.into_pair().0, 1u64)).reduce_by_key(|a, b| a + b);
         counts.into_parts().into_iter().flatten().collect()
     }
@@ -192,6 +203,7 @@ pub trait RddActions: RddOps {
     where
         Self::Item: Pair<Key = K, Value = V>,
     {
+        needs_whole(self.part(), "collect_as_map");
         self.map(Pair::into_pair).collect().into_iter().collect()
     }
 
@@ -261,6 +273,7 @@ pub trait RddActions: RddOps {
     where
         Self::Item: TextLine,
     {
+        needs_whole(self.part(), "save_as_text_file");
         save_text(self, path.as_ref())
     }
 
@@ -287,6 +300,7 @@ pub trait RddActions: RddOps {
     where
         Self::Item: Record<Owned: Portable> + Serialize,
     {
+        needs_whole(self.part(), "save_as_object_file");
         save_objects(self, path.as_ref())
     }
 }

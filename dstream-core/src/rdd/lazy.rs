@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, vec};
 
 use either::Either;
 
-use super::{IntoRdd, Rdd, RddActions, RddOps, into_rdd::Fault, run::RecordsOf, share};
+use super::{IntoRdd, PartOf, Rdd, RddActions, RddOps, into_rdd::Fault, run::RecordsOf, share};
 use crate::sealed::Sealed;
 
 /// Passes the records of each partition through an iterator adaptor: `map`, `filter` and most others.
@@ -60,6 +60,10 @@ where
     fn size_hint(&self) -> usize {
         self.base.size_hint()
     }
+
+    fn part(&self) -> Option<&PartOf> {
+        self.base.part()
+    }
 }
 
 impl<B, I, F> RddActions for PerPart<B, F>
@@ -112,6 +116,10 @@ impl<A: RddOps, B: RddOps<Item = A::Item>> RddOps for Union<A, B> {
     fn size_hint(&self) -> usize {
         self.0.size_hint().saturating_add(self.1.size_hint())
     }
+
+    fn part(&self) -> Option<&PartOf> {
+        self.0.part().or_else(|| self.1.part())
+    }
 }
 
 impl<A: RddOps, B: RddOps<Item = A::Item>> RddActions for Union<A, B> {}
@@ -161,6 +169,10 @@ impl<B: RddOps> RddOps for Coalesce<B> {
 
     fn size_hint(&self) -> usize {
         self.base.size_hint()
+    }
+
+    fn part(&self) -> Option<&PartOf> {
+        self.base.part()
     }
 }
 

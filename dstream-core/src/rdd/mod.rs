@@ -11,6 +11,7 @@ pub(crate) mod join;
 mod lazy;
 mod ops;
 mod pairs;
+mod part_of;
 mod partition;
 pub(crate) mod records;
 mod run;
@@ -28,6 +29,7 @@ pub use into_rdd::IntoRdd;
 pub use ops::RddOps;
 pub(crate) use ops::starts;
 pub use pairs::PairRddOps;
+pub use part_of::PartOf;
 pub use partition::Partition;
 pub(crate) use records::RddBlock;
 pub(crate) use run::run_items;
@@ -78,17 +80,19 @@ pub(crate) use shuffle::{dealt, dice};
 ///   partitions.
 pub struct Rdd<T> {
     partitions: Vec<Arc<Vec<T>>>,
+    /// Set where the other processes have the rest.
+    part: Option<PartOf>,
 }
 
 impl<T> Clone for Rdd<T> {
     fn clone(&self) -> Self {
-        Rdd { partitions: self.partitions.clone() }
+        Rdd { partitions: self.partitions.clone(), part: self.part.clone() }
     }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Rdd<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        f.debug_list().entries(self.records()).finish()
     }
 }
 
@@ -102,18 +106,19 @@ impl<K: Clone + Eq + Hash, V: Clone> Rdd<(K, V)> {
     /// assert_eq!(pairs.collect_as_map()["a"], 2);
     /// ```
     pub fn collect_as_map(&self) -> HashMap<K, V> {
-        self.iter().cloned().collect()
+        self.needs_whole("collect_as_map");
+        self.records().cloned().collect()
     }
 }
 
 impl<T> Rdd<T> {
     pub(crate) fn from_partitions(partitions: impl IntoIterator<Item = Vec<T>>) -> Self {
-        Rdd { partitions: partitions.into_iter().map(Arc::new).collect() }
+        Rdd::from_shared(partitions.into_iter().map(Arc::new).collect())
     }
 
     /// Partitions that somebody else may hold, too.
     pub(crate) fn from_shared(partitions: Vec<Arc<Vec<T>>>) -> Self {
-        Rdd { partitions }
+        Rdd { partitions, part: None }
     }
 
     /// The partitions of several, in order, shared and not copied. Empty ones are left out.
@@ -122,7 +127,7 @@ impl<T> Rdd<T> {
         T: 'a,
     {
         let partitions = rdds.into_iter().flat_map(|rdd| &rdd.partitions);
-        Rdd { partitions: partitions.filter(|p| !p.is_empty()).cloned().collect() }
+        Rdd::from_shared(partitions.filter(|p| !p.is_empty()).cloned().collect())
     }
 
     /// An `Rdd` of the records of `records`, cut into up to 16 partitions of at least 1,024 records.
@@ -202,11 +207,17 @@ impl<T> Rdd<T> {
 
     /// The records, in order.
     pub fn iter(&self) -> Iter<'_, T> {
+        self.needs_whole("iter");
+        self.records()
+    }
+
+    fn records(&self) -> Iter<'_, T> {
         Iter { partitions: self.partitions.iter(), records: [].iter() }
     }
 
     /// The partitions, in order.
     pub fn partitions(&self) -> impl ExactSizeIterator<Item = &[T]> + Clone {
+        self.needs_whole("partitions");
         self.partitions.iter().map(|p| p.as_slice())
     }
 
@@ -217,17 +228,20 @@ impl<T> Rdd<T> {
 
     /// How many records there are.
     pub fn count(&self) -> u64 {
+        self.needs_whole("count");
         self.partitions.iter().map(|p| p.len() as u64).sum()
     }
 
     /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
+        self.needs_whole("is_empty");
         self.partitions.iter().all(|p| p.is_empty())
     }
 
     /// The first record, or `None` if there is none.
     pub fn first(&self) -> Option<&T> {
-        self.iter().next()
+        self.needs_whole("first");
+        self.records().next()
     }
 
     /// All records in one `Vec`, in order.
@@ -235,6 +249,7 @@ impl<T> Rdd<T> {
     where
         T: Clone,
     {
+        self.needs_whole("collect");
         let mut out = Vec::with_capacity(self.partitions.iter().map(|p| p.len()).sum());
         self.partitions.iter().for_each(|p| out.extend_from_slice(p));
         out
@@ -245,7 +260,8 @@ impl<T> Rdd<T> {
     where
         T: Clone,
     {
-        self.iter().take(n).cloned().collect()
+        self.needs_whole("take");
+        self.records().take(n).cloned().collect()
     }
 
     /// The `n` largest records, the largest first.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::{
-    IntoRdd, PairRddOps, Rdd, RddActions,
+    IntoRdd, PairRddOps, PartOf, Rdd, RddActions,
     lazy::{Coalesce, PerPart, Union},
+    part_of::{needs_sides, needs_whole},
     run::{RecordsOf, run},
     shuffle,
 };
@@ -35,6 +36,10 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     /// About how many records there are; little work is not worth sharing out.
     fn size_hint(&self) -> usize;
 
+    /// Set where other processes have the rest of the records.
+    #[doc(hidden)]
+    fn part(&self) -> Option<&PartOf>;
+
     /// Runs the chain: its records as an `Rdd`.
     ///
     /// ```
@@ -45,7 +50,8 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     /// assert_eq!(squares.collect(), [1, 4, 9]);
     /// ```
     fn evaluate(self) -> Rdd<Self::Item> {
-        Rdd::from_partitions(run(self, |records| records.collect::<Vec<_>>()))
+        let part = self.part().cloned();
+        Rdd::from_partitions(run(self, |records| records.collect::<Vec<_>>())).part_of(part)
     }
 
     /// Passes each record through `f`.
@@ -140,6 +146,11 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     /// assert_eq!(low.union(high).collect(), [1, 2, 10]);
     /// ```
     fn union(self, other: impl RddOps<Item = Self::Item>) -> impl RddActions<Item = Self::Item> {
+        // A whole one would be there once a process.
+        match (self.part(), other.part()) {
+            (Some(_), Some(_)) => {}
+            (part, other) => needs_whole(part.or(other), "union"),
+        }
         Union(self, other)
     }
 
@@ -156,6 +167,7 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     where
         Self::Item: Clone + Sync,
     {
+        needs_whole(self.part(), "zip_with_index");
         let records = self.evaluate();
         let starts = starts(&records);
         PerPart::new(records, move |part, records: RecordsOf<Rdd<Self::Item>>| {
@@ -209,7 +221,8 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     {
         let records = self.evaluate();
         let starts = starts(&records);
-        shuffle::deal(records.into_parts().into_iter().zip(starts).collect(), n.max(1))
+        let part = records.part.clone();
+        shuffle::deal(records.into_parts().into_iter().zip(starts).collect(), n.max(1)).part_of(part)
     }
 
     /// Each distinct record once.
@@ -224,6 +237,7 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     where
         Self::Item: Key<Owned: Key>,
     {
+        needs_whole(self.part(), "distinct");
         self.map(|record| (record, ())).reduce_by_key(|first, _| first).keys().evaluate()
     }
 
@@ -239,6 +253,7 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     where
         Self::Item: Key<Owned: Key>,
     {
+        needs_whole(self.part(), "count_by_value");
         self.map(|record| (record, 1u64)).reduce_by_key(|a, b| a + b)
     }
 
@@ -252,6 +267,7 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     /// assert_eq!(words.sort_by(|word| word.len()).collect(), ["a", "bb", "ccc"]);
     /// ```
     fn sort_by<K: Ord>(self, key: impl Fn(&Self::Item) -> K + Sync) -> Rdd<Self::Item> {
+        needs_whole(self.part(), "sort_by");
         shuffle::sort(self, |a, b| key(a).cmp(&key(b)))
     }
 
@@ -269,6 +285,7 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
         Self::Item: Key<Owned: Key>,
         U: Key<Owned = <Self::Item as Record>::Owned> + Send,
     {
+        needs_whole(other.part(), "subtract");
         let other = other.map(|record| (record, ()));
         self.map(|record| (record, ())).subtract_by_key(other).keys().evaluate()
     }
@@ -287,6 +304,7 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
         Self::Item: Key<Owned: Key>,
         U: Key<Owned = <Self::Item as Record>::Owned> + Send,
     {
+        needs_sides((self.part(), other.part()), (false, false), "intersection");
         shuffle::intersect(self, other)
     }
 
@@ -307,6 +325,7 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
     where
         Self::Item: Clone,
     {
+        needs_whole(other.part(), "cartesian");
         let other: Arc<Vec<U>> =
             Arc::new(run(other, |records| records.collect::<Vec<_>>()).into_iter().flatten().collect());
         self.flat_map(move |record| {
@@ -319,9 +338,9 @@ pub trait RddOps: Sealed + Sized + IntoRdd<Record = <Self as RddOps>::Item> {
 /// How many records there are before each partition.
 pub(crate) fn starts<T>(rdd: &Rdd<T>) -> Vec<usize> {
     let mut before = 0;
-    let start = |part: &[T]| {
+    let start = |part: &Arc<Vec<T>>| {
         before += part.len();
         before - part.len()
     };
-    rdd.partitions().map(start).collect()
+    rdd.partitions.iter().map(start).collect()
 }

@@ -1,6 +1,10 @@
 //! The transformations of an `Rdd` of pairs.
 
-use super::{Rdd, RddActions, RddOps, shuffle};
+use super::{
+    Rdd, RddActions, RddOps,
+    part_of::{either, needs_sides, needs_whole},
+    shuffle,
+};
 use crate::{
     Key, Record,
     rdd::join::{FullOuter, Inner, LeftOuter, RightOuter},
@@ -106,6 +110,7 @@ pub trait PairRddOps: RddOps {
         K: Key<Owned: Key>,
         V: Record<Owned: Portable>,
     {
+        needs_whole(self.part(), "reduce_by_key");
         shuffle::combine(self, |value| value, &f, &f)
     }
 
@@ -123,6 +128,7 @@ pub trait PairRddOps: RddOps {
         K: Key<Owned: Key>,
         V: Record<Owned: Portable>,
     {
+        needs_whole(self.part(), "group_by_key");
         shuffle::group(self)
     }
 
@@ -150,6 +156,7 @@ pub trait PairRddOps: RddOps {
         V: Record,
         C: Portable,
     {
+        needs_whole(self.part(), "combine_by_key");
         shuffle::combine(self, create, merge_value, merge_combiners)
     }
 
@@ -176,7 +183,9 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, Inner)
+        needs_sides((self.part(), other.part()), (true, true), "join");
+        let part = either(&self, &other);
+        shuffle::join(self, other, Inner).part_of(part)
     }
 
     /// As [`join`](PairRddOps::join), with every record of this `Rdd`: `(key, (v, Option<w>))`.
@@ -200,7 +209,9 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, LeftOuter)
+        needs_sides((self.part(), other.part()), (true, false), "left_outer_join");
+        let part = either(&self, &other);
+        shuffle::join(self, other, LeftOuter).part_of(part)
     }
 
     /// As [`join`](PairRddOps::join), with every record of `other`: `(key, (Option<v>, w))`.
@@ -223,7 +234,9 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, RightOuter)
+        needs_sides((self.part(), other.part()), (false, true), "right_outer_join");
+        let part = either(&self, &other);
+        shuffle::join(self, other, RightOuter).part_of(part)
     }
 
     /// As [`join`](PairRddOps::join), with every record of both: `(key, (Option<v>, Option<w>))`.
@@ -247,7 +260,9 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
-        shuffle::join(self, other, FullOuter)
+        needs_sides((self.part(), other.part()), (false, false), "full_outer_join");
+        let part = either(&self, &other);
+        shuffle::join(self, other, FullOuter).part_of(part)
     }
 
     /// For each key of this `Rdd` or `other`, all its values in both: `(key, (Vec<v>, Vec<w>))`.
@@ -271,6 +286,7 @@ pub trait PairRddOps: RddOps {
         Q: Key<Owned = K::Owned>,
         W: Record<Owned: Portable>,
     {
+        needs_sides((self.part(), other.part()), (false, false), "cogroup");
         shuffle::cogroup(self, other)
     }
 
@@ -287,6 +303,7 @@ pub trait PairRddOps: RddOps {
     where
         Self::Item: Pair<Key = K, Value = V>,
     {
+        needs_whole(self.part(), "sort_by_key");
         shuffle::sort(self.map(Pair::into_pair), |a, b| a.0.cmp(&b.0))
     }
 
@@ -309,7 +326,9 @@ pub trait PairRddOps: RddOps {
         V: Record<Owned: Portable>,
         Q: Key<Owned = K::Owned> + Send,
     {
-        shuffle::subtract(self, other)
+        needs_whole(other.part(), "subtract_by_key");
+        let part = self.part().cloned();
+        shuffle::subtract(self, other).part_of(part)
     }
 }
 

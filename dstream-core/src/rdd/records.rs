@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, vec};
 
-use super::{IntoRdd, Rdd, RddActions, RddOps, into_rdd::Fault};
+use super::{IntoRdd, PartOf, Rdd, RddActions, RddOps, into_rdd::Fault};
 use crate::{block::Block, sealed::Sealed};
 
 impl<T> Sealed for Rdd<T> {}
@@ -27,6 +27,10 @@ impl<T: Clone + Send + Sync> RddOps for Rdd<T> {
         self.iter_lens().sum()
     }
 
+    fn part(&self) -> Option<&PartOf> {
+        self.part.as_ref()
+    }
+
     fn evaluate(self) -> Rdd<T> {
         self
     }
@@ -47,11 +51,15 @@ impl<'a, T: Sync> RddOps for &'a Rdd<T> {
     type Part = &'a [T];
 
     fn into_parts(self) -> Vec<&'a [T]> {
-        self.partitions().collect()
+        self.partitions.iter().map(|p| p.as_slice()).collect()
     }
 
     fn size_hint(&self) -> usize {
         self.iter_lens().sum()
+    }
+
+    fn part(&self) -> Option<&PartOf> {
+        self.part.as_ref()
     }
 }
 
