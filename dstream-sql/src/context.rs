@@ -166,24 +166,26 @@ impl SqlContext {
         let threads = threads.worker_threads(self.threads.unwrap_or(1)).thread_name("dstream-sql").build();
         let started =
             threads.map_err(|error| SqlError::new(format!("can't start threads for queries: {error}")));
-        started.map(|runtime| Threads(Some(runtime)))
+        started.map(|runtime| Threads { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 }
 
 /// Threads that end without being waited for, which a thread that runs async code must not do.
 #[derive(Debug)]
-pub(crate) struct Threads(Option<Runtime>);
+pub(crate) struct Threads {
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
 
 impl Threads {
     pub(crate) fn handle(&self) -> &Handle {
-        // Taken only when they end.
-        self.0.as_ref().map(Runtime::handle).unwrap_or_else(|| unreachable!("threads that have ended"))
+        &self.handle
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }

@@ -142,7 +142,8 @@ impl Place {
             digits[..end].parse::<usize>().ok()
         };
         if let (Some(line), Some(column)) = (number("Line: "), number("Column: ")) {
-            let rest: String = text.lines().nth(line.saturating_sub(1))?.chars().skip(column - 1).collect();
+            let rest: String =
+                text.lines().nth(line.saturating_sub(1))?.chars().skip(column.saturating_sub(1)).collect();
             let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
             return Place::at(text, line, column, word);
         }
